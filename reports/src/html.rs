@@ -1,0 +1,256 @@
+//! One self-contained page: no request, no script, readable at 400 pixels, in the dark and on paper.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::escape::{visible, visible_lines};
+use crate::table::{self, Table};
+use crate::{Report, Verdict, plot, swimlanes};
+
+/// Inlined, so that the page is one file.
+const STYLE: &str = include_str!("page.css");
+
+/// The browser itself refuses what the page promises not to do: no script, no request.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/// How many findings the page lists; the JSON report holds the rest.
+const FINDINGS_SHOWN_MAX: usize = 200;
+
+/// How many users' timelines the page draws.
+const TIMELINES_SHOWN_MAX: usize = 24;
+
+/// `report` as one HTML page, ready to be written to a file or attached to a release.
+pub fn render(report: &Report) -> String {
+    let title = format!("{}: {}", report.verdict, report.subject());
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                // Without it browsers ask the server for an icon.
+                link rel="icon" href="data:,";
+                title { (visible(&title)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main class=(tone(report.verdict)) { (sections(report)) } }
+        }
+    };
+    page.into_string() + "\n"
+}
+
+fn sections(report: &Report) -> Markup {
+    html! {
+        (verdict(report))
+        (facts(report))
+        (findings(report))
+        (latency(report))
+        (timelines(report))
+        (checks(report))
+        (origin(report))
+    }
+}
+
+fn verdict(report: &Report) -> Markup {
+    html! {
+        header {
+            p.eyebrow {
+                (visible(&report.tool.name)) " · " (report.kind)
+                @if let Some(scenario) = &report.scenario { " · " (visible(&scenario.name)) }
+            }
+            h1 {
+                span.sign aria-hidden="true" { (report.verdict.sign()) } " "
+                span.word { (report.verdict) }
+            }
+            p.lead { (report.verdict.meaning()) "." }
+            @if let Some(about) = report.scenario.as_ref().map(|scenario| &scenario.about).filter(|about| !about.is_empty()) {
+                p.soft { (visible(about)) }
+            }
+            @if !report.reasons.is_empty() {
+                ul.reasons { @for reason in &report.reasons { li { (visible_lines(reason)) } } }
+            }
+            @if let Some(replay) = &report.replay {
+                p.replay {
+                    span.soft { "Repeat it: " }
+                    code tabindex="0" { (visible(replay)) }
+                }
+            }
+        }
+    }
+}
+
+fn facts(report: &Report) -> Markup {
+    html! {
+        @if !report.facts.is_empty() {
+            section aria-label="Facts" {
+                dl.facts {
+                    @for fact in &report.facts {
+                        div { dt { (visible(&fact.label)) } dd { (visible(&fact.shown())) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn findings(report: &Report) -> Markup {
+    let shown = &report.findings[..report.findings.len().min(FINDINGS_SHOWN_MAX)];
+    html! {
+        @if !shown.is_empty() || report.findings_total > 0 {
+            section {
+                h2 { "Findings" }
+                p { (table::findings_summary(report, FINDINGS_SHOWN_MAX)) "." }
+                @if let Some(rules) = table::rules(report) { (grid(&rules, "compact")) }
+                (grid(&table::findings(shown), "stack findings"))
+            }
+        }
+    }
+}
+
+fn latency(report: &Report) -> Markup {
+    html! {
+        @for (domain, metrics) in table::by_domain(&report.metrics) {
+            section {
+                h2 { "Latency and size" small { (domain.label()) } }
+                @if let Some(plot) = plot::render(&format!("plot-{}", domain.label().replace(' ', "-")), &metrics) { (plot) }
+                (grid(&table::metrics(&metrics), "numbers"))
+                p.soft.note {
+                    "A dash stands for a quantile with no sample beyond it; the maximum says the same."
+                }
+            }
+        }
+    }
+}
+
+fn timelines(report: &Report) -> Markup {
+    let total = report.timelines.len();
+    html! {
+        @if total > 0 {
+            section {
+                h2 { "Timelines" }
+                (swimlanes::legend())
+                @for (index, timeline) in report.timelines.iter().take(TIMELINES_SHOWN_MAX).enumerate() {
+                    h3 { (visible(&timeline.user)) }
+                    (swimlanes::render(&format!("timeline-{index}"), timeline))
+                }
+                @if total > TIMELINES_SHOWN_MAX {
+                    p.soft { "The first " (TIMELINES_SHOWN_MAX) " of " (total) " users are drawn." }
+                }
+            }
+        }
+    }
+}
+
+fn checks(report: &Report) -> Markup {
+    let bad = table::cases(report.cases.iter().filter(|case| case.outcome.is_bad()));
+    html! {
+        @if !report.cases.is_empty() {
+            section {
+                h2 { "Checks" }
+                p { (table::cases_summary(&report.cases)) "." }
+                @if !bad.rows.is_empty() { (grid(&bad, "stack")) }
+                details {
+                    summary { "All checks" }
+                    (grid(&table::cases(&report.cases), "stack"))
+                }
+            }
+        }
+    }
+}
+
+fn origin(report: &Report) -> Markup {
+    html! {
+        footer {
+            dl.origin {
+                @for (label, value) in table::identity(report).iter().filter(|(label, _)| *label != "about") {
+                    div { dt { (label) } dd { (visible(value)) } }
+                }
+                div { dt { "exit code" } dd { (report.verdict.exit_code()) } }
+            }
+        }
+    }
+}
+
+fn grid(table: &Table, class: &str) -> Markup {
+    let number = |is_number: bool| is_number.then_some("num");
+    html! {
+        div.scroll tabindex="0" role="group" aria-label="Table" {
+            table class=(class) {
+                thead { tr {
+                    @for column in &table.columns { th scope="col" class=[number(column.is_number)] { (column.title) } }
+                } }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (cell, column) in row.iter().zip(&table.columns) {
+                                td class=[number(column.is_number)] data-label=(column.title) { (visible_lines(cell)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The colour of the verdict; sign and word say the same.
+fn tone(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "good",
+        Verdict::IsolationBreach => "breach",
+        Verdict::Findings | Verdict::Regression | Verdict::ReplayDiverged | Verdict::Error => "bad",
+        Verdict::Inconclusive | Verdict::NotComparable => "unsure",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kind, Tool, sample};
+
+    #[test]
+    fn hostile_ids_are_text_and_stay_visible() {
+        let page = render(&sample::failing());
+        assert!(!page.contains("<script"), "an id became an element");
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "the id is not shown");
+        assert!(page.contains("\\u{202e}"), "the direction mark is not shown");
+        assert!(!page.contains(['\u{202e}', '\u{1b}']), "a treacherous character got through");
+    }
+
+    #[test]
+    fn hostile_words_in_attributes_do_not_break_out() {
+        let mut report = sample::passing();
+        let word = "\" onload=\"alert(1)";
+        report.timelines[0].user = word.to_owned();
+        report.timelines[0].lanes[0].label = word.to_owned();
+        report.metrics[0].label = word.to_owned();
+        assert!(!render(&report).contains(word));
+    }
+
+    #[test]
+    fn the_page_asks_nobody_for_anything() {
+        let page = render(&sample::failing());
+        for reference in
+            ["http://", "https://", "url(", "@import", "src=", "href=\"/", "<script", "<link rel=\"style"]
+        {
+            assert!(!page.contains(reference), "found {reference}");
+        }
+    }
+
+    #[test]
+    fn the_verdict_comes_first_and_pictures_have_words() {
+        let page = render(&sample::failing());
+        let place = |needle: &str| page.find(needle).unwrap_or_else(|| panic!("{needle} is missing"));
+        assert!(place("<h1>") < place("class=\"facts\"") && place("class=\"facts\"") < place("<h2>"));
+        assert_eq!(page.matches("role=\"img\"").count(), page.matches("<desc ").count());
+        assert!(page.matches("role=\"img\"").count() >= 3);
+    }
+
+    #[test]
+    fn a_report_with_nothing_in_it_is_still_a_page() {
+        let page = render(&Report::new(Tool::new("goldenpath", "0.1.0"), Kind::Gate));
+        assert!(page.contains("<h1>") && !page.contains("<h2>"));
+    }
+}

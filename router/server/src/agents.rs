@@ -1,0 +1,138 @@
+//! Who works on a run. The router asks ([`AgentBackend::start`]), the agent reports ([`RunSink::report`]);
+//! what may be reported when, the router decides.
+//!
+//! The one back end here is [`Scripted`]: it plays a script against the clock.
+
+mod rehearsed;
+mod script;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use router::{AgentEvent, CancelReason, RunRef, RunRequest};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep_until},
+};
+
+use crate::driver::Shared;
+
+pub use self::{
+    rehearsed::Rehearsed,
+    script::{Beat, OwnedEvent, Script, ScriptSource},
+};
+
+/// Starts and stops agents.
+///
+/// Both calls come while the router is locked, so that a cancel never overtakes its start: they must return at
+/// once, and must not report from within; spawn.
+pub trait AgentBackend: Send + Sync + 'static {
+    /// Start working; report through the sink.
+    fn start(&self, request: RunRequest, sink: RunSink);
+
+    /// Stop working. The run has ended already; late reports are refused by the router.
+    fn cancel(&self, run: RunRef, reason: CancelReason);
+}
+
+/// Where an agent reports the progress of its run.
+#[derive(Clone)]
+pub struct RunSink {
+    shared: Arc<Shared>,
+    run: RunRef,
+}
+
+impl RunSink {
+    pub(crate) fn new(shared: Arc<Shared>, run: RunRef) -> Self {
+        Self { shared, run }
+    }
+
+    /// Hands one event to the router. Never from within [`AgentBackend::start`] or
+    /// [`cancel`](AgentBackend::cancel).
+    pub fn report(&self, event: AgentEvent<'_>) {
+        self.shared.report(self.run, event);
+    }
+}
+
+impl fmt::Debug for RunSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunSink").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+/// The scripted agent: one task per run, which ends with its script or with a cancel.
+pub struct Scripted {
+    source: Arc<dyn ScriptSource>,
+    playing: Arc<Playing>,
+}
+
+type Playing = Mutex<HashMap<RunRef, AbortHandle>>;
+
+impl Scripted {
+    /// An agent that plays what `source` writes.
+    pub fn new(source: impl ScriptSource) -> Self {
+        Self { source: Arc::new(source), playing: Arc::default() }
+    }
+
+    /// Runs that are being played.
+    pub fn playing(&self) -> usize {
+        lock(&self.playing).len()
+    }
+}
+
+impl fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scripted").field("playing", &self.playing()).finish_non_exhaustive()
+    }
+}
+
+impl AgentBackend for Scripted {
+    fn start(&self, request: RunRequest, sink: RunSink) {
+        let (source, playing) = (Arc::clone(&self.source), Arc::clone(&self.playing));
+        let run = request.run;
+        // Beats are measured from here, however late the task gets its turn.
+        let began = Instant::now();
+        // Held until the task is listed, so that the task cannot leave before.
+        let mut list = lock(&self.playing);
+        let task = tokio::spawn(async move {
+            let leave = Leave { playing, run };
+            play(&source.script(&request), began, &sink).await;
+            drop(leave);
+        });
+        list.insert(run, task.abort_handle());
+    }
+
+    fn cancel(&self, run: RunRef, _: CancelReason) {
+        // Aborting may drop the task, and with it its place in the list, right here: not under the lock.
+        let task = lock(&self.playing).remove(&run);
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+}
+
+async fn play(script: &Script, began: Instant, sink: &RunSink) {
+    for beat in &script.beats {
+        // An absolute deadline: a late beat does not push the next one.
+        sleep_until(began + beat.at).await;
+        sink.report(beat.event.borrow());
+    }
+}
+
+/// Takes a run off the list when its task ends, however it ends.
+struct Leave {
+    playing: Arc<Playing>,
+    run: RunRef,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        lock(&self.playing).remove(&self.run);
+    }
+}
+
+fn lock(playing: &Playing) -> MutexGuard<'_, HashMap<RunRef, AbortHandle>> {
+    playing.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,69 @@
+//! What a scripted agent will do: events with their times.
+
+use std::time::Duration;
+
+use router::{AgentEvent, RunRequest, ToolStatus};
+use serde_json::value::RawValue;
+
+/// Writes the script of a run.
+pub trait ScriptSource: Send + Sync + 'static {
+    /// What the agent does with this request; a pure function of it.
+    fn script(&self, request: &RunRequest) -> Script;
+}
+
+/// One run of a scripted agent.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// What happens, ordered by time.
+    pub beats: Vec<Beat>,
+}
+
+/// One thing a scripted agent does.
+#[derive(Clone, Debug)]
+pub struct Beat {
+    /// When, from the start of the run.
+    pub at: Duration,
+    /// What it reports.
+    pub event: OwnedEvent,
+}
+
+/// An [`AgentEvent`] that owns its texts; the variants mean the same.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are those of AgentEvent, documented there")]
+pub enum OwnedEvent {
+    /// `agent_started`.
+    Started { agent: String, task: String },
+    /// `agent_thinking`.
+    Thinking { reasoning: String, step: Option<u32> },
+    /// `progress_update`.
+    Progress { data: Box<RawValue> },
+    /// `tool_executing`.
+    ToolExecuting { call: String, tool: String, parameters: Box<RawValue> },
+    /// `tool_completed`.
+    ToolCompleted { call: String, status: ToolStatus, results: Box<RawValue>, duration_ms: u64 },
+    /// `agent_completed`.
+    Completed { response: String, execution_time_ms: Option<u64> },
+    /// `agent_error`.
+    Failed { code: String, message: String },
+}
+
+impl OwnedEvent {
+    /// The same event, borrowed.
+    pub fn borrow(&self) -> AgentEvent<'_> {
+        match self {
+            OwnedEvent::Started { agent, task } => AgentEvent::Started { agent, task },
+            OwnedEvent::Thinking { reasoning, step } => AgentEvent::Thinking { reasoning, step: *step },
+            OwnedEvent::Progress { data } => AgentEvent::Progress { data },
+            OwnedEvent::ToolExecuting { call, tool, parameters } => {
+                AgentEvent::ToolExecuting { call, tool, parameters }
+            }
+            OwnedEvent::ToolCompleted { call, status, results, duration_ms } => {
+                AgentEvent::ToolCompleted { call, status: *status, results, duration_ms: *duration_ms }
+            }
+            OwnedEvent::Completed { response, execution_time_ms } => {
+                AgentEvent::Completed { response, execution_time_ms: *execution_time_ms }
+            }
+            OwnedEvent::Failed { code, message } => AgentEvent::Failed { code, message },
+        }
+    }
+}

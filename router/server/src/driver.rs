@@ -1,0 +1,374 @@
+//! Owns the router: gives it the time, carries out its effects, in order, on the right sockets.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use router::{
+    AgentEvent, Audit, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input, Instant,
+    Router, RunRef, Stats, Ticket,
+};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::agents::{AgentBackend, RunSink};
+
+/// Slots of a socket's channel beyond the router's window: pings and the close.
+const CONTROL_SLOTS: usize = 8;
+
+/// What a connection's task is told to write.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    Frame(Frame),
+    Ping,
+    Close(Close),
+}
+
+/// Where the server stands; it only moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Serving,
+    Draining,
+    Drained,
+}
+
+/// What becomes of a socket that asked to be connected.
+pub(crate) enum Admission {
+    Accepted(Presence, mpsc::Receiver<Outgoing>),
+    Refused(Frame, Close),
+}
+
+/// A connection's membership: dropping it is its one and last [`Input::Closed`], on a panic too.
+pub(crate) struct Presence {
+    shared: Arc<Shared>,
+    conn: ConnId,
+}
+
+impl Presence {
+    pub(crate) fn conn(&self) -> ConnId {
+        self.conn
+    }
+
+    pub(crate) fn input(&self, input: Input<'_>) {
+        self.shared.input(input);
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.shared.leave(self.conn);
+    }
+}
+
+/// The router and everything its effects reach, shared by all tasks.
+pub(crate) struct Shared {
+    node: String,
+    clock: Clock,
+    window: usize,
+    agents: Arc<dyn AgentBackend>,
+    timer: Notify,
+    phase: watch::Sender<Phase>,
+    state: Mutex<State>,
+}
+
+/// What one lock guards, so that the order of effects is the order on each socket.
+struct State {
+    router: Router,
+    out: Effects,
+    sockets: Vec<Option<Socket>>,
+    open: usize,
+    tickets: u64,
+    joining: Option<Joining>,
+    /// What the timer sleeps for; `None` if for nothing.
+    armed: Option<Instant>,
+}
+
+struct Socket {
+    generation: u32,
+    outbox: mpsc::Sender<Outgoing>,
+}
+
+/// The socket whose [`Input::Connect`] or [`Input::AuthFailed`] is being handled.
+struct Joining {
+    ticket: Ticket,
+    outbox: mpsc::Sender<Outgoing>,
+    answer: Option<Result<ConnId, (Frame, Close)>>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config, agents: Arc<dyn AgentBackend>) -> Result<Arc<Self>, ConfigError> {
+        let node = config.node.clone();
+        let window = config.socket_window_frames as usize;
+        let state = State {
+            router: Router::new(config)?,
+            out: Effects::new(),
+            sockets: Vec::new(),
+            open: 0,
+            tickets: 0,
+            joining: None,
+            armed: None,
+        };
+        Ok(Arc::new(Self {
+            node,
+            clock: Clock::start(),
+            window,
+            agents,
+            timer: Notify::new(),
+            phase: watch::Sender::new(Phase::Serving),
+            state: Mutex::new(state),
+        }))
+    }
+
+    pub(crate) fn node(&self) -> &str {
+        &self.node
+    }
+
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Sockets in the table, those that are being closed included.
+    pub(crate) fn connections(&self) -> usize {
+        self.lock().open
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.lock().router.stats().clone()
+    }
+
+    /// One input in, its effects carried out before any other input.
+    pub(crate) fn input(self: &Arc<Self>, input: Input<'_>) {
+        self.step(&mut self.lock(), input);
+    }
+
+    /// An agent's report.
+    pub(crate) fn report(self: &Arc<Self>, run: RunRef, event: AgentEvent<'_>) {
+        self.input(Input::Agent { run, event });
+    }
+
+    /// Asks the router to take in a socket; `make` gets the ticket and builds the input.
+    pub(crate) fn admit<'a>(self: &Arc<Self>, make: impl FnOnce(Ticket) -> Input<'a>) -> Option<Admission> {
+        let (outbox, inbox) = mpsc::channel(self.window + CONTROL_SLOTS);
+        let answer = {
+            let mut state = self.lock();
+            state.tickets += 1;
+            let ticket = Ticket(state.tickets);
+            state.joining = Some(Joining { ticket, outbox, answer: None });
+            self.step(&mut state, make(ticket));
+            state.joining.take().and_then(|joining| joining.answer)
+        };
+        match answer {
+            Some(Ok(conn)) => Some(Admission::Accepted(Presence { shared: Arc::clone(self), conn }, inbox)),
+            Some(Err((frame, close))) => Some(Admission::Refused(frame, close)),
+            None => {
+                tracing::error!("the router left a socket without an answer");
+                None
+            }
+        }
+    }
+
+    /// Begins the orderly stop; a second call changes nothing.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        let first = self.phase.send_if_modified(|phase| {
+            let serving = *phase == Phase::Serving;
+            if serving {
+                *phase = Phase::Draining;
+            }
+            serving
+        });
+        if first {
+            tracing::info!(node = self.node, connections = self.connections(), "draining");
+            self.input(Input::Drain);
+        }
+    }
+
+    /// Lets go of every socket: their tasks find their channel closed and end.
+    pub(crate) fn hang_up(&self) {
+        let mut state = self.lock();
+        state.open = 0;
+        state.sockets.clear();
+    }
+
+    /// Hands in a tick whenever the router's deadline has come. Never returns.
+    pub(crate) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let Some(deadline) = self.arm() else {
+                self.timer.notified().await;
+                continue;
+            };
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(self.clock.at(deadline)) => self.input(Input::Tick),
+                () = self.timer.notified() => {}
+            }
+        }
+    }
+
+    fn arm(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        state.armed = state.router.next_deadline().map(|(at, _)| at);
+        state.armed
+    }
+
+    fn leave(self: &Arc<Self>, conn: ConnId) {
+        let mut state = self.lock();
+        self.step(&mut state, Input::Closed { conn });
+        if state.socket(conn).is_some() {
+            state.sockets[conn.index()] = None;
+            state.open -= 1;
+        }
+    }
+
+    /// After a panic of the core in another task the rest goes on: every input starts from a cleared list.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step(self: &Arc<Self>, state: &mut State, input: Input<'_>) {
+        let mut out = mem::take(&mut state.out);
+        state.router.handle(self.clock.now(), input, &mut out);
+        for effect in out.iter() {
+            self.carry_out(state, effect, &out);
+        }
+        out.clear();
+        state.out = out;
+        if let Some((next, _)) = state.router.next_deadline()
+            && state.armed.is_none_or(|armed| next < armed)
+        {
+            state.armed = Some(next);
+            self.timer.notify_one();
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, state: &mut State, effect: &Effect, out: &Effects) {
+        match effect {
+            Effect::Accepted { ticket, conn } => state.accepted(*ticket, *conn),
+            Effect::Refused { ticket, frame, close } => state.refused(*ticket, out.frame(*frame), *close),
+            Effect::Send { conn, frame } => state.tell(*conn, Outgoing::Frame(out.frame(*frame).clone())),
+            Effect::Ping { conn } => state.tell(*conn, Outgoing::Ping),
+            Effect::Close { conn, close } => {
+                tracing::debug!(?conn, reason = close.reason(), "closing");
+                state.tell(*conn, Outgoing::Close(*close));
+            }
+            Effect::StartRun(request) => {
+                let sink = RunSink::new(Arc::clone(self), request.run);
+                self.agents.start(request.as_ref().clone(), sink);
+            }
+            Effect::CancelRun { run, reason } => self.agents.cancel(*run, *reason),
+            Effect::AgentRefused(refused) => {
+                tracing::debug!(run = ?refused.run, rule = ?refused.rule, "an agent's report was refused");
+            }
+            Effect::Audit(record) => audit(record),
+            Effect::Drained => {
+                self.phase.send_replace(Phase::Drained);
+            }
+        }
+    }
+}
+
+impl State {
+    fn accepted(&mut self, ticket: Ticket, conn: ConnId) {
+        let Some(joining) = self.joining.as_mut().filter(|joining| joining.ticket == ticket) else {
+            debug_assert!(false, "the router accepted a socket that nobody announced");
+            return;
+        };
+        joining.answer = Some(Ok(conn));
+        let socket = Socket { generation: conn.generation(), outbox: joining.outbox.clone() };
+        if self.sockets.len() <= conn.index() {
+            self.sockets.resize_with(conn.index() + 1, || None);
+        }
+        debug_assert!(self.sockets[conn.index()].is_none(), "the router reused a place before it was left");
+        self.sockets[conn.index()] = Some(socket);
+        self.open += 1;
+    }
+
+    fn refused(&mut self, ticket: Ticket, frame: &Frame, close: Close) {
+        if let Some(joining) = self.joining.as_mut().filter(|joining| joining.ticket == ticket) {
+            joining.answer = Some(Err((frame.clone(), close)));
+        }
+    }
+
+    fn tell(&mut self, conn: ConnId, what: Outgoing) {
+        let Some(socket) = self.socket(conn) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = socket.outbox.try_send(what) {
+            // The router keeps to its window, so this is a fault of ours: better no connection than a gap.
+            debug_assert!(false, "the socket window overflowed");
+            tracing::error!(?conn, "the socket window overflowed; the connection is dropped");
+            self.sockets[conn.index()] = None;
+            self.open -= 1;
+        }
+    }
+
+    fn socket(&self, conn: ConnId) -> Option<&Socket> {
+        self.sockets.get(conn.index())?.as_ref().filter(|socket| socket.generation == conn.generation())
+    }
+}
+
+/// A name that no other start of a router has: drawn from the operating system, used in ids only.
+pub(crate) fn fresh_node() -> String {
+    let mut rest = RandomState::new().build_hasher().finish();
+    let digits = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut name = String::from("n");
+    while rest > 0 {
+        name.push(char::from(digits[(rest % 36) as usize]));
+        rest /= 36;
+    }
+    name
+}
+
+fn audit(record: &Audit) {
+    tracing::warn!(
+        target: "audit",
+        conn = ?record.conn,
+        user = %record.user,
+        code = record.code.name(),
+        path = record.path,
+        suppressed = record.suppressed,
+        "a frame named another user"
+    );
+}
+
+/// The wall clock at start plus a monotonic clock since: never runs backwards.
+struct Clock {
+    epoch_us: u64,
+    start: std::time::Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { epoch_us: since.as_micros() as u64, start: std::time::Instant::now() }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.epoch_us + self.start.elapsed().as_micros() as u64)
+    }
+
+    fn at(&self, instant: Instant) -> tokio::time::Instant {
+        let since = Duration::from_micros(instant.since(Instant::from_micros(self.epoch_us)));
+        (self.start + since).into()
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_name_is_fit_for_ids_and_never_the_same() {
+        let (one, two) = (fresh_node(), fresh_node());
+        assert!(one.bytes().all(|b| b.is_ascii_alphanumeric()));
+        assert_ne!(one, two);
+    }
+
+    #[test]
+    fn the_clock_maps_back_onto_itself() {
+        let clock = Clock::start();
+        let now = clock.now();
+        assert!(clock.at(now) <= tokio::time::Instant::now());
+        assert!(clock.at(now.after(3_600_000_000)) > tokio::time::Instant::now());
+    }
+}

@@ -1,0 +1,72 @@
+//! Plain HTTP answers on the WebSocket's port: one per socket, then it is closed.
+
+use serde_json::json;
+use tokio_tungstenite::tungstenite::http::StatusCode;
+
+use crate::{
+    driver::{Phase, Shared},
+    metrics::{self, Doorbell},
+};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    body: String,
+}
+
+impl Answer {
+    /// A refusal with a text for a person.
+    pub(crate) fn refusal(status: StatusCode, text: &str) -> Self {
+        Self { status, content_type: TEXT, body: format!("{text}\n") }
+    }
+
+    /// The bytes on the wire.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        let upgrade = match self.status {
+            StatusCode::UPGRADE_REQUIRED => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            StatusCode::METHOD_NOT_ALLOWED => "Allow: GET\r\n",
+            _ => "",
+        };
+        format!(
+            "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{upgrade}Cache-Control: no-store\r\n\
+             Connection: close\r\n\r\n{}",
+            self.status,
+            self.content_type,
+            self.body.len(),
+            self.body
+        )
+        .into_bytes()
+    }
+}
+
+/// The answer to a plain GET.
+pub(crate) fn answer(path: &str, shared: &Shared, door: &Doorbell) -> Answer {
+    let draining = *shared.phase().borrow() != Phase::Serving;
+    match path {
+        "/healthz" => Answer { status: StatusCode::OK, content_type: JSON, body: health(shared, draining) },
+        "/readyz" if draining => Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        "/readyz" => Answer::refusal(StatusCode::OK, "ready"),
+        "/metrics" => {
+            let body = metrics::render(&shared.stats(), door, shared.connections());
+            Answer { status: StatusCode::OK, content_type: OPEN_METRICS, body }
+        }
+        _ => Answer::refusal(StatusCode::NOT_FOUND, "not found: the WebSocket is at /ws"),
+    }
+}
+
+fn health(shared: &Shared, draining: bool) -> String {
+    json!({
+        "status": if draining { "draining" } else { "ok" },
+        "node": shared.node(),
+        "connections": shared.connections(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "durability": "memory",
+    })
+    .to_string()
+}

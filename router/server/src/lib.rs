@@ -1,0 +1,31 @@
+//! The tokio shell around the canonical router: real sockets, tokens, clocks and metrics.
+//!
+//! Nothing here decides about a message. A socket's bytes become an [`Input`](router::Input), the core's
+//! [`Effect`](router::Effect)s become bytes; whoever looks for a rule finds it in the `router` package.
+//!
+//! # Map
+//! | module | what it knows |
+//! |---|---|
+//! | `server` | listening, accepting, the orderly stop |
+//! | `handshake` | from the first byte of a socket to a connection: HTTP head, token, upgrade |
+//! | `http` | the plain answers beside the WebSocket: `/healthz`, `/readyz`, `/metrics` |
+//! | `connection` | one small task per socket |
+//! | `driver` | owns the router: time in, effects out, in order |
+//! | [`auth`] | tokens |
+//! | [`agents`] | who works on a run; the scripted agent |
+//! | `metrics` | the router's counters as Prometheus text |
+//! | `tls` | certificates |
+#![forbid(unsafe_code)]
+
+pub mod agents;
+pub mod auth;
+mod connection;
+mod driver;
+mod handshake;
+mod http;
+mod metrics;
+mod server;
+mod tls;
+
+pub use crate::server::{Server, ServerConfig, ServerError, ServerHandle, Stopped};
+pub use crate::tls::{TlsError, TlsFiles};

@@ -1,0 +1,170 @@
+//! The router's counters as OpenMetrics text, built anew for each scrape: nothing is counted twice.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge},
+    registry::Registry,
+};
+use router::Stats;
+
+/// What only the shell can count.
+#[derive(Debug, Default)]
+pub(crate) struct Doorbell {
+    /// Sockets accepted from the operating system.
+    pub(crate) sockets: Tally,
+    /// Upgraded, with a valid token.
+    pub(crate) upgraded: Tally,
+    /// Upgraded, without one.
+    pub(crate) denied: Tally,
+    /// Answered in plain HTTP.
+    pub(crate) answered: Tally,
+    /// Gone or too slow before anything could be answered; failed TLS too.
+    pub(crate) lost: Tally,
+}
+
+/// A counter that tasks share.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The text of one scrape.
+pub(crate) fn render(stats: &Stats, door: &Doorbell, connections: usize) -> String {
+    let mut page = Page(Registry::with_prefix("goldenpath"));
+    page.inbound(stats);
+    page.outbound(stats);
+    page.levels(stats, connections);
+    page.by("kind", "messages", "Inbound messages by type", stats.by_kind());
+    page.by("code", "refusals", "Refusals by error code", stats.by_code());
+    page.by("rule", "agent_refusals", "Agent reports refused, by rule", stats.by_rule());
+    let handshakes = [
+        ("upgraded", door.upgraded.read()),
+        ("denied", door.denied.read()),
+        ("answered", door.answered.read()),
+        ("lost", door.lost.read()),
+    ];
+    page.by("outcome", "handshakes", "Sockets by how their first request ended", handshakes);
+    page.by("state", "sockets", "Sockets", [("accepted", door.sockets.read())]);
+    let mut text = String::new();
+    // Writing into a String cannot fail.
+    let _ = encode(&mut text, &page.0);
+    text
+}
+
+struct Page(Registry);
+
+impl Page {
+    fn inbound(&mut self, stats: &Stats) {
+        let inbound = &stats.inbound;
+        let outcomes = [
+            ("received", inbound.received),
+            ("handled", inbound.handled),
+            ("unhandled", inbound.unhandled),
+            ("handler_error", inbound.handler_errors),
+            ("rejected", inbound.rejected),
+            ("duplicate", inbound.duplicates),
+        ];
+        self.by("outcome", "inbound_frames", "Inbound frames by outcome", outcomes);
+        let runs = &stats.runs;
+        let ends = [
+            ("started", runs.started),
+            ("completed", runs.completed),
+            ("failed", runs.failed),
+            ("cancelled", runs.cancelled),
+            ("timed_out", runs.timed_out),
+            ("shut_down", runs.shut_down),
+        ];
+        self.by("outcome", "runs", "Agent runs by outcome", ends);
+        let connections = &stats.connections;
+        let fates = [
+            ("accepted", connections.accepted),
+            ("refused", connections.refused),
+            ("closed", connections.closed),
+            ("slow", connections.slow),
+        ];
+        self.by("outcome", "connections", "Connections by outcome", fates);
+        let oddities = [
+            ("heartbeat", connections.heartbeats),
+            ("stale_input", connections.stale_inputs),
+            ("recovery_gap", connections.gaps),
+            ("timestamp_replaced", inbound.timestamps_replaced),
+        ];
+        self.by("event", "router_events", "Other things that happened", oddities);
+    }
+
+    fn outbound(&mut self, stats: &Stats) {
+        let events = &stats.events;
+        let fates = [
+            ("offered", events.offered),
+            ("delivered", events.delivered),
+            ("expired", events.expired),
+            ("gapped", events.gapped),
+            ("refused", events.refused),
+        ];
+        self.by("outcome", "run_events", "Run events by outcome", fates);
+        let frames = &stats.frames;
+        let fates = [
+            ("offered", frames.offered),
+            ("written", frames.written),
+            ("dropped", frames.dropped),
+            ("encoded", frames.encoded),
+            ("replayed", frames.replayed),
+        ];
+        self.by("outcome", "outbound_frames", "Outbound frames by outcome", fates);
+        self.by("state", "outbound_bytes", "Bytes of outbound frames", [("offered", frames.bytes)]);
+    }
+
+    fn levels(&mut self, stats: &Stats, connections: usize) {
+        self.level("connections_open", "Open or closing connections", stats.connections.open);
+        self.level("sockets_open", "Sockets in the shell's table", connections as u64);
+        self.level("users", "Users that anything is kept of", stats.connections.users);
+        self.level("runs_open", "Runs that have not ended", stats.runs.open);
+        self.level("inbound_held", "Frames held during set-up", stats.inbound.held);
+        self.level("events_waiting", "Run events in the recovery window", stats.events.waiting);
+        self.level("frames_in_flight", "Frames handed to a socket, not yet written", stats.frames.in_flight);
+        self.level("frames_queued", "Frames behind a slow socket", stats.frames.queued);
+    }
+
+    fn by(
+        &mut self,
+        label: &'static str,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (&'static str, u64)>,
+    ) {
+        let family = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        for (value, count) in values {
+            family.get_or_create(&[(label, value)]).inc_by(count);
+        }
+        self.0.register(name, help, family);
+    }
+
+    fn level(&mut self, name: &str, help: &str, value: u64) {
+        self.0.register(name, help, ConstGauge::new(value as i64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_names_counters_and_levels() {
+        let mut stats = Stats::default();
+        stats.inbound.received = 3;
+        stats.runs.open = 2;
+        let text = render(&stats, &Doorbell::default(), 1);
+        assert!(text.contains("goldenpath_inbound_frames_total{outcome=\"received\"} 3"));
+        assert!(text.contains("goldenpath_runs_open 2") && text.ends_with("# EOF\n"));
+    }
+}

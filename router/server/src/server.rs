@@ -1,0 +1,291 @@
+//! Listening, accepting, and the orderly stop.
+
+use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use router::{Config, ConfigError, Stats};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    agents::{AgentBackend, Rehearsed, Scripted},
+    auth::AuthConfig,
+    connection::websocket_config,
+    driver::{Phase, Shared, fresh_node},
+    handshake::{self, Door},
+    tls::{self, TlsError, TlsFiles},
+};
+
+/// A socket must have become a connection, or have its answer, within this time.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Sockets that may be at it at once; further ones wait in the listener's backlog.
+const HANDSHAKES_MAX: usize = 4096;
+/// How long after the drain deadline the server waits for the last sockets.
+const DRAIN_SLACK: Duration = Duration::from_secs(5);
+/// Pause after a failed accept: it fails for want of file descriptors, which only time gives back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Everything a server needs to know.
+#[derive(Clone)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The router's limits. `node` must never have been used before; [`ServerConfig::new`] draws one.
+    /// `development` is set from `auth`.
+    pub router: Config,
+    /// Which tokens are good.
+    pub auth: AuthConfig,
+    /// Certificate files; without them the server speaks plain text.
+    pub tls: Option<TlsFiles>,
+    /// Who works on runs.
+    pub agents: Arc<dyn AgentBackend>,
+}
+
+impl ServerConfig {
+    /// Default limits, a fresh node name, no TLS, and the rehearsed agent.
+    pub fn new(listen: SocketAddr, auth: AuthConfig) -> Self {
+        Self {
+            listen,
+            router: Config { node: fresh_node(), ..Config::default() },
+            auth,
+            tls: None,
+            agents: Arc::new(Scripted::new(Rehearsed::default())),
+        }
+    }
+}
+
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("listen", &self.listen)
+            .field("router", &self.router)
+            .field("auth", &self.auth)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server that listens; [`run`](Self::run) makes it serve.
+pub struct Server {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    door: Arc<Door>,
+    handle: ServerHandle,
+    drain_deadline: Duration,
+}
+
+impl Server {
+    /// Checks the configuration and begins to listen.
+    pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let router = Config { development: config.auth.is_development(), ..config.router };
+        let drain_deadline = Duration::from_micros(router.drain_deadline_us);
+        let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
+        let shared = Shared::new(router, config.agents)?;
+        let listen = |error| ServerError::Listen { addr: config.listen, error };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let handle = ServerHandle {
+            local_addr: listener.local_addr().map_err(listen)?,
+            shared: Arc::clone(&shared),
+        };
+        let door = Arc::new(Door { shared, auth: config.auth, websocket, bell: Default::default() });
+        Ok(Self { listener, tls, door, handle, drain_deadline })
+    }
+
+    /// Where the server listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.handle.local_addr
+    }
+
+    /// A handle that outlives [`run`](Self::run).
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Serves until `shutdown` is ready or [`ServerHandle::drain`] is called, then drains: accepted work
+    /// finishes, connections are closed with 1001.
+    ///
+    /// While it drains, the port is still answered: `/healthz` and `/readyz` say so, and the router tells
+    /// whoever wants to connect.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
+        let shared = &self.door.shared;
+        tracing::info!(
+            addr = %self.handle.local_addr,
+            node = shared.node(),
+            tls = self.tls.is_some(),
+            development = self.door.auth.is_development(),
+            "serving"
+        );
+        let timer = tokio::spawn(Arc::clone(shared).keep_time());
+        let stopped = tokio::select! {
+            stopped = self.stop(shutdown) => stopped,
+            never = self.accept() => match never {},
+        };
+        timer.abort();
+        shared.hang_up();
+        tracing::info!(node = shared.node(), ?stopped, "stopped");
+        stopped
+    }
+
+    async fn stop(&self, shutdown: impl Future<Output = ()>) -> Stopped {
+        let shared = &self.door.shared;
+        let mut phase = shared.phase();
+        tokio::select! {
+            () = pin!(shutdown) => shared.drain(),
+            _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
+        }
+        let drained = phase.wait_for(|phase| *phase == Phase::Drained);
+        match timeout(self.drain_deadline + DRAIN_SLACK, drained).await {
+            Ok(_) => Stopped::Drained,
+            Err(_) => Stopped::Overdue,
+        }
+    }
+
+    async fn accept(&self) -> std::convert::Infallible {
+        let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        loop {
+            // The semaphore is never closed, so there always is a permit to wait for.
+            let place = Arc::clone(&places).acquire_owned().await;
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a socket could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let (door, tls) = (Arc::clone(&self.door), self.tls.clone());
+            tokio::spawn(async move {
+                door.bell.sockets.add_one();
+                if timeout(HANDSHAKE, welcome(&door, tls, stream)).await.is_err() {
+                    door.bell.lost.add_one();
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("local_addr", &self.handle.local_addr).finish_non_exhaustive()
+    }
+}
+
+/// Looks at a server, and stops it.
+#[derive(Clone)]
+pub struct ServerHandle {
+    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl ServerHandle {
+    /// Where the server listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Begins the orderly stop; [`Server::run`] returns when it is done.
+    pub fn drain(&self) {
+        self.shared.drain();
+    }
+
+    /// Open sockets that are connections.
+    pub fn connections(&self) -> usize {
+        self.shared.connections()
+    }
+
+    /// A copy of the router's counters.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// Name of this router incarnation.
+    pub fn node(&self) -> &str {
+        self.shared.node()
+    }
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandle").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
+}
+
+/// How a server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing was left.
+    Drained,
+    /// Something was still there after the drain deadline and its slack, and was cut off.
+    Overdue,
+}
+
+/// Why a server does not start.
+#[derive(Debug)]
+pub enum ServerError {
+    /// A limit makes no sense.
+    Config(ConfigError),
+    /// The address cannot be listened on.
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// A TLS file cannot be used.
+    Tls(TlsError),
+}
+
+impl From<ConfigError> for ServerError {
+    fn from(error: ConfigError) -> Self {
+        ServerError::Config(error)
+    }
+}
+
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> Self {
+        ServerError::Tls(error)
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerError::Config(error) => error.fmt(f),
+            ServerError::Listen { addr, error } => write!(f, "cannot listen on {addr}: {error}"),
+            ServerError::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+/// Takes a socket through TLS and handshake. Its task ends here: the connection gets a smaller one.
+async fn welcome(door: &Door, tls: Option<TlsAcceptor>, stream: TcpStream) {
+    // Frames are written whole and flushed in batches; waiting for more would only delay them.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => settle(door, stream).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => settle(door, stream).await,
+            Err(error) => {
+                door.bell.lost.add_one();
+                tracing::debug!(%error, "TLS failed");
+            }
+        },
+    }
+}
+
+async fn settle<S>(door: &Door, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if let Some(connection) = handshake::shake(door, stream).await {
+        tokio::spawn(connection);
+    }
+}

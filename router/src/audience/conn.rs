@@ -1,0 +1,163 @@
+//! What the router keeps of a connection.
+
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+
+use super::{Flow, UserRef};
+use crate::contract::{Connect, Frame, Instant};
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnState {
+    /// The slot is free.
+    Vacant,
+    /// Accepted; its messages are held.
+    SettingUp,
+    /// Served.
+    Open,
+    /// A close was asked for; nothing is sent or handled any more.
+    Closing,
+}
+
+/// A frame waiting behind the socket.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) frame: Frame,
+    /// 0 for a frame outside the recovery window.
+    pub(crate) cursor: u64,
+}
+
+/// One connection. What every message touches comes first; the rest is boxed.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    generation: u32,
+    pub(crate) state: ConnState,
+    /// Only some threads' run events are wanted; which, is in `cold`.
+    pub(crate) filtered: bool,
+    /// The queue was full: run events wait in the recovery window until there is room again.
+    pub(crate) lagging: bool,
+    pub(crate) missed: u8,
+    pub(crate) user: UserRef,
+    /// Frames the socket still takes.
+    pub(crate) credit: u32,
+    pub(crate) queued_bytes: u32,
+    pub(crate) last_inbound: Instant,
+    /// Cursors of the frames handed to the socket, 0 for those without.
+    pub(crate) in_flight: VecDeque<u64>,
+    pub(crate) queued: VecDeque<Queued>,
+    /// Highest cursor written.
+    pub(crate) written: u64,
+    /// Highest cursor handed to the socket or queued.
+    pub(crate) taken: u64,
+    pub(crate) cold: Box<Cold>,
+}
+
+/// What few messages touch.
+#[derive(Debug)]
+pub(crate) struct Cold {
+    /// Number in the connection's id.
+    pub(crate) number: u64,
+    /// The client has these for certain.
+    pub(crate) acked: u64,
+    pub(crate) resume: Option<u64>,
+    pub(crate) threads: alloc::vec::Vec<Arc<str>>,
+    pub(crate) ready_at: Instant,
+    pub(crate) expires_at: Option<Instant>,
+    pub(crate) last_heartbeat: Instant,
+    pub(crate) last_progress: Instant,
+    pub(crate) held: VecDeque<Box<str>>,
+    pub(crate) held_bytes: usize,
+    pub(crate) rejects: VecDeque<Instant>,
+}
+
+impl Conn {
+    pub(super) fn vacant() -> Self {
+        Self {
+            generation: 0,
+            state: ConnState::Vacant,
+            filtered: false,
+            lagging: false,
+            missed: 0,
+            user: UserRef { index: 0, generation: 0 },
+            credit: 0,
+            queued_bytes: 0,
+            last_inbound: Instant::default(),
+            in_flight: VecDeque::new(),
+            queued: VecDeque::new(),
+            written: 0,
+            taken: 0,
+            cold: Box::new(Cold {
+                number: 0,
+                acked: 0,
+                resume: None,
+                threads: alloc::vec::Vec::new(),
+                ready_at: Instant::default(),
+                expires_at: None,
+                last_heartbeat: Instant::default(),
+                last_progress: Instant::default(),
+                held: VecDeque::new(),
+                held_bytes: 0,
+                rejects: VecDeque::new(),
+            }),
+        }
+    }
+
+    pub(super) fn occupy(
+        &mut self,
+        user: UserRef,
+        number: u64,
+        connect: &Connect<'_>,
+        acked: u64,
+        flow: &Flow<'_>,
+    ) {
+        let vacant = Self::vacant();
+        *self = Self { generation: self.generation, ..vacant };
+        self.state = ConnState::SettingUp;
+        self.user = user;
+        self.filtered = connect.thread.is_some();
+        self.credit = flow.config.socket_window_frames;
+        self.last_inbound = flow.now;
+        self.written = acked;
+        self.taken = acked;
+        let cold = &mut *self.cold;
+        cold.number = number;
+        cold.acked = acked;
+        cold.resume = connect.resume;
+        cold.threads = connect.thread.map(Into::into).into_iter().collect();
+        cold.ready_at = flow.now.after(flow.config.ready_after_us);
+        cold.expires_at = connect.expires_at;
+        cold.last_heartbeat = flow.now;
+        cold.last_progress = flow.now;
+    }
+
+    /// Frees the slot; handles to it are stale from now on.
+    pub(super) fn free(&mut self) {
+        let vacant = Self::vacant();
+        *self = Self { generation: self.generation + 1, ..vacant };
+    }
+
+    pub(super) const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(super) fn is(&self, generation: u32) -> bool {
+        self.generation == generation && self.in_use()
+    }
+
+    pub(crate) fn in_use(&self) -> bool {
+        self.state != ConnState::Vacant
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == ConnState::Open
+    }
+
+    /// Whether run events of that thread are wanted here.
+    pub(crate) fn wants(&self, thread: &str) -> bool {
+        !self.filtered || self.cold.threads.iter().any(|wanted| **wanted == *thread)
+    }
+
+    /// Whether run events are on their way to this connection.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.taken > self.written
+    }
+}

@@ -1,0 +1,395 @@
+//! How frames reach connections: socket window, bounded queue, recovery window, settlement.
+
+use alloc::sync::Arc;
+
+use super::{Audience, Conn, ConnState, Member, Owner, Sealed, user::Ghost, user::Logged};
+use crate::{
+    config::Config,
+    contract::{Authority, Close, ConnId, Effect, Effects, Frame, FrameIx, Instant},
+    stats::Stats,
+    timers::{Timer, Timers},
+    wire::{self, Writer},
+};
+
+/// What a delivery needs of the router besides the audience.
+pub(crate) struct Flow<'a> {
+    pub(crate) now: Instant,
+    pub(crate) config: &'a Config,
+    pub(crate) stats: &'a mut Stats,
+    pub(crate) timers: &'a mut Timers,
+    pub(crate) writer: &'a mut Writer,
+    pub(crate) out: &'a mut Effects,
+}
+
+/// What the recovery window notes of a run event beside its frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) thread: Arc<str>,
+    pub(crate) run: u64,
+    pub(crate) seq: u64,
+}
+
+impl Audience {
+    /// Sends a frame that is not a run event to one connection of its owner.
+    pub(crate) fn send<'b>(&mut self, to: &Member<'b>, sealed: &Sealed<'b>, flow: &mut Flow<'_>) {
+        let conn = &mut self.conns[to.index as usize];
+        if conn.state != ConnState::Closing {
+            offer(conn, to.index, &sealed.frame, &mut None, 0, flow);
+        }
+    }
+
+    /// Sends one frame to every connection of every user.
+    pub(crate) fn broadcast(&mut self, _: &Authority, frame: &Frame, flow: &mut Flow<'_>) {
+        let mut shared = None;
+        for (index, conn) in self.conns.iter_mut().enumerate() {
+            if conn.is_open() {
+                offer(conn, index as u32, frame, &mut shared, 0, flow);
+            }
+        }
+    }
+
+    /// The cursor that the owner's next run event will carry.
+    pub(crate) fn next_cursor(&self, owner: &Owner<'_>) -> u64 {
+        self.user(owner.user).cursor + 1
+    }
+
+    /// Puts a run event, encoded with [`next_cursor`](Self::next_cursor), into the owner's recovery window and
+    /// hands it to all of the owner's open connections that want its thread.
+    pub(crate) fn publish<'b>(
+        &mut self,
+        owner: &Owner<'b>,
+        sealed: Sealed<'b>,
+        entry: Entry,
+        flow: &mut Flow<'_>,
+    ) {
+        let Self { conns, users, .. } = self;
+        let user = &mut users[owner.user.index as usize];
+        user.cursor += 1;
+        flow.stats.events.offered += 1;
+        flow.stats.events.waiting += 1;
+        let mut shared = None;
+        for index in &user.conns {
+            let conn = &mut conns[*index as usize];
+            if conn.is_open() && conn.wants(&entry.thread) {
+                offer(conn, *index, &sealed.frame, &mut shared, user.cursor, flow);
+            }
+        }
+        user.log_bytes += sealed.frame.len();
+        user.log.push_back(Logged {
+            frame: sealed.frame,
+            thread: entry.thread,
+            run: entry.run,
+            seq: entry.seq,
+        });
+        self.trim_overflow(owner, flow);
+    }
+
+    /// Opens a connection: announces a gap if there is one, then replays what came after its position.
+    pub(crate) fn attach<'b>(&mut self, owner: &Owner<'b>, member: &Member<'b>, flow: &mut Flow<'_>) {
+        let conn = &mut self.conns[member.index as usize];
+        conn.state = ConnState::Open;
+        let resume = conn.cold.resume;
+        if let Some(cursor) = resume {
+            self.resume(owner, member, cursor, flow);
+        } else {
+            let from = self.user(owner.user).delivered;
+            let conn = &mut self.conns[member.index as usize];
+            (conn.cold.acked, conn.written, conn.taken) = (from, from, from);
+            self.replay(owner, member, from, true, flow);
+        }
+    }
+
+    /// The client says it has seen everything up to `cursor`: replays what came after.
+    pub(crate) fn resume<'b>(
+        &mut self,
+        owner: &Owner<'b>,
+        member: &Member<'b>,
+        cursor: u64,
+        flow: &mut Flow<'_>,
+    ) {
+        self.raise(owner, cursor, flow);
+        self.lay_ghost(owner, cursor);
+        let conn = &mut self.conns[member.index as usize];
+        conn.cold.acked = cursor;
+        if !conn.is_behind() {
+            (conn.written, conn.taken) = (cursor, cursor);
+        }
+        self.replay(owner, member, cursor, true, flow);
+        self.acknowledged(owner, flow);
+    }
+
+    /// The client confirms everything up to `cursor`.
+    pub(crate) fn confirm<'b>(
+        &mut self,
+        owner: &Owner<'b>,
+        member: &Member<'b>,
+        cursor: u64,
+        flow: &mut Flow<'_>,
+    ) {
+        let conn = &mut self.conns[member.index as usize];
+        conn.cold.acked = conn.cold.acked.max(cursor.min(conn.taken));
+        self.acknowledged(owner, flow);
+    }
+
+    /// The cursor of a run event still in the window.
+    pub(crate) fn cursor_of(&self, owner: &Owner<'_>, run: u64, seq: u64) -> Option<u64> {
+        let user = self.user(owner.user);
+        let at = user.log.iter().position(|logged| logged.run == run && logged.seq == seq)?;
+        Some(user.log_first() + at as u64)
+    }
+
+    /// Frames were written: gives the socket as many new ones.
+    pub(crate) fn written<'b>(
+        &mut self,
+        owner: &Owner<'b>,
+        member: &Member<'b>,
+        frames: u32,
+        flow: &mut Flow<'_>,
+    ) {
+        let conn = &mut self.conns[member.index as usize];
+        let count = (frames as usize).min(conn.in_flight.len());
+        let before = conn.written;
+        for cursor in conn.in_flight.drain(..count) {
+            conn.written = conn.written.max(cursor);
+        }
+        conn.credit += count as u32;
+        conn.cold.last_progress = flow.now;
+        flow.stats.frames.written += count as u64;
+        flow.stats.frames.in_flight -= count as u64;
+        let (moved, written) = (conn.written > before, conn.written);
+        if !conn.queued.is_empty() || conn.lagging {
+            self.pump(owner, member, flow);
+        }
+        if moved {
+            let user = self.user_mut(owner.user);
+            user.delivered = user.delivered.max(written);
+            self.settle(owner, flow);
+        }
+    }
+
+    /// Asks for a close: whatever still waits behind the socket is given up for this connection.
+    pub(crate) fn close(&mut self, id: ConnId, close: Close, flow: &mut Flow<'_>) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        if conn.state == ConnState::Closing {
+            return;
+        }
+        give_up_queue(conn, flow.stats);
+        conn.state = ConnState::Closing;
+        flow.out.push(Effect::Close { conn: id, close });
+    }
+
+    /// The socket is gone. Its user may come back: until then its place in the window is kept.
+    pub(crate) fn remove_conn(&mut self, id: ConnId, flow: &mut Flow<'_>) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        let (user, acked) = (conn.user, conn.cold.acked);
+        give_up_queue(conn, flow.stats);
+        flow.stats.frames.dropped += conn.in_flight.len() as u64;
+        flow.stats.frames.in_flight -= conn.in_flight.len() as u64;
+        conn.free();
+        self.free_conns.push(id.index);
+        let kept = flow.config.connections_per_user_max as usize;
+        let slot = self.user_mut(user);
+        slot.conns.retain(|index| *index != id.index);
+        if slot.ghosts.len() >= kept {
+            slot.ghosts.remove(0);
+        }
+        slot.ghosts.push(Ghost { acked, until: flow.now.after(flow.config.recovery_ttl_us) });
+        self.with_owner(user, |audience, owner| audience.settle(&owner, flow));
+    }
+
+    /// Gives up everything in a user's window: nobody came back in time.
+    pub(crate) fn expire(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
+        let user = self.user_mut(owner.user);
+        let lost = user.cursor - user.settled;
+        user.settled = user.cursor;
+        user.log.clear();
+        user.log.shrink_to_fit();
+        user.log_bytes = 0;
+        user.ghosts.clear();
+        flow.stats.events.expired += lost;
+        flow.stats.events.waiting -= lost;
+    }
+
+    /// Replays the window from after `from`. `flagged`: as `recovered`; else the very frames.
+    fn replay<'b>(
+        &mut self,
+        owner: &Owner<'b>,
+        member: &Member<'b>,
+        from: u64,
+        flagged: bool,
+        flow: &mut Flow<'_>,
+    ) {
+        let Self { conns, users, .. } = self;
+        let user = &users[owner.user.index as usize];
+        let conn = &mut conns[member.index as usize];
+        let first = user.log_first();
+        if from < user.cursor && first > from + 1 {
+            let frame = wire::gap(flow.writer, flow.now, from + 1, first - 1);
+            flow.stats.frames.encoded += 1;
+            flow.stats.connections.gaps += 1;
+            offer(conn, member.index, &frame, &mut None, 0, flow);
+        }
+        let skip = (from + 1).saturating_sub(first) as usize;
+        for (n, logged) in user.log.iter().enumerate().skip(skip) {
+            if !conn.wants(&logged.thread) {
+                continue;
+            }
+            let cursor = first + n as u64;
+            if flagged {
+                let frame = wire::recovered(flow.writer, &logged.frame);
+                flow.stats.frames.encoded += 1;
+                flow.stats.frames.replayed += 1;
+                offer(conn, member.index, &frame, &mut None, cursor, flow);
+            } else {
+                offer(conn, member.index, &logged.frame, &mut None, cursor, flow);
+            }
+        }
+    }
+
+    /// Moves waiting frames to the socket; an emptied lagging queue catches up from the window.
+    fn pump<'b>(&mut self, owner: &Owner<'b>, member: &Member<'b>, flow: &mut Flow<'_>) {
+        let conn = &mut self.conns[member.index as usize];
+        if conn.state != ConnState::Open {
+            return;
+        }
+        while conn.credit > 0 {
+            let Some(queued) = conn.queued.pop_front() else { break };
+            conn.queued_bytes -= queued.frame.len() as u32;
+            flow.stats.frames.queued -= 1;
+            let ix = flow.out.share(queued.frame);
+            hand_over(conn, member.index, ix, queued.cursor, flow);
+        }
+        if conn.queued.is_empty() {
+            conn.queued.shrink_to(16);
+            if conn.lagging {
+                conn.lagging = false;
+                let from = conn.taken;
+                self.replay(owner, member, from, false, flow);
+            }
+        }
+    }
+
+    /// A client knows cursors that this router never issued (it has lost its memory): goes on above them.
+    fn raise(&mut self, owner: &Owner<'_>, cursor: u64, flow: &mut Flow<'_>) {
+        if cursor > self.user(owner.user).cursor {
+            self.expire(owner, flow);
+            let user = self.user_mut(owner.user);
+            (user.cursor, user.settled, user.delivered) = (cursor, cursor, cursor);
+        }
+    }
+
+    /// The returning client's own place among those kept: the highest not above its cursor.
+    fn lay_ghost(&mut self, owner: &Owner<'_>, cursor: u64) {
+        let ghosts = &mut self.user_mut(owner.user).ghosts;
+        let own = ghosts.iter().enumerate().filter(|(_, ghost)| ghost.acked <= cursor);
+        if let Some((at, _)) = own.max_by_key(|(_, ghost)| ghost.acked) {
+            ghosts.remove(at);
+        }
+    }
+
+    /// Drops from the window what every client, here or expected back, has seen.
+    fn acknowledged(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
+        let Self { conns, users, .. } = self;
+        let user = &mut users[owner.user.index as usize];
+        user.ghosts.retain(|ghost| ghost.until > flow.now);
+        let here = user.conns.iter().map(|index| conns[*index as usize].cold.acked);
+        let Some(seen_by_all) = here.chain(user.ghosts.iter().map(|ghost| ghost.acked)).min() else { return };
+        let mut first = user.log_first();
+        while first <= seen_by_all
+            && let Some(logged) = user.log.pop_front()
+        {
+            user.log_bytes -= logged.frame.len();
+            first += 1;
+        }
+        if user.log.is_empty() {
+            user.log.shrink_to(8);
+        }
+        user.delivered = user.delivered.max(seen_by_all);
+        self.settle(owner, flow);
+    }
+
+    /// Counts as delivered what some connection has and none still waits for.
+    fn settle(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
+        let Self { conns, users, .. } = self;
+        let user = &mut users[owner.user.index as usize];
+        let behind = user.conns.iter().map(|index| &conns[*index as usize]);
+        let behind = behind.filter(|conn| conn.is_open() && conn.is_behind()).map(|conn| conn.written);
+        let settled = behind.fold(user.delivered, u64::min);
+        if settled > user.settled {
+            let count = settled - user.settled;
+            user.settled = settled;
+            flow.stats.events.delivered += count;
+            flow.stats.events.waiting -= count;
+        }
+    }
+
+    fn trim_overflow(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
+        let user = self.user_mut(owner.user);
+        let (frames, bytes) =
+            (flow.config.recovery_frames_max as usize, flow.config.recovery_bytes_max as usize);
+        while user.log.len() > frames || user.log_bytes > bytes {
+            let cursor = user.log_first();
+            let Some(logged) = user.log.pop_front() else { return };
+            user.log_bytes -= logged.frame.len();
+            if cursor > user.settled {
+                user.settled = cursor;
+                flow.stats.events.gapped += 1;
+                flow.stats.events.waiting -= 1;
+            }
+        }
+    }
+}
+
+/// One frame for one connection: to the socket if it takes one, else behind it, else not at all.
+fn offer(
+    conn: &mut Conn,
+    index: u32,
+    frame: &Frame,
+    shared: &mut Option<FrameIx>,
+    cursor: u64,
+    flow: &mut Flow<'_>,
+) {
+    if conn.lagging && cursor > 0 {
+        return; // it catches up from the window
+    }
+    let bytes = frame.len() as u32;
+    flow.stats.frames.offered += 1;
+    flow.stats.frames.bytes += u64::from(bytes);
+    if conn.credit > 0 && conn.queued.is_empty() {
+        let ix = *shared.get_or_insert_with(|| flow.out.share(frame.clone()));
+        hand_over(conn, index, ix, cursor, flow);
+        return;
+    }
+    let full = conn.queued.len() >= flow.config.outbound_frames_max as usize
+        || conn.queued_bytes + bytes > flow.config.outbound_bytes_max;
+    if full {
+        flow.stats.frames.dropped += 1;
+        if !conn.lagging {
+            conn.lagging = true;
+            let at = conn.cold.last_progress.max(flow.now).after(flow.config.slow_reader_grace_us);
+            let id = ConnId { index, generation: conn.generation() };
+            flow.timers.set(at, Timer::Connection(id));
+        }
+        return;
+    }
+    conn.queued_bytes += bytes;
+    conn.taken = conn.taken.max(cursor);
+    conn.queued.push_back(super::conn::Queued { frame: frame.clone(), cursor });
+    flow.stats.frames.queued += 1;
+}
+
+fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64, flow: &mut Flow<'_>) {
+    conn.credit -= 1;
+    conn.taken = conn.taken.max(cursor);
+    conn.in_flight.push_back(cursor);
+    flow.stats.frames.in_flight += 1;
+    let conn = ConnId { index, generation: conn.generation() };
+    flow.out.push(Effect::Send { conn, frame });
+}
+
+fn give_up_queue(conn: &mut Conn, stats: &mut Stats) {
+    stats.frames.queued -= conn.queued.len() as u64;
+    stats.frames.dropped += conn.queued.len() as u64;
+    conn.queued.clear();
+    conn.queued_bytes = 0;
+}

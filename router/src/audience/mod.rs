@@ -1,0 +1,228 @@
+//! The isolation boundary: the only module that turns a user into connections.
+//!
+//! A frame reaches a connection through three values that only this module makes, all branded with one
+//! lifetime that exists for one user and one call: [`Owner`] (a user was looked up), [`Member`] (a connection
+//! was found to be that user's) and [`Sealed`] (a frame was made for that user). Two users never share a brand,
+//! so sending one user's frame to another's connection does not compile:
+//!
+//! ```compile_fail,E0521
+//! # use router::audience::{Audience, Owner, UserRef};
+//! fn crossed(audience: &mut Audience, ada: UserRef, eve: UserRef) {
+//!     audience.with_owner(ada, |audience, ada: Owner<'_>| {
+//!         let secret = ada.seal_text("for ada's eyes only");
+//!         audience.with_owner(eve, |_, eve: Owner<'_>| {
+//!             eve.accepts(&secret); // the brands differ
+//!         });
+//!     });
+//! }
+//! ```
+//!
+//! The same with one user compiles:
+//!
+//! ```
+//! # use router::audience::{Audience, Owner, UserRef};
+//! fn straight(audience: &mut Audience, ada: UserRef) {
+//!     audience.with_owner(ada, |_, ada: Owner<'_>| {
+//!         let note = ada.seal_text("for ada's eyes only");
+//!         ada.accepts(&note);
+//!     });
+//! }
+//! ```
+//!
+//! A sealed frame cannot leave the call it was made in either:
+//!
+//! ```compile_fail
+//! # use router::audience::{Audience, UserRef};
+//! fn kept(audience: &mut Audience, ada: UserRef) {
+//!     let mut kept = None;
+//!     audience.with_owner(ada, |_, ada| kept = Some(ada.seal_text("later")));
+//! }
+//! ```
+
+mod conn;
+mod delivery;
+mod user;
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::marker::PhantomData;
+
+pub(crate) use conn::{Conn, ConnState};
+pub(crate) use delivery::{Entry, Flow};
+pub(crate) use user::{User, is_user_id};
+
+use crate::contract::{ConnId, Connect, Frame, Tier, UserId};
+
+/// A known user: index and generation. Names nobody by itself; only [`Audience`] can use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserRef {
+    pub(crate) index: u32,
+    generation: u32,
+}
+
+type Brand<'b> = PhantomData<fn(&'b ()) -> &'b ()>;
+
+/// One user, looked up for the length of one call.
+#[derive(Debug)]
+pub struct Owner<'b> {
+    user: UserRef,
+    brand: Brand<'b>,
+}
+
+/// A connection of the owner with the same brand.
+#[derive(Debug)]
+pub struct Member<'b> {
+    index: u32,
+    brand: Brand<'b>,
+}
+
+/// A frame made for the owner with the same brand.
+#[derive(Debug)]
+pub struct Sealed<'b> {
+    frame: Frame,
+    brand: Brand<'b>,
+}
+
+impl<'b> Owner<'b> {
+    /// Makes a frame this user's.
+    pub(crate) fn seal(&self, frame: Frame) -> Sealed<'b> {
+        Sealed { frame, brand: PhantomData }
+    }
+
+    /// Makes a text this user's frame.
+    pub fn seal_text(&self, text: &str) -> Sealed<'b> {
+        self.seal(Frame::copy_of(text))
+    }
+
+    /// Compiles only for a frame of the same user.
+    pub fn accepts(&self, _: &Sealed<'b>) {}
+
+    /// Which user this is.
+    pub const fn user(&self) -> UserRef {
+        self.user
+    }
+}
+
+/// Connections and users, in dense tables.
+#[derive(Debug, Default)]
+pub struct Audience {
+    conns: Vec<Conn>,
+    free_conns: Vec<u32>,
+    users: Vec<User>,
+    free_users: Vec<u32>,
+    by_id: BTreeMap<UserId, u32>,
+    opened: u64,
+}
+
+impl Audience {
+    /// Looks a user up for the length of one call. The user must be one this audience knows.
+    pub fn with_owner<R>(&mut self, user: UserRef, f: impl for<'b> FnOnce(&mut Self, Owner<'b>) -> R) -> R {
+        f(self, Owner { user, brand: PhantomData })
+    }
+
+    /// Looks a connection and its owner up for the length of one call; `None` if the connection is no more.
+    pub(crate) fn with_member<R>(
+        &mut self,
+        conn: ConnId,
+        f: impl for<'b> FnOnce(&mut Self, Owner<'b>, Member<'b>) -> R,
+    ) -> Option<R> {
+        let user = self.conn(conn)?.user;
+        let (owner, member) =
+            (Owner { user, brand: PhantomData }, Member { index: conn.index, brand: PhantomData });
+        Some(f(self, owner, member))
+    }
+
+    pub(crate) fn conn(&self, id: ConnId) -> Option<&Conn> {
+        self.conns.get(id.index as usize).filter(|conn| conn.is(id.generation))
+    }
+
+    pub(crate) fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.conns.get_mut(id.index as usize).filter(|conn| conn.is(id.generation))
+    }
+
+    pub(crate) fn user(&self, user: UserRef) -> &User {
+        &self.users[user.index as usize]
+    }
+
+    pub(crate) fn user_mut(&mut self, user: UserRef) -> &mut User {
+        &mut self.users[user.index as usize]
+    }
+
+    /// Whether the user is still known.
+    pub(crate) fn knows(&self, user: UserRef) -> bool {
+        self.users.get(user.index as usize).is_some_and(|known| known.is(user.generation))
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<UserRef> {
+        self.by_id.get(id).map(|index| self.user_ref(*index))
+    }
+
+    pub(crate) fn find_or_add(&mut self, id: &str, tier: Tier) -> UserRef {
+        if let Some(user) = self.find(id) {
+            return user;
+        }
+        let id: UserId = id.into();
+        let index = match self.free_users.pop() {
+            Some(index) => {
+                self.users[index as usize].reuse(id.clone(), tier);
+                index
+            }
+            None => {
+                self.users.push(User::new(id.clone(), tier));
+                self.users.len() as u32 - 1
+            }
+        };
+        self.by_id.insert(id, index);
+        self.user_ref(index)
+    }
+
+    pub(crate) fn remove_user(&mut self, user: UserRef) {
+        let slot = &mut self.users[user.index as usize];
+        self.by_id.remove(&slot.id);
+        slot.free();
+        self.free_users.push(user.index);
+    }
+
+    /// Takes a connection in; it is not yet open. Answers its handle.
+    pub(crate) fn add_conn(&mut self, user: UserRef, connect: &Connect<'_>, flow: &Flow<'_>) -> ConnId {
+        self.opened += 1;
+        let index = self.free_conns.pop().unwrap_or_else(|| {
+            self.conns.push(Conn::vacant());
+            self.conns.len() as u32 - 1
+        });
+        let acked = connect.resume.unwrap_or(self.user(user).delivered).min(self.user(user).cursor);
+        let conn = &mut self.conns[index as usize];
+        conn.occupy(user, self.opened, connect, acked, flow);
+        let id = ConnId { index, generation: conn.generation() };
+        self.user_mut(user).conns.push(index);
+        id
+    }
+
+    /// All connections, in index order.
+    pub(crate) fn all_conns(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.conns
+            .iter()
+            .enumerate()
+            .filter(|(_, conn)| conn.in_use())
+            .map(|(index, conn)| ConnId { index: index as u32, generation: conn.generation() })
+    }
+
+    pub(crate) fn conns_len(&self) -> usize {
+        self.conns.len() - self.free_conns.len()
+    }
+
+    pub(crate) fn users_len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn users(&self) -> impl Iterator<Item = &User> {
+        self.by_id.values().map(|index| &self.users[*index as usize])
+    }
+
+    pub(crate) fn conn_at(&self, index: u32) -> &Conn {
+        &self.conns[index as usize]
+    }
+
+    fn user_ref(&self, index: u32) -> UserRef {
+        UserRef { index, generation: self.users[index as usize].generation() }
+    }
+}

@@ -1,0 +1,233 @@
+//! What the router keeps of a user.
+
+use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
+
+use crate::{
+    config::Config,
+    contract::{Frame, Instant, RunRef, Tier, UserId},
+};
+
+/// Micro-tokens of one inbound message in the token bucket.
+const MESSAGE: u64 = 1_000_000;
+
+/// A run event in the recovery window.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    pub(crate) frame: Frame,
+    pub(crate) thread: Arc<str>,
+    pub(crate) run: u64,
+    pub(crate) seq: u64,
+}
+
+/// A client that went away and may come back: holds its unacknowledged events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ghost {
+    pub(crate) acked: u64,
+    pub(crate) until: Instant,
+}
+
+/// A message id in the dedupe window, as a 64-bit fingerprint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    fingerprint: u64,
+    at: Instant,
+    /// Number of the run the message started.
+    pub(crate) run: u64,
+}
+
+/// One user: identity, limits in use, connections, runs, recovery window.
+#[derive(Debug)]
+pub(crate) struct User {
+    generation: u32,
+    pub(crate) tier: Tier,
+    pub(crate) id: UserId,
+    /// Token bucket in micro-tokens.
+    tokens: u64,
+    refilled: Instant,
+    pub(crate) conns: Vec<u32>,
+    pub(crate) runs: Vec<RunRef>,
+    seen: VecDeque<Seen>,
+    /// Conversation of messages that name none.
+    pub(crate) thread: Option<Arc<str>>,
+    /// Last cursor issued.
+    pub(crate) cursor: u64,
+    /// Every event up to here is delivered or given up.
+    pub(crate) settled: u64,
+    /// Every event up to here was written to some connection.
+    pub(crate) delivered: u64,
+    /// The newest events; the last one's cursor is `cursor`, without holes.
+    pub(crate) log: VecDeque<Logged>,
+    pub(crate) log_bytes: usize,
+    pub(crate) ghosts: Vec<Ghost>,
+    pub(crate) idle_since: Instant,
+    pub(crate) audited: Option<Instant>,
+    pub(crate) audits_suppressed: u64,
+    threads: u64,
+}
+
+impl User {
+    pub(super) fn new(id: UserId, tier: Tier) -> Self {
+        Self {
+            generation: 0,
+            tier,
+            id,
+            tokens: u64::MAX,
+            refilled: Instant::default(),
+            conns: Vec::new(),
+            runs: Vec::new(),
+            seen: VecDeque::new(),
+            thread: None,
+            cursor: 0,
+            settled: 0,
+            delivered: 0,
+            log: VecDeque::new(),
+            log_bytes: 0,
+            ghosts: Vec::new(),
+            idle_since: Instant::default(),
+            audited: None,
+            audits_suppressed: 0,
+            threads: 0,
+        }
+    }
+
+    pub(super) fn reuse(&mut self, id: UserId, tier: Tier) {
+        *self = Self { generation: self.generation, ..Self::new(id, tier) };
+    }
+
+    /// Frees the slot; handles to it are stale from now on.
+    pub(super) fn free(&mut self) {
+        let generation = self.generation + 1;
+        *self = Self { generation, ..Self::new("".into(), Tier::Free) };
+    }
+
+    pub(super) const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(super) fn is(&self, generation: u32) -> bool {
+        self.generation == generation && !self.id.is_empty()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.conns.is_empty() && self.runs.is_empty()
+    }
+
+    /// Takes one message's worth from the token bucket, if it is there.
+    pub(crate) fn take_token(&mut self, now: Instant, config: &Config) -> bool {
+        let full = u64::from(config.rate_burst) * MESSAGE;
+        let earned = now.since(self.refilled).saturating_mul(u64::from(config.rate_per_s));
+        self.tokens = self.tokens.saturating_add(earned).min(full);
+        self.refilled = now;
+        let granted = self.tokens >= MESSAGE;
+        if granted {
+            self.tokens -= MESSAGE;
+        }
+        granted
+    }
+
+    /// Cursor of the oldest event in the window; one past the newest when there is none.
+    pub(crate) fn log_first(&self) -> u64 {
+        self.cursor + 1 - self.log.len() as u64
+    }
+
+    /// The message with that id, if it came within the dedupe window.
+    pub(crate) fn seen(&mut self, message_id: &str, now: Instant, config: &Config) -> Option<Seen> {
+        while self.seen.front().is_some_and(|seen| now.since(seen.at) >= config.dedupe_ttl_us) {
+            self.seen.pop_front();
+        }
+        let wanted = fingerprint(message_id);
+        self.seen.iter().rev().find(|seen| seen.fingerprint == wanted).copied()
+    }
+
+    pub(crate) fn remember(&mut self, message_id: &str, run: u64, now: Instant, config: &Config) {
+        if self.seen.len() >= config.dedupe_ids_max as usize {
+            self.seen.pop_front();
+        }
+        if config.dedupe_ids_max > 0 {
+            self.seen.push_back(Seen { fingerprint: fingerprint(message_id), at: now, run });
+        }
+    }
+
+    /// When the last remembered message id may be forgotten.
+    pub(crate) fn dedupe_until(&self, config: &Config) -> Option<Instant> {
+        self.seen.back().map(|seen| seen.at.after(config.dedupe_ttl_us))
+    }
+
+    /// A new conversation of this user; the id carries its owner.
+    pub(crate) fn new_thread(&mut self) -> Arc<str> {
+        self.threads += 1;
+        format!("thread-{:016x}-{}", fingerprint(&self.id), self.threads).into()
+    }
+
+    /// Whether the user may speak in that thread: a thread id issued by the router names its owner, any other
+    /// name is the user's own and denotes nothing of anybody else's.
+    pub(crate) fn may_use_thread(&self, thread: &str) -> bool {
+        issued_to(thread).is_none_or(|owner| owner == fingerprint(&self.id))
+    }
+}
+
+/// The owner's fingerprint in a thread id that the router issued.
+fn issued_to(thread: &str) -> Option<u64> {
+    let (owner, number) = thread.strip_prefix("thread-")?.split_once('-')?;
+    let issued = owner.len() == 16
+        && owner.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        && !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit());
+    if issued { u64::from_str_radix(owner, 16).ok() } else { None }
+}
+
+/// FNV-1a, 64 bit, with a final mix (SplitMix64) so that short ids differ in all bits.
+fn fingerprint(text: &str) -> u64 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+/// Whether a text is fit to be a user id: 1 to 128 printable characters, no white space.
+pub(crate) fn is_user_id(id: &str) -> bool {
+    let printable = |c: char| !c.is_control() && !c.is_whitespace();
+    !id.is_empty() && id.chars().count() <= 128 && id.chars().all(printable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bucket_gives_its_burst_and_then_its_rate() {
+        let config = Config { rate_per_s: 2, rate_burst: 3, ..Config::default() };
+        let mut user = User::new("ada".into(), Tier::Free);
+        let t0 = Instant::from_micros(1_000_000_000);
+        let granted = |user: &mut User, at| (0..10).filter(|_| user.take_token(at, &config)).count();
+        assert_eq!(granted(&mut user, t0), 3);
+        assert_eq!(granted(&mut user, t0.after(499_999)), 0);
+        assert_eq!(granted(&mut user, t0.after(1_000_000)), 2);
+    }
+
+    #[test]
+    fn issued_threads_name_their_owner() {
+        let (mut ada, eve) = (User::new("ada".into(), Tier::Free), User::new("eve".into(), Tier::Free));
+        let thread = ada.new_thread();
+        assert!(issued_to(&thread).is_some());
+        assert!(ada.may_use_thread(&thread) && !eve.may_use_thread(&thread));
+        assert!(ada.may_use_thread("holiday") && eve.may_use_thread("holiday"));
+    }
+
+    #[test]
+    fn a_message_id_is_known_for_its_window() {
+        let config = Config { dedupe_ids_max: 2, dedupe_ttl_us: 100, ..Config::default() };
+        let mut user = User::new("ada".into(), Tier::Free);
+        let at = Instant::from_micros;
+        user.remember("a", 1, at(0), &config);
+        assert_eq!(user.seen("a", at(99), &config).map(|seen| seen.run), Some(1));
+        assert!(user.seen("a", at(100), &config).is_none());
+        for (n, id) in ["b", "c", "d"].into_iter().enumerate() {
+            user.remember(id, n as u64, at(200), &config);
+        }
+        assert!(user.seen("b", at(200), &config).is_none());
+        assert!(user.seen("d", at(200), &config).is_some());
+    }
+}

@@ -1,0 +1,177 @@
+//! Every limit of the router, in one place, with its unit last in its name.
+
+use alloc::string::String;
+use core::fmt;
+
+/// One second in microseconds.
+const SECOND: u64 = 1_000_000;
+
+/// Limits and timings. The defaults are the product's; [`Config::validate`] says which values make sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Names this router incarnation in the ids it issues; two incarnations never share it.
+    pub node: String,
+    /// Announced in each welcome: tokens are signed with a development key.
+    pub development: bool,
+    /// Whether an agent back end is there; without one, chat is answered `AGENT_UNAVAILABLE`.
+    pub agents_available: bool,
+    /// Set-up of a connection: until then its messages are held, afterwards handled in order.
+    pub ready_after_us: u64,
+    /// Messages held per connection during set-up.
+    pub held_frames_max: u32,
+    /// Bytes held per connection during set-up.
+    pub held_bytes_max: u32,
+    /// Longest inbound text; a longer one is refused and the connection lives.
+    pub inbound_bytes_max: u32,
+    /// Longest inbound message the transport lets through; a longer one closes with 1009.
+    pub transport_bytes_max: u32,
+    /// Longest outbound frame; longer agent output is cut and says so.
+    pub outbound_frame_bytes_max: u32,
+    /// Deepest nesting of containers in an inbound frame; at most 64.
+    pub nesting_max: u32,
+    /// Connections per user; a further one is refused.
+    pub connections_per_user_max: u32,
+    /// Open runs per user; a further one is refused.
+    pub runs_per_user_max: u32,
+    /// Inbound messages per user and second, sustained.
+    pub rate_per_s: u32,
+    /// Inbound messages per user at once.
+    pub rate_burst: u32,
+    /// Rejected frames per connection within [`reject_window_us`](Self::reject_window_us); at this many it is closed.
+    pub rejects_max: u32,
+    /// Window of [`rejects_max`](Self::rejects_max).
+    pub reject_window_us: u64,
+    /// Frames handed to a socket and not yet reported written.
+    pub socket_window_frames: u32,
+    /// Frames waiting per connection behind the socket window.
+    pub outbound_frames_max: u32,
+    /// Bytes waiting per connection behind the socket window.
+    pub outbound_bytes_max: u32,
+    /// How long a full connection may go without progress before it is closed.
+    pub slow_reader_grace_us: u64,
+    /// Silence after which a connection gets a heartbeat and a ping.
+    pub heartbeat_us: u64,
+    /// Unanswered heartbeats after which a connection is closed.
+    pub heartbeats_missed_max: u32,
+    /// A run is ended after this time.
+    pub agent_deadline_us: u64,
+    /// Newest run events kept per user for replay.
+    pub recovery_frames_max: u32,
+    /// Bytes of run events kept per user for replay.
+    pub recovery_bytes_max: u32,
+    /// How long they are kept after the user's last connection or run ended.
+    pub recovery_ttl_us: u64,
+    /// Message ids remembered per user against repeats.
+    pub dedupe_ids_max: u32,
+    /// How long a message id is remembered.
+    pub dedupe_ttl_us: u64,
+    /// How long a connection may outlive its token.
+    pub token_grace_us: u64,
+    /// How long accepted work may take once the drain began.
+    pub drain_deadline_us: u64,
+    /// Shortest time between two audit records of one user.
+    pub audit_interval_us: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node: String::from("n0"),
+            development: false,
+            agents_available: true,
+            ready_after_us: 0,
+            held_frames_max: 100,
+            held_bytes_max: 64 * 1024,
+            inbound_bytes_max: 8192,
+            transport_bytes_max: 64 * 1024,
+            outbound_frame_bytes_max: 256 * 1024,
+            nesting_max: 64,
+            connections_per_user_max: 8,
+            runs_per_user_max: 16,
+            rate_per_s: 30,
+            rate_burst: 100,
+            rejects_max: 20,
+            reject_window_us: 10 * SECOND,
+            socket_window_frames: 32,
+            outbound_frames_max: 1000,
+            outbound_bytes_max: 4 * 1024 * 1024,
+            slow_reader_grace_us: 10 * SECOND,
+            heartbeat_us: 25 * SECOND,
+            heartbeats_missed_max: 2,
+            agent_deadline_us: 60 * SECOND,
+            recovery_frames_max: 200,
+            recovery_bytes_max: 1024 * 1024,
+            recovery_ttl_us: 120 * SECOND,
+            dedupe_ids_max: 1000,
+            dedupe_ttl_us: 600 * SECOND,
+            token_grace_us: 60 * SECOND,
+            drain_deadline_us: 30 * SECOND,
+            audit_interval_us: SECOND,
+        }
+    }
+}
+
+/// A limit that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The field's name.
+    pub field: &'static str,
+    /// What was expected.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "limit `{}`: expected {}", self.field, self.expected)
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl Config {
+    /// Says which field is out of range, if one is.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let rules: [(bool, &'static str, &'static str); 12] = [
+            (
+                !self.node.is_empty() && self.node.bytes().all(|b| b.is_ascii_alphanumeric()),
+                "node",
+                "1 or more ASCII letters and digits",
+            ),
+            ((1..=64).contains(&self.nesting_max), "nesting_max", "1 to 64"),
+            (self.inbound_bytes_max >= 64, "inbound_bytes_max", "at least 64"),
+            (
+                self.transport_bytes_max >= self.inbound_bytes_max,
+                "transport_bytes_max",
+                "at least inbound_bytes_max",
+            ),
+            (self.outbound_frame_bytes_max >= 16 * 1024, "outbound_frame_bytes_max", "at least 16 KiB"),
+            (self.connections_per_user_max > 0, "connections_per_user_max", "at least 1"),
+            (self.runs_per_user_max > 0, "runs_per_user_max", "at least 1"),
+            (self.rate_per_s > 0 && self.rate_burst > 0, "rate_per_s, rate_burst", "at least 1"),
+            ((1..=4096).contains(&self.socket_window_frames), "socket_window_frames", "1 to 4096"),
+            (self.outbound_frames_max > 0, "outbound_frames_max", "at least 1"),
+            (
+                self.heartbeat_us > 0 && self.heartbeats_missed_max > 0,
+                "heartbeat_us, heartbeats_missed_max",
+                "above 0",
+            ),
+            (self.agent_deadline_us > 0, "agent_deadline_us", "above 0"),
+        ];
+        match rules.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, field, expected)) => Err(ConfigError { field, expected }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_limit_is_named() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let error = Config { nesting_max: 65, ..Config::default() }.validate().expect_err("refused");
+        assert_eq!(error.field, "nesting_max");
+    }
+}

@@ -1,0 +1,621 @@
+//! The contract of the core on one page: every input, every effect, and the loop that joins them.
+//!
+//! A shell (real sockets) and a simulator (virtual time) drive the same three calls:
+//!
+//! ```
+//! # use router::{Config, Effect, Effects, Input, Instant, Router};
+//! # fn next_input() -> Option<(Instant, Input<'static>)> { None }
+//! # fn carry_out(_: &Effect, _: &Effects) {}
+//! let mut router = Router::new(Config::default()).expect("valid");
+//! let mut out = Effects::new();
+//! // 1. wait for a socket, an agent, or the deadline the core asked for
+//! while let Some((now, input)) = next_input() {
+//!     // 2. one input in; effects are appended in the order in which they must happen
+//!     out.clear();
+//!     router.handle(now, input, &mut out);
+//!     // 3. carry the effects out, in order
+//!     for effect in out.iter() {
+//!         carry_out(effect, &out);
+//!     }
+//!     // 4. sleep no longer than this; then hand in `Input::Tick`
+//!     let _deadline = router.next_deadline();
+//! }
+//! ```
+//!
+//! Rules of the contract:
+//! - `now` never runs backwards; an earlier value is read as the latest one seen.
+//! - Effects are in order; a fan-out is one run of [`Effect::Send`] that shares one [`Frame`].
+//! - For each accepted connection the shell hands in exactly one [`Input::Closed`], last.
+//! - The shell writes what [`Effect::Send`] names, at most [`Config::socket_window_frames`] of them unreported,
+//!   and reports each by [`Input::Written`]. That report is how a slow reader becomes visible.
+//! - Bad input from a client is an effect (an error frame), never a panic and never an `Err`.
+//!
+//! [`Config::socket_window_frames`]: crate::Config::socket_window_frames
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::{error::ErrorCode, message::Kind, run::Rule};
+
+/// A point in time on the router's clock: microseconds since the Unix epoch, never running backwards.
+///
+/// A shell derives it from the wall clock at start plus a monotonic clock since; a simulator counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The instant `micros` microseconds after the Unix epoch.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// This instant, `micros` microseconds later.
+    pub const fn after(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// Microseconds from `earlier` to this instant; 0 if `earlier` is later.
+    pub const fn since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Number the shell gives to a socket that asks to be connected; comes back in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// An accepted connection: a dense index, and a generation so that an old handle never names a new socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl ConnId {
+    /// Dense index, below the largest number of connections ever open at once.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// How often this index had been used before.
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+/// An open agent run: index and generation, as in [`ConnId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunRef {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl RunRef {
+    /// Dense index, below the largest number of runs ever open at once.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// How often this index had been used before.
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+/// An authenticated user's id: opaque text of 1 to 128 printable characters without white space.
+pub type UserId = Arc<str>;
+
+/// Plan of a user; decides `metadata.user_tier` and `metadata.is_priority_queue` of run events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// `free`, the default.
+    #[default]
+    Free,
+    /// `early`.
+    Early,
+    /// `mid`.
+    Mid,
+    /// `enterprise`; its events carry `is_priority_queue: true`.
+    Enterprise,
+}
+
+impl Tier {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Tier::Free => "free",
+            Tier::Early => "early",
+            Tier::Mid => "mid",
+            Tier::Enterprise => "enterprise",
+        }
+    }
+
+    /// The tier of that wire name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Tier::Free, Tier::Early, Tier::Mid, Tier::Enterprise].into_iter().find(|tier| tier.name() == name)
+    }
+}
+
+/// What the shell knows of a socket whose token was valid.
+#[derive(Clone, Copy, Debug)]
+pub struct Connect<'a> {
+    /// Names the socket in the answer.
+    pub ticket: Ticket,
+    /// The authenticated user.
+    pub user: &'a str,
+    /// Plan of the user.
+    pub tier: Tier,
+    /// Last cursor this client has seen (`?resume=` at upgrade).
+    pub resume: Option<u64>,
+    /// Restricts the run events of this connection to one thread (`?thread=` at upgrade).
+    pub thread: Option<&'a str>,
+    /// When the token expires; the connection is closed with 1008 after a grace period.
+    pub expires_at: Option<Instant>,
+}
+
+impl<'a> Connect<'a> {
+    /// A plain connection of `user`: free tier, no resume, no filter, no expiry.
+    pub const fn new(ticket: Ticket, user: &'a str) -> Self {
+        Self { ticket, user, tier: Tier::Free, resume: None, thread: None, expires_at: None }
+    }
+}
+
+/// Everything that can happen to the router.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A socket with a valid token asks to be connected.
+    Connect(Connect<'a>),
+    /// A socket whose token was missing or not valid.
+    AuthFailed {
+        /// Names the socket in the answer.
+        ticket: Ticket,
+    },
+    /// A text frame.
+    Text {
+        /// Where it arrived.
+        conn: ConnId,
+        /// The whole frame.
+        text: &'a str,
+    },
+    /// A binary frame; its content is of no interest.
+    Binary {
+        /// Where it arrived.
+        conn: ConnId,
+    },
+    /// A WebSocket pong: the client lives.
+    Pong {
+        /// Where it arrived.
+        conn: ConnId,
+    },
+    /// The client broke the WebSocket protocol itself.
+    Violation {
+        /// Where.
+        conn: ConnId,
+        /// How.
+        kind: Violation,
+    },
+    /// Frames were handed to the operating system.
+    Written {
+        /// To which connection.
+        conn: ConnId,
+        /// How many, in the order of their [`Effect::Send`].
+        frames: u32,
+    },
+    /// The socket is gone; the last input of its connection.
+    Closed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// An agent reports progress of its run.
+    Agent {
+        /// Which run.
+        run: RunRef,
+        /// What happened.
+        event: AgentEvent<'a>,
+    },
+    /// Sends one server message to every open connection; needs the capability.
+    Broadcast {
+        /// Proof of the right to cross users.
+        authority: &'a Authority,
+        /// The message's `type`.
+        kind: &'a str,
+        /// The message's `data`.
+        data: &'a RawValue,
+    },
+    /// Begins an orderly stop: new work is refused, accepted work finishes within the drain deadline.
+    Drain,
+    /// The deadline of [`next_deadline`](crate::Router::next_deadline) has come.
+    Tick,
+}
+
+/// A breach of the WebSocket protocol, as the shell's library reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A message above the transport cap: close 1009.
+    TooBig,
+    /// A text frame that is not UTF-8: close 1007.
+    InvalidUtf8,
+    /// Anything else: close 1002.
+    Protocol,
+}
+
+/// The right to send one message to every user. There is one per router, and no client frame can obtain it.
+#[derive(Debug)]
+pub struct Authority(pub(crate) ());
+
+/// What an agent reports. Ids, `type`, `seq`, `cursor` and `timestamp` are the router's: no agent can set them.
+#[derive(Clone, Copy, Debug)]
+pub enum AgentEvent<'a> {
+    /// `agent_started`.
+    Started {
+        /// Who works; empty means `unknown_agent`. Later events of the run carry it too.
+        agent: &'a str,
+        /// `task_description`; empty means `Processing request`.
+        task: &'a str,
+    },
+    /// `agent_thinking`.
+    Thinking {
+        /// `reasoning`; empty means `Agent is processing...`.
+        reasoning: &'a str,
+        /// `step_number`, if counted.
+        step: Option<u32>,
+    },
+    /// `progress_update`, between started and the terminal event.
+    Progress {
+        /// `progress_data`, a JSON value.
+        data: &'a RawValue,
+    },
+    /// `tool_executing`.
+    ToolExecuting {
+        /// Names the call within its run; must not be open.
+        call: &'a str,
+        /// `tool_name`; empty means `unknown_tool`.
+        tool: &'a str,
+        /// `parameters`, a JSON value.
+        parameters: &'a RawValue,
+    },
+    /// `tool_completed`.
+    ToolCompleted {
+        /// The call that ended; must be open.
+        call: &'a str,
+        /// How it ended.
+        status: ToolStatus,
+        /// `results`, a JSON value.
+        results: &'a RawValue,
+        /// `duration`, milliseconds.
+        duration_ms: u64,
+    },
+    /// `agent_completed`, terminal.
+    Completed {
+        /// `final_response`; empty means `Task completed`.
+        response: &'a str,
+        /// `execution_time_ms`, if measured.
+        execution_time_ms: Option<u64>,
+    },
+    /// `agent_error`, terminal; open tools are closed first.
+    Failed {
+        /// A stable code of the agent's own.
+        code: &'a str,
+        /// Text for the user; it must not quote internals.
+        message: &'a str,
+    },
+}
+
+/// How a tool call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolStatus {
+    /// `completed`, `success: true`.
+    Completed,
+    /// `error`, `success: false`.
+    Error,
+    /// `timeout`, `success: false`.
+    Timeout,
+    /// `cancelled`, `success: false`.
+    Cancelled,
+}
+
+impl ToolStatus {
+    /// The `status` on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ToolStatus::Completed => "completed",
+            ToolStatus::Error => "error",
+            ToolStatus::Timeout => "timeout",
+            ToolStatus::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Everything the router can ask of the world.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// The socket is a connection now.
+    Accepted {
+        /// The socket.
+        ticket: Ticket,
+        /// Its connection.
+        conn: ConnId,
+    },
+    /// The socket is turned away: write the frame, then close.
+    Refused {
+        /// The socket.
+        ticket: Ticket,
+        /// Why, for the client.
+        frame: FrameIx,
+        /// How to close.
+        close: Close,
+    },
+    /// Write a frame.
+    Send {
+        /// To whom.
+        conn: ConnId,
+        /// What; look it up with [`Effects::frame`].
+        frame: FrameIx,
+    },
+    /// Send a WebSocket ping.
+    Ping {
+        /// To whom.
+        conn: ConnId,
+    },
+    /// Write what was sent before, then close.
+    Close {
+        /// Which connection.
+        conn: ConnId,
+        /// How.
+        close: Close,
+    },
+    /// Start an agent.
+    StartRun(Box<RunRequest>),
+    /// Stop an agent; the router has already ended its run, and refuses what the agent still reports.
+    CancelRun {
+        /// Which run.
+        run: RunRef,
+        /// Why.
+        reason: CancelReason,
+    },
+    /// An agent's report broke the run's contract and was dropped.
+    AgentRefused(RefusedEvent),
+    /// A frame named another user: one structured record for the audit log, without content, rate-limited.
+    Audit(Box<Audit>),
+    /// The drain is complete: no run and no connection is left.
+    Drained,
+}
+
+/// One record for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// The connection the frame came from.
+    pub conn: ConnId,
+    /// Its authenticated user.
+    pub user: UserId,
+    /// The code of the refusal.
+    pub code: ErrorCode,
+    /// Where in the frame, e.g. `payload.items[2].user_id`.
+    pub path: String,
+    /// How many such records were left out since the last one.
+    pub suppressed: u64,
+}
+
+/// An agent's report that was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedEvent {
+    /// The run it named.
+    pub run: RunRef,
+    /// The rule it broke.
+    pub rule: Rule,
+}
+
+/// Why an agent must stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelReason {
+    /// The user asked for it.
+    Stopped,
+    /// The run's deadline passed.
+    TimedOut,
+    /// The drain deadline passed.
+    Shutdown,
+}
+
+/// How and why a connection is closed. Code and reason go into the close frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Close {
+    /// The drain has come to its end.
+    ShuttingDown,
+    /// Two heartbeats were not answered.
+    Unresponsive,
+    /// WebSocket protocol error.
+    Protocol,
+    /// A text frame that is not UTF-8.
+    InvalidUtf8,
+    /// No valid token.
+    AuthFailed,
+    /// The token expired, and the grace period after it.
+    TokenExpired,
+    /// The user has as many connections as allowed.
+    ConnectionLimit,
+    /// Too many rejected frames in a short time.
+    Abuse,
+    /// A message above the transport cap.
+    TooBig,
+    /// The outbound queue was full and nothing was read for the grace period.
+    SlowReader,
+}
+
+impl Close {
+    /// The code in the close frame (RFC 6455 §7.4.1 and the IANA registry).
+    pub const fn code(self) -> u16 {
+        match self {
+            Close::ShuttingDown | Close::Unresponsive => 1001,
+            Close::Protocol => 1002,
+            Close::InvalidUtf8 => 1007,
+            Close::AuthFailed | Close::TokenExpired | Close::ConnectionLimit | Close::Abuse => 1008,
+            Close::TooBig => 1009,
+            Close::SlowReader => 1013,
+        }
+    }
+
+    /// The reason in the close frame: stable, at most 123 bytes.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Close::ShuttingDown => "server is shutting down",
+            Close::Unresponsive => "two heartbeats missed",
+            Close::Protocol => "WebSocket protocol error",
+            Close::InvalidUtf8 => "text is not UTF-8",
+            Close::AuthFailed => "Authentication failed",
+            Close::TokenExpired => "token expired",
+            Close::ConnectionLimit => "too many connections",
+            Close::Abuse => "too many rejected frames",
+            Close::TooBig => "message too big",
+            Close::SlowReader => "reader too slow",
+        }
+    }
+}
+
+/// A request to run an agent, with the ids that every event of the run will carry.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// Handle for the agent's reports.
+    pub run: RunRef,
+    /// Owner.
+    pub user: UserId,
+    /// Plan of the owner.
+    pub tier: Tier,
+    /// Conversation.
+    pub thread_id: Arc<str>,
+    /// Id of this run, unique per router incarnation.
+    pub run_id: String,
+    /// The client's `message_id`, or one of ours: joins a message to its run.
+    pub request_id: Arc<str>,
+    /// What kind of message asked.
+    pub kind: Kind,
+    /// The text to work on, unescaped.
+    pub text: String,
+    /// The message's payload: a JSON object, checked.
+    pub payload: Box<str>,
+    /// When the router ends the run by itself.
+    pub deadline: Instant,
+}
+
+/// One outbound text frame: valid JSON, valid UTF-8, shared by all its recipients.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+impl Frame {
+    pub(crate) fn copy_of(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    /// The frame's text.
+    pub fn as_str(&self) -> &str {
+        // Built from a `&str` only, so the check never fails; it costs less than an unsafe block's proof.
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The frame's bytes; cloning them shares the allocation.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the frame has no text; never true for a frame that the router made.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Position of a frame in its [`Effects`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameIx(pub(crate) u32);
+
+/// Ordered effects of one or more inputs. Reuse it: after warm-up, appending allocates nothing.
+#[derive(Debug, Default)]
+pub struct Effects {
+    list: Vec<Effect>,
+    frames: Vec<Frame>,
+}
+
+impl Effects {
+    /// An empty list.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets all effects and keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.frames.clear();
+    }
+
+    /// The effects, in the order in which they must happen.
+    pub fn iter(&self) -> core::slice::Iter<'_, Effect> {
+        self.list.iter()
+    }
+
+    /// How many effects there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The frame an effect names. Panics for an index of another list, which is a fault of the caller.
+    pub fn frame(&self, ix: FrameIx) -> &Frame {
+        &self.frames[ix.0 as usize]
+    }
+
+    /// How many different frames the effects share.
+    pub fn frames_len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The frames sent to one connection, in order.
+    pub fn frames_to(&self, to: ConnId) -> impl Iterator<Item = &Frame> {
+        self.list.iter().filter_map(move |effect| {
+            let Effect::Send { conn, frame } = effect else { return None };
+            (*conn == to).then(|| self.frame(*frame))
+        })
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.list.push(effect);
+    }
+
+    pub(crate) fn share(&mut self, frame: Frame) -> FrameIx {
+        self.frames.push(frame);
+        FrameIx(self.frames.len() as u32 - 1)
+    }
+}
+
+/// Why the router wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// A connection's set-up, heartbeat, slow-reader grace or token expiry.
+    Connection,
+    /// A run's deadline.
+    Run,
+    /// A user's recovery window.
+    User,
+    /// The drain deadline.
+    Drain,
+}

@@ -1,0 +1,222 @@
+//! Runs: agents' reports through the automaton, deadlines, endings.
+
+use alloc::vec::Vec;
+
+use crate::{
+    audience::Entry,
+    contract::{AgentEvent, CancelReason, Effect, Effects, RefusedEvent, RunRef, ToolStatus},
+    router::{Router, Run},
+    run::{Ending, OpenTool, Phase, Rule},
+    wire::{self, EventHead, Own},
+};
+
+/// Name of an agent that did not say its own.
+const UNKNOWN_AGENT: &str = "unknown_agent";
+
+impl Router {
+    /// An agent's report: refused when the automaton forbids it, else published to the run's owner.
+    pub(crate) fn report(&mut self, run: RunRef, event: &AgentEvent<'_>, out: &mut Effects) {
+        match self.admit(run, event) {
+            Ok(Admitted::Event) => self.publish_report(run, event, &[], out),
+            Ok(Admitted::Tool(tool)) => self.publish_report(run, event, &[tool], out),
+            Ok(Admitted::Failure(open)) => self.publish_report(run, event, &open, out),
+            Err(rule) => {
+                self.stats.events.offered += 1;
+                self.stats.events.refused += 1;
+                self.stats.count_rule(rule);
+                out.push(Effect::AgentRefused(RefusedEvent { run, rule }));
+                return;
+            }
+        }
+        match event {
+            AgentEvent::Completed { .. } => {
+                self.stats.runs.completed += 1;
+                self.remove_run(run);
+            }
+            AgentEvent::Failed { .. } => {
+                self.stats.runs.failed += 1;
+                self.remove_run(run);
+            }
+            AgentEvent::Started { .. }
+            | AgentEvent::Thinking { .. }
+            | AgentEvent::Progress { .. }
+            | AgentEvent::ToolExecuting { .. }
+            | AgentEvent::ToolCompleted { .. } => {}
+        }
+    }
+
+    /// Ends a run by the router's own decision and tells its agent.
+    pub(crate) fn end_run(&mut self, run: RunRef, ending: Ending, reason: CancelReason, out: &mut Effects) {
+        let Some(state) = self.run_mut(run) else { return };
+        if state.automaton.phase() == Phase::Idle {
+            // The word of a run begins with `agent_started`, also when its agent never said so.
+            let event = AgentEvent::Started { agent: UNKNOWN_AGENT, task: "" };
+            self.report(run, &event, out);
+        }
+        let event = AgentEvent::Failed { code: ending.code(), message: ending.text() };
+        if let Ok(Admitted::Failure(open)) = self.admit(run, &event) {
+            self.publish_report(run, &event, &open, out);
+        }
+        match ending {
+            Ending::Cancelled => self.stats.runs.cancelled += 1,
+            Ending::TimedOut => self.stats.runs.timed_out += 1,
+            Ending::Shutdown => self.stats.runs.shut_down += 1,
+        }
+        self.remove_run(run);
+        out.push(Effect::CancelRun { run, reason });
+    }
+
+    pub(crate) fn run_due(&mut self, run: RunRef, out: &mut Effects) {
+        self.end_run(run, Ending::TimedOut, CancelReason::TimedOut, out);
+    }
+
+    pub(crate) fn run(&self, run: RunRef) -> Option<&Run> {
+        self.runs
+            .get(run.index as usize)
+            .filter(|slot| slot.generation == run.generation && slot.owner.is_some())
+    }
+
+    pub(crate) fn open_runs(&self) -> impl Iterator<Item = RunRef> + '_ {
+        self.runs
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.owner.is_some())
+            .map(|(index, slot)| RunRef { index: index as u32, generation: slot.generation })
+    }
+
+    pub(crate) fn add_run(&mut self, mut run: Run) -> RunRef {
+        match self.free_runs.pop() {
+            Some(index) => {
+                let slot = &mut self.runs[index as usize];
+                run.generation = slot.generation;
+                *slot = run;
+                RunRef { index, generation: slot.generation }
+            }
+            None => {
+                self.runs.push(run);
+                RunRef { index: self.runs.len() as u32 - 1, generation: 0 }
+            }
+        }
+    }
+
+    fn run_mut(&mut self, run: RunRef) -> Option<&mut Run> {
+        self.runs
+            .get_mut(run.index as usize)
+            .filter(|slot| slot.generation == run.generation && slot.owner.is_some())
+    }
+
+    fn remove_run(&mut self, run: RunRef) {
+        let Some(slot) = self.run_mut(run) else { return };
+        let Some(owner) = slot.owner.take() else { return };
+        slot.generation += 1;
+        slot.agent = alloc::boxed::Box::default();
+        self.free_runs.push(run.index);
+        self.stats.runs.open -= 1;
+        self.audience.user_mut(owner).runs.retain(|open| *open != run);
+        self.idle(owner);
+    }
+
+    /// The automaton's verdict; its state has moved when the answer is `Ok`.
+    fn admit(&mut self, run: RunRef, event: &AgentEvent<'_>) -> Result<Admitted, Rule> {
+        // A run that is no more has had its terminal event.
+        let slot = self.run_mut(run).ok_or(Rule::R6)?;
+        match *event {
+            AgentEvent::Started { agent, .. } => {
+                slot.automaton.started()?;
+                slot.agent = if agent.is_empty() { UNKNOWN_AGENT } else { agent }.into();
+            }
+            AgentEvent::Thinking { .. } | AgentEvent::Progress { .. } => slot.automaton.working()?,
+            AgentEvent::ToolExecuting { call, tool, .. } => slot.automaton.tool_executing(call, tool)?,
+            AgentEvent::ToolCompleted { call, .. } => {
+                return slot.automaton.tool_completed(call).map(Admitted::Tool);
+            }
+            AgentEvent::Completed { .. } => slot.automaton.completed()?,
+            AgentEvent::Failed { .. } => return slot.automaton.failed().map(Admitted::Failure),
+        }
+        Ok(Admitted::Event)
+    }
+
+    /// `tools`: the one that ended, or those to be closed ahead of a failure.
+    fn publish_report(&mut self, run: RunRef, event: &AgentEvent<'_>, tools: &[OpenTool], out: &mut Effects) {
+        let ended = |tool: &OpenTool| tool.tool.clone();
+        let own = match *event {
+            AgentEvent::Started { task, .. } => Own::Started { task },
+            AgentEvent::Thinking { reasoning, step } => Own::Thinking { reasoning, step },
+            AgentEvent::Progress { data } => Own::Progress { data },
+            AgentEvent::ToolExecuting { call, tool, parameters } => {
+                Own::ToolExecuting { call, tool, parameters }
+            }
+            AgentEvent::ToolCompleted { call, status, results, duration_ms } => {
+                let tool = tools.first().map(ended).unwrap_or_default();
+                let results = results.get();
+                let own = Own::ToolCompleted { call, tool: &tool, status, results, duration_ms };
+                self.publish(run, &own, out);
+                return;
+            }
+            AgentEvent::Completed { response, execution_time_ms } => {
+                Own::Completed { response, execution_time_ms }
+            }
+            AgentEvent::Failed { code, message } => {
+                for tool in tools {
+                    let own = Own::ToolCompleted {
+                        call: &tool.call,
+                        tool: &tool.tool,
+                        status: ToolStatus::Cancelled,
+                        results: "{}",
+                        duration_ms: 0,
+                    };
+                    self.publish(run, &own, out);
+                }
+                Own::Error { code, message }
+            }
+        };
+        self.publish(run, &own, out);
+    }
+
+    /// Encodes one event of a run once and hands it to its owner's connections.
+    fn publish(&mut self, run: RunRef, own: &Own<'_>, out: &mut Effects) {
+        let Some(slot) = self.runs.get_mut(run.index as usize) else { return };
+        let Some(user) = slot.owner else { return };
+        slot.seq += 1;
+        let entry = Entry { thread: slot.thread.clone(), run: slot.number, seq: slot.seq };
+        let (audience, mut flow) = (
+            &mut self.audience,
+            crate::audience::Flow {
+                now: self.now,
+                config: &self.config,
+                stats: &mut self.stats,
+                timers: &mut self.timers,
+                writer: &mut self.writer,
+                out,
+            },
+        );
+        audience.with_owner(user, |audience, owner| {
+            let owned = audience.user(user);
+            let head = EventHead {
+                user: &owned.id,
+                thread: &slot.thread,
+                node: &flow.config.node,
+                run: slot.number,
+                request: &slot.request,
+                agent: &slot.agent,
+                now: flow.now,
+                seq: slot.seq,
+                cursor: audience.next_cursor(&owner),
+                tier: owned.tier,
+            };
+            let frame_max = flow.config.outbound_frame_bytes_max as usize;
+            let frame = wire::event(flow.writer, &head, own, frame_max);
+            flow.stats.frames.encoded += 1;
+            audience.publish(&owner, owner.seal(frame), entry, &mut flow);
+        });
+    }
+}
+
+/// What the automaton let through.
+enum Admitted {
+    Event,
+    /// The tool that ended.
+    Tool(OpenTool),
+    /// The tools left open by a failure.
+    Failure(Vec<OpenTool>),
+}

@@ -1,0 +1,187 @@
+//! Chat: messages that start a run, and the one that stops it.
+
+use alloc::{borrow::Cow, boxed::Box, string::String, sync::Arc, vec::Vec};
+
+use super::{Message, control::THREAD_BYTES_MAX};
+use crate::{
+    contract::{CancelReason, Effect, Effects, RunRef, RunRequest},
+    error::ErrorCode,
+    message::{Kind, Raw},
+    router::{Router, Run},
+    run::{self, Automaton, Ending},
+    stats::Outcome,
+    timers::Timer,
+    wire,
+};
+
+/// Longest message id of a client, in bytes.
+const MESSAGE_ID_BYTES_MAX: usize = 128;
+
+/// Where the text of a run's request may stand; the first non-empty one counts.
+const fn text_members(kind: Kind) -> [&'static str; 3] {
+    if matches!(kind, Kind::StartAgent | Kind::AgentRequest | Kind::AgentTask) {
+        ["user_request", "message", "content"]
+    } else {
+        ["message", "content", "text"]
+    }
+}
+
+impl Router {
+    pub(super) fn start_run(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        let Message { conn, user, kind, envelope } = message;
+        let message_id = envelope.message_id.and_then(Raw::text).filter(|id| !id.is_empty());
+        let id = message_id.as_deref();
+        if id.is_some_and(|id| id.len() > MESSAGE_ID_BYTES_MAX) {
+            return self.bad_field(message, "message_id", "at most 128 bytes", out);
+        }
+        if self.is_draining() {
+            return self.reject(conn, ErrorCode::ShuttingDown, None, None, id, out);
+        }
+        let Some(text) = text_members(kind).into_iter().find_map(|key| envelope.payload.text(key)) else {
+            return self.reject(conn, ErrorCode::EmptyMessage, None, None, id, out);
+        };
+        if let Some(id) = id
+            && self.answer_duplicate(message, id, out)
+        {
+            return Outcome::Handled;
+        }
+        if !self.config.agents_available {
+            self.reject(conn, ErrorCode::AgentUnavailable, None, None, id, out);
+            return Outcome::Unhandled;
+        }
+        let limit = self.config.runs_per_user_max;
+        if self.audience.user(user).runs.len() >= limit as usize {
+            return self.reject(conn, ErrorCode::RunLimit, None, Some(u64::from(limit)), id, out);
+        }
+        let thread = match self.thread_of(message) {
+            Ok(thread) => thread,
+            Err(ErrorCode::BadField) => {
+                return self.bad_field(message, "thread_id", "at most 256 bytes", out);
+            }
+            Err(code) => return self.reject(conn, code, None, None, id, out),
+        };
+        self.begin_run(message, id, thread, text, out);
+        Outcome::Handled
+    }
+
+    pub(super) fn stop_runs(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        let named =
+            message.envelope.run_id.or(message.payload().find("run_id")).is_some_and(|run| !run.is_null());
+        let run = self.own_run_number(message);
+        let thread = message.envelope.thread_id.or(message.payload().find("thread_id")).and_then(Raw::text);
+        let user = self.audience.user(message.user);
+        let thread: Option<Arc<str>> = thread.map(Into::into).or_else(|| user.thread.clone());
+        let stops: Vec<(RunRef, u64)> = user
+            .runs
+            .iter()
+            .filter_map(|open| self.run(*open).map(|run| (*open, run)))
+            .filter(
+                |(_, open)| {
+                    if named { run == Some(open.number) } else { thread.as_ref() == Some(&open.thread) }
+                },
+            )
+            .map(|(open, run)| (open, run.number))
+            .collect();
+        let shown = if named { None } else { thread.as_deref() };
+        let numbers = stops.iter().map(|(_, number)| *number);
+        let frame = wire::stopped(&mut self.writer, self.now, &self.config.node, numbers, shown, &user.id);
+        self.stats.frames.encoded += 1;
+        self.reply(message.conn, frame, out);
+        for (run, _) in stops {
+            self.end_run(run, Ending::Cancelled, CancelReason::Stopped, out);
+        }
+        Outcome::Handled
+    }
+
+    /// The number in the `run_id` that a message names, if that id is one of this router's.
+    pub(super) fn own_run_number(&self, message: Message<'_, '_>) -> Option<u64> {
+        let named = message.envelope.run_id.or(message.payload().find("run_id"))?.text()?;
+        let number = named.strip_prefix("run-")?.strip_prefix(&*self.config.node)?.strip_prefix('-')?;
+        number.parse().ok()
+    }
+
+    /// A message id that was seen before: tells the run, if it is still open.
+    fn answer_duplicate(&mut self, message: Message<'_, '_>, id: &str, out: &mut Effects) -> bool {
+        let Some(seen) = self.audience.user_mut(message.user).seen(id, self.now, &self.config) else {
+            return false;
+        };
+        let user = self.audience.user(message.user);
+        let open = user.runs.iter().any(|run| self.run(*run).is_some_and(|run| run.number == seen.run));
+        let run = open.then_some((&*self.config.node, seen.run));
+        let frame = wire::duplicate(&mut self.writer, self.now, message.kind, &user.id, id, run);
+        self.stats.frames.encoded += 1;
+        self.stats.inbound.duplicates += 1;
+        self.reply(message.conn, frame, out);
+        true
+    }
+
+    /// Envelope before payload before the current one before a new one.
+    fn thread_of(&mut self, message: Message<'_, '_>) -> Result<Arc<str>, ErrorCode> {
+        let named = message.envelope.thread_id.and_then(Raw::text).filter(|id| !id.is_empty());
+        let named = named.or_else(|| message.payload().text("thread_id"));
+        let user = self.audience.user_mut(message.user);
+        let thread = match (named, &user.thread) {
+            (Some(named), Some(current)) if *named == **current => current.clone(),
+            (Some(named), _) => {
+                if named.len() > THREAD_BYTES_MAX {
+                    return Err(ErrorCode::BadField);
+                }
+                if !user.may_use_thread(&named) {
+                    return Err(ErrorCode::ForeignThread);
+                }
+                named.into()
+            }
+            (None, Some(current)) => current.clone(),
+            (None, None) => user.new_thread(),
+        };
+        user.thread = Some(thread.clone());
+        Ok(thread)
+    }
+
+    fn begin_run(
+        &mut self,
+        message: Message<'_, '_>,
+        message_id: Option<&str>,
+        thread: Arc<str>,
+        text: Cow<'_, str>,
+        out: &mut Effects,
+    ) {
+        self.runs_started += 1;
+        let number = self.runs_started;
+        let request: Arc<str> = match message_id {
+            Some(id) => id.into(),
+            None => run::id("req", &self.config.node, number).into(),
+        };
+        let run = self.add_run(Run {
+            generation: 0,
+            owner: Some(message.user),
+            number,
+            thread: thread.clone(),
+            request: request.clone(),
+            agent: Box::default(),
+            automaton: Automaton::default(),
+            seq: 0,
+        });
+        let user = self.audience.user_mut(message.user);
+        user.runs.push(run);
+        if let Some(id) = message_id {
+            user.remember(id, number, self.now, &self.config);
+        }
+        let deadline = self.now.after(self.config.agent_deadline_us);
+        self.timers.set(deadline, Timer::Run(run));
+        self.stats.runs.started += 1;
+        self.stats.runs.open += 1;
+        out.push(Effect::StartRun(Box::new(RunRequest {
+            run,
+            user: user.id.clone(),
+            tier: user.tier,
+            thread_id: thread,
+            run_id: run::id("run", &self.config.node, number),
+            request_id: request,
+            kind: message.kind,
+            text: String::from(text),
+            payload: message.payload().json().into(),
+            deadline,
+        })));
+    }
+}

@@ -1,0 +1,126 @@
+//! Connection, heartbeat, typing, acknowledgement, resume, subscription.
+
+use alloc::{borrow::Cow, string::String};
+
+use super::Message;
+use crate::{
+    contract::Effects,
+    error::ErrorCode,
+    message::{Fault, Kind, Raw},
+    router::Router,
+    stats::Outcome,
+    wire::{self, ServerData},
+};
+
+/// Longest thread id, in bytes.
+pub(super) const THREAD_BYTES_MAX: usize = 256;
+/// Threads one connection can be restricted to.
+const TOPICS_MAX: usize = 16;
+/// Largest cursor: the largest whole number that every JSON reader keeps exact (RFC 8259 §6).
+const CURSOR_MAX: u64 = 1 << 53;
+
+impl Router {
+    pub(super) fn control(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        let Message { conn, user, kind, .. } = message;
+        if matches!(kind, Kind::Pong | Kind::HeartbeatAck) {
+            return Outcome::Handled;
+        }
+        let id = self.audience.user(user).id.clone();
+        let data = if kind == Kind::Ping {
+            ServerData::Pong { user: &id }
+        } else if kind == Kind::Heartbeat {
+            ServerData::HeartbeatAck
+        } else if matches!(kind, Kind::Connect | Kind::Disconnect) {
+            ServerData::Connection { connected: kind == Kind::Connect, user: &id }
+        } else {
+            let named = message.envelope.thread_id.filter(|raw| raw.json() != "\"\"");
+            ServerData::Typing { kind, user: &id, thread: named.or(message.payload().find("thread_id")) }
+        };
+        let frame = self.encode(data);
+        self.reply(conn, frame, out);
+        Outcome::Handled
+    }
+
+    /// Agents' messages that arrive from a client: acknowledged, no more.
+    pub(super) fn acknowledge_agent(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        let id = self.audience.user(message.user).id.clone();
+        let frame = self.encode(ServerData::AgentAcknowledged { kind: message.kind, user: &id });
+        self.reply(message.conn, frame, out);
+        Outcome::Handled
+    }
+
+    /// A recognised type that nothing here owns: said so, counted unhandled.
+    pub(super) fn unowned(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        let id = &self.audience.user(message.user).id;
+        let frame = wire::ack(&mut self.writer, self.now, message.kind.name(), id);
+        self.stats.frames.encoded += 1;
+        self.reply(message.conn, frame, out);
+        Outcome::Unhandled
+    }
+
+    pub(super) fn confirm(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        let payload = message.payload();
+        let cursor = payload.find("cursor").and_then(Raw::integer);
+        let run = self.own_run_number(message);
+        let seq = payload.find("seq").and_then(Raw::integer);
+        self.in_flow(message.conn, out, |audience, owner, member, flow| {
+            let named = run.zip(seq).and_then(|(run, seq)| audience.cursor_of(owner, run, seq));
+            if let Some(cursor) = cursor.or(named) {
+                audience.confirm(owner, member, cursor, flow);
+            }
+        });
+        Outcome::Handled
+    }
+
+    pub(super) fn resume(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        let cursor = message.payload().find("cursor").and_then(Raw::integer);
+        let Some(cursor) = cursor.filter(|cursor| *cursor <= CURSOR_MAX) else {
+            return self.bad_field(message, "cursor", "a whole number up to 2^53", out);
+        };
+        self.in_flow(message.conn, out, |audience, owner, member, flow| {
+            audience.resume(owner, member, cursor, flow);
+        });
+        Outcome::Handled
+    }
+
+    pub(super) fn subscribe(&mut self, message: Message<'_, '_>, on: bool, out: &mut Effects) -> Outcome {
+        let topic = message.payload().text("topic");
+        let thread = topic.as_deref().and_then(|topic| topic.strip_prefix("thread:"));
+        let Some(thread) = thread.filter(|thread| (1..=THREAD_BYTES_MAX).contains(&thread.len())) else {
+            return self.bad_field(message, "topic", "thread:ID", out);
+        };
+        if !self.audience.user(message.user).may_use_thread(thread) {
+            return self.reject(message.conn, ErrorCode::ForeignThread, None, None, None, out);
+        }
+        if let Some(state) = self.audience.conn_mut(message.conn) {
+            let threads = &mut state.cold.threads;
+            threads.retain(|known| **known != *thread);
+            if on {
+                if threads.len() == TOPICS_MAX {
+                    let limit = Some(TOPICS_MAX as u64);
+                    return self.reject(message.conn, ErrorCode::Overloaded, None, limit, None, out);
+                }
+                threads.push(thread.into());
+            }
+            state.filtered = !threads.is_empty();
+        }
+        let topic = topic.unwrap_or(Cow::Borrowed(""));
+        let frame = wire::subscription(&mut self.writer, self.now, on, &topic);
+        self.stats.frames.encoded += 1;
+        self.reply(message.conn, frame, out);
+        Outcome::Handled
+    }
+
+    /// Refuses one member of the payload.
+    pub(super) fn bad_field(
+        &mut self,
+        message: Message<'_, '_>,
+        field: &str,
+        expected: &'static str,
+        out: &mut Effects,
+    ) -> Outcome {
+        let path = String::from(field);
+        let fault = Fault { code: ErrorCode::BadField, offset: 0, path, expected };
+        self.reject(message.conn, ErrorCode::BadField, Some(&fault), None, None, out)
+    }
+}

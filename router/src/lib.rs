@@ -1,0 +1,66 @@
+//! The canonical router: a sans-IO, deterministic core.
+//!
+//! Nothing in this crate reads a clock, opens a socket, draws a random number or starts a thread; `no_std`
+//! lets the compiler keep that promise. Time is an argument, every input and every effect stands on one
+//! page ([`contract`]), and the same inputs give the same effects in any process.
+//!
+//! # Map
+//! | module | what it knows |
+//! |---|---|
+//! | [`contract`] | every input, every effect, the loop that joins them |
+//! | [`config`] | every limit, with its unit last in its name |
+//! | [`router`] | the order of steps: timers, session, envelope, handler, effects |
+//! | [`message`] | message types and aliases, the one checking pass over a frame, the envelope |
+//! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
+//! | [`run`] | the automaton of the five events |
+//! | [`wire`] | frames as they leave: run events, replies, errors |
+//! | [`error`] | the codes a client can meet |
+//! | [`stats`] | outcome accounting that adds up at every step |
+//!
+//! # Example
+//! ```
+//! use router::{Config, Connect, Effect, Effects, Input, Instant, Router, Ticket};
+//!
+//! let mut router = Router::new(Config::default()).expect("the defaults are valid");
+//! let mut out = Effects::new();
+//! let now = Instant::from_micros(1_700_000_000_000_000);
+//! router.handle(now, Input::Connect(Connect::new(Ticket(7), "ada")), &mut out);
+//! let conn = out.iter().find_map(|e| match e {
+//!     Effect::Accepted { conn, .. } => Some(*conn),
+//!     _ => None,
+//! }).expect("accepted");
+//!
+//! out.clear();
+//! router.handle(now, Input::Text { conn, text: r#"{"type":"ping"}"# }, &mut out);
+//! let reply = out.frames_to(conn).next().expect("a pong");
+//! assert!(reply.as_str().starts_with(r#"{"type":"pong""#));
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod audience;
+pub mod config;
+pub mod contract;
+pub mod error;
+mod handlers;
+pub mod message;
+pub mod router;
+pub mod run;
+pub mod stats;
+mod timers;
+pub mod wire;
+
+pub use crate::config::{Config, ConfigError};
+pub use crate::contract::{
+    AgentEvent, Audit, Authority, CancelReason, Close, ConnId, Connect, Effect, Effects, Frame, FrameIx,
+    Input, Instant, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolStatus, UserId, Violation, Wake,
+};
+pub use crate::error::ErrorCode;
+pub use crate::message::Kind;
+pub use crate::router::Router;
+pub use crate::run::Rule;
+pub use crate::stats::{Outcome, Stats};

@@ -1,0 +1,11 @@
+//! Inbound messages: the type table, the one checking pass, and the envelope it yields.
+
+mod envelope;
+mod kind;
+mod scan;
+mod timestamp;
+
+pub use envelope::{Envelope, Fault, Fields, Raw};
+pub use kind::Kind;
+pub use scan::{MAX_NUMBER_DIGITS, scan};
+pub use timestamp::parse as parse_timestamp;

@@ -1,0 +1,217 @@
+//! Outcome accounting: every inbound frame and every outbound event ends in exactly one place, and the sums
+//! hold after every input ([`Stats::check`]).
+
+use alloc::{format, string::String, vec, vec::Vec};
+
+use crate::{error::ErrorCode, message::Kind, run::Rule};
+
+/// How an inbound frame ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// A handler took it.
+    Handled,
+    /// Nobody took it; it was acknowledged, or answered `AGENT_UNAVAILABLE`.
+    Unhandled,
+    /// Its handler failed.
+    HandlerError,
+    /// It was refused with a code.
+    Rejected,
+}
+
+/// Inbound frames. `received = handled + unhandled + handler_errors + rejected + held`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inbound {
+    /// Text and binary frames from clients.
+    pub received: u64,
+    /// Taken by a handler.
+    pub handled: u64,
+    /// Acknowledged, taken by nobody.
+    pub unhandled: u64,
+    /// Failed in a handler.
+    pub handler_errors: u64,
+    /// Refused with a code.
+    pub rejected: u64,
+    /// Waiting for the end of their connection's set-up (a level, not a count).
+    pub held: u64,
+    /// Timestamps that the router's clock replaced.
+    pub timestamps_replaced: u64,
+    /// Repeats of a message id, answered without a second run.
+    pub duplicates: u64,
+}
+
+/// Run events. `offered = delivered + expired + gapped + refused + waiting`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Reported by agents or made by the router for a run.
+    pub offered: u64,
+    /// Written to every connection that was there, or to the first that came back.
+    pub delivered: u64,
+    /// Given up: nobody came back within the recovery window.
+    pub expired: u64,
+    /// Given up: newer events needed the room; announced by `recovery_gap`.
+    pub gapped: u64,
+    /// Refused: the run's automaton forbade them.
+    pub refused: u64,
+    /// In the recovery window, not yet settled (a level, not a count).
+    pub waiting: u64,
+}
+
+/// Frames per connection. `offered = written + dropped + in_flight + queued`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frames {
+    /// Addressed to a connection.
+    pub offered: u64,
+    /// Handed to the operating system.
+    pub written: u64,
+    /// Lost with their connection, or left out for a reader too slow.
+    pub dropped: u64,
+    /// Handed to a socket, not yet written (a level).
+    pub in_flight: u64,
+    /// Waiting behind a socket (a level).
+    pub queued: u64,
+    /// Times a frame was encoded; a fan-out encodes once.
+    pub encoded: u64,
+    /// Bytes of `offered`.
+    pub bytes: u64,
+    /// Frames flagged `recovered`.
+    pub replayed: u64,
+}
+
+/// Runs. `started = completed + failed + cancelled + timed_out + shut_down + open`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// Handed to an agent.
+    pub started: u64,
+    /// Ended with `agent_completed`.
+    pub completed: u64,
+    /// Ended with the agent's own `agent_error`.
+    pub failed: u64,
+    /// Stopped by the user.
+    pub cancelled: u64,
+    /// Ended by their deadline.
+    pub timed_out: u64,
+    /// Ended by the drain.
+    pub shut_down: u64,
+    /// Not ended (a level).
+    pub open: u64,
+}
+
+/// Connections and users. `accepted = closed + open`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Became connections.
+    pub accepted: u64,
+    /// Turned away: no valid token, too many, drain.
+    pub refused: u64,
+    /// Gone.
+    pub closed: u64,
+    /// Open or closing (a level).
+    pub open: u64,
+    /// Users that the router keeps anything of (a level).
+    pub users: u64,
+    /// Closed by the router as too slow.
+    pub slow: u64,
+    /// Heartbeats sent.
+    pub heartbeats: u64,
+    /// Inputs that named a connection or run that is no more; normal in races, never acted upon.
+    pub stale_inputs: u64,
+    /// Gaps announced to clients.
+    pub gaps: u64,
+}
+
+/// All counters of a router. Plain values: reading them changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Inbound frames.
+    pub inbound: Inbound,
+    /// Run events.
+    pub events: Events,
+    /// Frames per connection.
+    pub frames: Frames,
+    /// Runs.
+    pub runs: Runs,
+    /// Connections and users.
+    pub connections: Connections,
+    by_kind: Vec<u64>,
+    by_code: Vec<u64>,
+    by_rule: Vec<u64>,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            inbound: Inbound::default(),
+            events: Events::default(),
+            frames: Frames::default(),
+            runs: Runs::default(),
+            connections: Connections::default(),
+            by_kind: vec![0; Kind::ALL.len()],
+            by_code: vec![0; ErrorCode::ALL.len()],
+            by_rule: vec![0; Rule::ALL.len()],
+        }
+    }
+}
+
+impl Stats {
+    /// Inbound messages per recognised type, by canonical wire name; types never seen are left out.
+    pub fn by_kind(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Kind::ALL
+            .iter()
+            .map(|kind| (kind.name(), self.by_kind[*kind as usize]))
+            .filter(|(_, count)| *count > 0)
+    }
+
+    /// Refusals per code; codes never used are left out.
+    pub fn by_code(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        ErrorCode::ALL
+            .iter()
+            .map(|code| (code.name(), self.by_code[*code as usize]))
+            .filter(|(_, count)| *count > 0)
+    }
+
+    /// Refused agent reports per rule; rules never broken are left out.
+    pub fn by_rule(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Rule::ALL
+            .iter()
+            .map(|rule| (rule.name(), self.by_rule[*rule as usize]))
+            .filter(|(_, count)| *count > 0)
+    }
+
+    /// Whether all sums hold; if not, the equation that broke, with its numbers. Costs a few additions.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { inbound: i, events: e, frames: f, runs: r, connections: c, .. } = self;
+        let sums = [
+            ("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held),
+            ("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting),
+            ("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued),
+            ("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open),
+            ("connections", c.accepted, c.closed + c.open),
+        ];
+        match sums.into_iter().find(|(_, whole, parts)| whole != parts) {
+            Some((name, whole, parts)) => Err(format!("{name}: {whole} came in, {parts} accounted for")),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn count_kind(&mut self, kind: Kind) {
+        self.by_kind[kind as usize] += 1;
+    }
+
+    pub(crate) fn count_code(&mut self, code: ErrorCode) {
+        self.by_code[code as usize] += 1;
+    }
+
+    pub(crate) fn count_rule(&mut self, rule: Rule) {
+        self.by_rule[rule as usize] += 1;
+    }
+
+    pub(crate) fn count_outcome(&mut self, outcome: Outcome) {
+        let slot = match outcome {
+            Outcome::Handled => &mut self.inbound.handled,
+            Outcome::Unhandled => &mut self.inbound.unhandled,
+            Outcome::HandlerError => &mut self.inbound.handler_errors,
+            Outcome::Rejected => &mut self.inbound.rejected,
+        };
+        *slot += 1;
+    }
+}

@@ -1,0 +1,9 @@
+//! Frames as they leave the router.
+
+mod event;
+mod reply;
+mod writer;
+
+pub(crate) use event::{EventHead, Own, event, recovered};
+pub(crate) use reply::{ServerData, ack, duplicate, error, gap, server_message, stopped, subscription};
+pub(crate) use writer::Writer;

@@ -1,0 +1,217 @@
+//! Replies to one connection: server messages, acknowledgements, errors, gaps.
+
+use super::Writer;
+use crate::{
+    contract::{Frame, Instant},
+    error::ErrorCode,
+    message::{Fault, Kind, Raw},
+};
+
+/// Longest received type that an acknowledgement repeats, in characters.
+const ECHO_CHARS_MAX: usize = 64;
+
+/// The `data` of a server message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ServerData<'a> {
+    Welcome { user: &'a str, node: &'a str, connection: u64, cursor: u64, development: bool },
+    Pong { user: &'a str },
+    HeartbeatAck,
+    Heartbeat { node: &'a str, connection: u64 },
+    Connection { connected: bool, user: &'a str },
+    Typing { kind: Kind, user: &'a str, thread: Option<Raw<'a>> },
+    AgentAcknowledged { kind: Kind, user: &'a str },
+    Given { kind: &'a str, data: &'a str },
+}
+
+/// `{type, data, timestamp, server_id, correlation_id}`.
+pub(crate) fn server_message(w: &mut Writer, now: Instant, data: ServerData<'_>) -> Frame {
+    w.begin();
+    let kind = match data {
+        ServerData::Welcome { .. } => "connection_established",
+        ServerData::Pong { .. } => "pong",
+        ServerData::HeartbeatAck => "heartbeat_ack",
+        ServerData::Heartbeat { .. } => "heartbeat",
+        ServerData::Connection { .. } | ServerData::Typing { .. } | ServerData::AgentAcknowledged { .. } => {
+            "system_message"
+        }
+        ServerData::Given { kind, .. } => kind,
+    };
+    w.text("{\"type\":", kind);
+    w.raw(",\"data\":");
+    write_data(w, now, data);
+    w.unix_seconds(",\"timestamp\":", now);
+    w.raw(",\"server_id\":null,\"correlation_id\":null}");
+    Frame::copy_of(w.finish())
+}
+
+fn write_data(w: &mut Writer, now: Instant, data: ServerData<'_>) {
+    match data {
+        ServerData::Welcome { user, node, connection, cursor, development } => {
+            let prefix = user.char_indices().nth(8).map_or(user, |(at, _)| &user[..at]);
+            w.raw("{\"mode\":\"main\",\"user_id\":");
+            w.string(&alloc::format!("{prefix}..."));
+            w.id(",\"connection_id\":", "conn", node, connection);
+            w.raw(concat!(
+                ",\"golden_path_events\":[\"agent_started\",\"agent_thinking\",\"tool_executing\",",
+                "\"tool_completed\",\"agent_completed\"],\"features\":{\"resume\":true,\"development_token\":"
+            ));
+            w.raw(if development { "true}" } else { "false}" });
+            w.number(",\"cursor\":", cursor);
+            w.iso(",\"timestamp\":", now);
+            w.raw("}");
+        }
+        ServerData::Pong { user } => {
+            w.unix_seconds("{\"timestamp\":", now);
+            w.text(",\"user_id\":", user);
+            w.raw("}");
+        }
+        ServerData::HeartbeatAck => {
+            w.unix_seconds("{\"timestamp\":", now);
+            w.raw(",\"status\":\"healthy\"}");
+        }
+        ServerData::Heartbeat { node, connection } => {
+            w.id("{\"connection_id\":", "conn", node, connection);
+            w.iso(",\"timestamp\":", now);
+            w.raw("}");
+        }
+        ServerData::Connection { connected, user } => {
+            w.text("{\"status\":", if connected { "connected" } else { "disconnect_acknowledged" });
+            w.text(",\"user_id\":", user);
+            w.unix_seconds(",\"timestamp\":", now);
+            w.raw("}");
+        }
+        ServerData::Typing { kind, user, thread } => {
+            w.text("{\"status\":\"typing_acknowledged\",\"type\":", kind.name());
+            w.text(",\"user_id\":", user);
+            w.raw(",\"thread_id\":");
+            w.raw(thread.map_or("null", Raw::json));
+            w.unix_seconds(",\"timestamp\":", now);
+            w.raw("}");
+        }
+        ServerData::AgentAcknowledged { kind, user } => {
+            w.text("{\"status\":\"agent_message_acknowledged\",\"original_type\":", kind.name());
+            w.text(",\"user_id\":", user);
+            w.unix_seconds(",\"timestamp\":", now);
+            w.raw("}");
+        }
+        ServerData::Given { data, .. } => w.raw(data),
+    }
+}
+
+/// The acknowledgement of a type that nobody knows; the type is cut at 64 characters.
+pub(crate) fn ack(w: &mut Writer, now: Instant, received: &str, user: &str) -> Frame {
+    let end = received.char_indices().nth(ECHO_CHARS_MAX).map_or(received.len(), |(at, _)| at);
+    w.begin();
+    w.text("{\"type\":\"ack\",\"received_type\":", &received[..end]);
+    w.unix_seconds(",\"timestamp\":", now);
+    w.text(",\"user_id\":", user);
+    w.raw(",\"status\":\"acknowledged\"}");
+    Frame::copy_of(w.finish())
+}
+
+/// The answer to a repeated message id; `run` while its run is open.
+pub(crate) fn duplicate(
+    w: &mut Writer,
+    now: Instant,
+    kind: Kind,
+    user: &str,
+    message_id: &str,
+    run: Option<(&str, u64)>,
+) -> Frame {
+    w.begin();
+    w.text("{\"type\":\"ack\",\"received_type\":", kind.name());
+    w.text(",\"status\":\"duplicate\",\"message_id\":", message_id);
+    match run {
+        Some((node, number)) => w.id(",\"run_id\":", "run", node, number),
+        None => w.raw(",\"run_id\":null"),
+    }
+    w.text(",\"user_id\":", user);
+    w.unix_seconds(",\"timestamp\":", now);
+    w.raw("}");
+    Frame::copy_of(w.finish())
+}
+
+/// The answer to `stop_agent`.
+pub(crate) fn stopped(
+    w: &mut Writer,
+    now: Instant,
+    node: &str,
+    runs: impl Iterator<Item = u64>,
+    thread: Option<&str>,
+    user: &str,
+) -> Frame {
+    w.begin();
+    w.raw("{\"type\":\"agent_stopped\",\"run_ids\":[");
+    for (n, run) in runs.enumerate() {
+        w.id(if n == 0 { "" } else { "," }, "run", node, run);
+    }
+    match thread {
+        Some(thread) => w.text("],\"thread_id\":", thread),
+        None => w.raw("],\"thread_id\":null"),
+    }
+    w.text(",\"user_id\":", user);
+    w.unix_seconds(",\"timestamp\":", now);
+    w.raw("}");
+    Frame::copy_of(w.finish())
+}
+
+/// The answer to `subscribe` and `unsubscribe`.
+pub(crate) fn subscription(w: &mut Writer, now: Instant, subscribed: bool, topic: &str) -> Frame {
+    w.begin();
+    w.text("{\"type\":", if subscribed { "subscribed" } else { "unsubscribed" });
+    w.text(",\"topic\":", topic);
+    w.unix_seconds(",\"timestamp\":", now);
+    w.raw("}");
+    Frame::copy_of(w.finish())
+}
+
+/// Announces cursors `from..=to` as gone.
+pub(crate) fn gap(w: &mut Writer, now: Instant, from: u64, to: u64) -> Frame {
+    w.begin();
+    w.number("{\"type\":\"recovery_gap\",\"from\":", from);
+    w.number(",\"to\":", to);
+    w.unix_seconds(",\"timestamp\":", now);
+    w.raw("}");
+    Frame::copy_of(w.finish())
+}
+
+/// The one error frame.
+pub(crate) fn error(
+    w: &mut Writer,
+    now: Instant,
+    code: ErrorCode,
+    fault: Option<&Fault>,
+    limit: Option<u64>,
+    message_id: Option<&str>,
+) -> Frame {
+    w.begin();
+    w.raw("{\"type\":\"error_message\",\"error_code\":\"");
+    w.raw(code.name());
+    w.text("\",\"error_message\":", code.text());
+    w.raw(",\"details\":{");
+    let mut comma = "";
+    let mut member = |w: &mut Writer, key: &str, text: &str| {
+        w.raw(comma);
+        comma = ",";
+        w.text(key, text);
+    };
+    if let Some(fault) = fault {
+        if !fault.path.is_empty() {
+            member(w, "\"path\":", &fault.path);
+        }
+        if !fault.expected.is_empty() {
+            member(w, "\"expected\":", fault.expected);
+        }
+    }
+    if let Some(id) = message_id {
+        member(w, "\"message_id\":", id);
+    }
+    if let Some(limit) = limit {
+        w.raw(comma);
+        w.number("\"limit\":", limit);
+    }
+    w.unix_seconds("},\"timestamp\":", now);
+    w.text(",\"recovery_suggestions\":[", code.suggestion());
+    w.raw("]}");
+    Frame::copy_of(w.finish())
+}

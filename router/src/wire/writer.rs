@@ -1,0 +1,191 @@
+//! A JSON writer over a reused text buffer: escapes texts, never allocates after warm-up.
+
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use crate::contract::Instant;
+
+/// Writes one JSON object after another into the same buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    out: String,
+    /// The day last written, as days since the epoch, with its text: events come many a day.
+    day: Option<(u64, [u8; 10])>,
+}
+
+impl Writer {
+    /// Begins a new frame.
+    pub(crate) fn begin(&mut self) {
+        self.out.clear();
+    }
+
+    pub(crate) fn finish(&self) -> &str {
+        &self.out
+    }
+
+    pub(crate) fn raw(&mut self, json: &str) {
+        self.out.push_str(json);
+    }
+
+    /// A member with a text value; `key` is written as `,"key":`-like literal given whole by the caller.
+    pub(crate) fn text(&mut self, key: &str, text: &str) {
+        self.out.push_str(key);
+        self.string(text);
+    }
+
+    pub(crate) fn number(&mut self, key: &str, number: u64) {
+        self.out.push_str(key);
+        self.integer(number);
+    }
+
+    /// A member whose value is `prefix-node-number`, an id of ours that needs no escape.
+    pub(crate) fn id(&mut self, key: &str, prefix: &str, node: &str, number: u64) {
+        self.out.push_str(key);
+        self.out.push('"');
+        self.out.push_str(prefix);
+        self.out.push('-');
+        self.out.push_str(node);
+        self.out.push('-');
+        self.integer(number);
+        self.out.push('"');
+    }
+
+    /// Unix seconds with six decimals, as legacy server messages carry them.
+    pub(crate) fn unix_seconds(&mut self, key: &str, now: Instant) {
+        self.out.push_str(key);
+        self.integer(now.as_micros() / 1_000_000);
+        self.out.push('.');
+        self.padded(now.as_micros() % 1_000_000, 6);
+    }
+
+    /// ISO 8601 in UTC with microseconds, quoted.
+    pub(crate) fn iso(&mut self, key: &str, now: Instant) {
+        self.out.push_str(key);
+        self.out.push('"');
+        let micros = now.as_micros();
+        let day = micros / 86_400_000_000;
+        let text = match self.day {
+            Some((known, text)) if known == day => text,
+            _ => {
+                let text = civil(day);
+                self.day = Some((day, text));
+                text
+            }
+        };
+        self.out.push_str(core::str::from_utf8(&text).unwrap_or_default());
+        let seconds = micros / 1_000_000 % 86_400;
+        for (lead, part) in [('T', seconds / 3600), (':', seconds / 60 % 60), (':', seconds % 60)] {
+            self.out.push(lead);
+            self.padded(part, 2);
+        }
+        self.out.push('.');
+        self.padded(micros % 1_000_000, 6);
+        self.out.push_str("Z\"");
+    }
+
+    /// A quoted, escaped text.
+    pub(crate) fn string(&mut self, text: &str) {
+        self.out.push('"');
+        let mut plain = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+                continue;
+            }
+            self.out.push_str(&text[plain..at]);
+            plain = at + 1;
+            match byte {
+                b'"' => self.out.push_str("\\\""),
+                b'\\' => self.out.push_str("\\\\"),
+                b'\n' => self.out.push_str("\\n"),
+                b'\r' => self.out.push_str("\\r"),
+                b'\t' => self.out.push_str("\\t"),
+                _ => {
+                    // Writing into a String cannot fail.
+                    let _ = write!(self.out, "\\u{byte:04x}");
+                }
+            }
+        }
+        self.out.push_str(&text[plain..]);
+        self.out.push('"');
+    }
+
+    fn integer(&mut self, number: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.push_str(core::str::from_utf8(&digits[at..]).unwrap_or_default());
+    }
+
+    fn padded(&mut self, number: u64, width: u32) {
+        for place in (0..width).rev() {
+            self.out.push((b'0' + (number / 10_u64.pow(place) % 10) as u8) as char);
+        }
+    }
+}
+
+/// `YYYY-MM-DD` of a day since the Unix epoch (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
+fn civil(day: u64) -> [u8; 10] {
+    let shifted = day + 719_468;
+    let era = shifted / 146_097;
+    let of_era = shifted % 146_097;
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let digit = |number: u64, place: u32| b'0' + (number / 10_u64.pow(place) % 10) as u8;
+    [
+        digit(year, 3),
+        digit(year, 2),
+        digit(year, 1),
+        digit(year, 0),
+        b'-',
+        digit(month, 1),
+        digit(month, 0),
+        b'-',
+        digit(date, 1),
+        digit(date, 0),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_the_calendar_says() {
+        let mut w = Writer::default();
+        for (micros, iso) in [
+            (0, "\"1970-01-01T00:00:00.000000Z\""),
+            (951_782_400_000_000, "\"2000-02-29T00:00:00.000000Z\""),
+            (1_795_219_200_123_456, "\"2026-11-21T00:00:00.123456Z\""),
+            (253_402_300_799_999_999, "\"9999-12-31T23:59:59.999999Z\""),
+        ] {
+            w.begin();
+            w.iso("", Instant::from_micros(micros));
+            assert_eq!(w.finish(), iso);
+        }
+        w.begin();
+        w.unix_seconds("", Instant::from_micros(1_700_000_000_000_042));
+        assert_eq!(w.finish(), "1700000000.000042");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_reads_back(text in "\\PC{0,40}|[\\x00-\\x40\"\\\\]{0,20}") {
+            let mut w = Writer::default();
+            w.string(&text);
+            let back: String = serde_json::from_str(w.finish()).expect("JSON");
+            proptest::prop_assert_eq!(back, text);
+        }
+    }
+}

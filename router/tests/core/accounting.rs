@@ -1,0 +1,48 @@
+use router::{Config, Input};
+
+use crate::harness::{World, json};
+
+#[test]
+fn timestamps_that_make_no_sense_are_counted_not_refused() {
+    let mut world = World::new(Config::default());
+    let tab = world.connect("ada");
+    for (stamp, replaced) in
+        [("1700000000", 0), ("\"2025-09-08T12:00:00Z\"", 0), ("\"2025\"", 1), ("true", 2)]
+    {
+        world.say(tab, &format!(r#"{{"type":"ping","timestamp":{stamp}}}"#));
+        assert_eq!(world.last(tab)["type"], "pong");
+        assert_eq!(world.router.stats().inbound.timestamps_replaced, replaced, "{stamp}");
+    }
+}
+
+#[test]
+fn a_broadcast_is_encoded_once_and_needs_the_one_authority() {
+    let mut world = World::new(Config::default());
+    let tabs: Vec<_> = (0..20).map(|n| world.connect(&format!("user-{n}"))).collect();
+    let authority = world.router.take_authority().expect("the first time");
+    assert!(world.router.take_authority().is_none());
+    let before = world.router.stats().frames.encoded;
+    world.input(Input::Broadcast {
+        authority: &authority,
+        kind: "system_message",
+        data: &json(r#"{"x":1}"#),
+    });
+    assert_eq!(world.router.stats().frames.encoded, before + 1);
+    assert!(tabs.iter().all(|tab| world.last(*tab)["data"]["x"] == 1));
+}
+
+#[test]
+fn inputs_for_what_is_gone_change_nothing() {
+    let mut world = World::new(Config::default());
+    let tab = world.connect("ada");
+    world.input(Input::Closed { conn: tab });
+    let before = world.router.stats().clone();
+    for _ in 0..2 {
+        world.input(Input::Closed { conn: tab });
+        world.say(tab, "{}");
+        world.input(Input::Written { conn: tab, frames: 1 });
+    }
+    let after = world.router.stats();
+    assert_eq!(after.connections.stale_inputs - before.connections.stale_inputs, 6);
+    assert_eq!(after.inbound, before.inbound);
+}

@@ -1,0 +1,11 @@
+//! The core from outside: golden path, isolation, recovery, bounds, drain, accounting.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at the effects it is about")]
+
+mod accounting;
+mod bounds;
+mod frames;
+mod golden_path;
+mod harness;
+mod laws;
+mod recovery;

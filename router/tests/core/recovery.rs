@@ -1,0 +1,105 @@
+use router::{Config, Connect, Input, Ticket};
+
+use crate::harness::{FIVE, World};
+
+fn resume(world: &mut World, cursor: u64) -> router::ConnId {
+    world.connect_with(Connect { resume: Some(cursor), ..Connect::new(Ticket(0), "ada") }).expect("accepted")
+}
+
+#[test]
+fn what_was_missed_comes_first_flagged_and_in_order() {
+    let mut world = World::new(Config::default());
+    let tab = world.connect("ada");
+    let run = world.chat(tab, "m1");
+    world.input(Input::Closed { conn: tab });
+    world.play(&run);
+    assert_eq!(world.router.stats().events.waiting, 5);
+    let back = world.connect("ada");
+    assert_eq!(world.types(back), FIVE);
+    assert!(world.frames(back)[1..].iter().all(|frame| frame["recovered"] == true));
+    let next = world.chat(back, "m2");
+    world.play(&next);
+    let cursors: Vec<u64> =
+        world.frames(back)[1..].iter().filter_map(|frame| frame["cursor"].as_u64()).collect();
+    assert_eq!(cursors, (1..=10).collect::<Vec<_>>());
+    assert_eq!(world.router.stats().events.delivered, 10);
+}
+
+#[test]
+fn a_cursor_resumes_exactly_behind_it() {
+    let mut world = World::new(Config::default());
+    let tab = world.connect("ada");
+    let run = world.chat(tab, "m1");
+    world.play(&run);
+    world.input(Input::Closed { conn: tab });
+    let back = resume(&mut world, 3);
+    assert_eq!(world.types(back), FIVE[3..]);
+    world.say(back, r#"{"type":"resume","cursor":1}"#);
+    let repeated = &world.types(back)[2..];
+    assert_eq!(repeated, ["recovery_gap", FIVE[3], FIVE[4]], "up to 3 was acknowledged, so it is gone");
+}
+
+#[test]
+fn one_tabs_confirmation_keeps_what_another_expected_tab_needs() {
+    let mut world = World::new(Config::default());
+    let (tab1, tab2) = (world.connect("ada"), world.connect("ada"));
+    world.input(Input::Closed { conn: tab2 });
+    let run = world.chat(tab1, "m1");
+    world.play(&run);
+    world.say(tab1, r#"{"type":"confirmation","payload":{"cursor":5}}"#);
+    let back = resume(&mut world, 0);
+    assert_eq!(world.types(back), FIVE);
+}
+
+#[test]
+fn a_confirmation_by_run_and_seq_frees_the_window() {
+    let mut world = World::new(Config { recovery_ttl_us: 1, ..Config::default() });
+    let tab = world.connect("ada");
+    let run = world.chat(tab, "m1");
+    world.play(&run);
+    world.say(
+        tab,
+        &format!(
+            r#"{{"type":"confirmation","run_id":"{}","payload":{{"run_id":"{}","seq":5}}}}"#,
+            run.run_id, run.run_id
+        ),
+    );
+    let back = resume(&mut world, 0);
+    assert_eq!(world.types(back), ["recovery_gap"]);
+}
+
+#[test]
+fn overflow_is_announced_as_a_gap() {
+    let mut world = World::new(Config { recovery_frames_max: 3, ..Config::default() });
+    let tab = world.connect("ada");
+    let run = world.chat(tab, "m1");
+    world.input(Input::Closed { conn: tab });
+    world.play(&run);
+    let back = world.connect("ada");
+    assert_eq!(world.types(back), ["recovery_gap", "tool_executing", "tool_completed", "agent_completed"]);
+    assert_eq!((&world.frames(back)[1]["from"], &world.frames(back)[1]["to"]), (&1.into(), &2.into()));
+    assert_eq!(world.router.stats().events.gapped, 2);
+}
+
+#[test]
+fn nothing_is_left_of_a_user_who_does_not_come_back() {
+    let mut world = World::new(Config::default());
+    let tab = world.connect("ada");
+    let run = world.chat(tab, "m1");
+    world.input(Input::Closed { conn: tab });
+    world.play(&run);
+    world.wait(120_000_000);
+    assert_eq!(world.router.stats().events.expired, 5);
+    world.wait(600_000_000);
+    assert_eq!(world.router.stats().connections.users, 0);
+    assert_eq!(world.router.timers_len(), 0);
+}
+
+#[test]
+fn a_cursor_from_before_a_restart_raises_ours() {
+    let mut world = World::new(Config::default());
+    let tab = resume(&mut world, 500);
+    let run = world.chat(tab, "m1");
+    world.play(&run);
+    assert_eq!(world.frames(tab)[1]["cursor"], 501);
+}

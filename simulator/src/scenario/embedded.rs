@@ -1,0 +1,28 @@
+//! The scenario files of the repository, compiled in: the simulator reads no files.
+
+/// Name and text of every scenario file, in the order a newcomer should meet them.
+pub fn embedded() -> &'static [(&'static str, &'static str)] {
+    macro_rules! files {
+        ($($name:literal),* $(,)?) => {
+            &[$(($name, include_str!(concat!("../../../scenarios/", $name, ".toml")))),*]
+        };
+    }
+    files![
+        "tiny",
+        "golden-path",
+        "tabs",
+        "tools",
+        "tool-error",
+        "agent-error",
+        "stop",
+        "setup",
+        "reconnect",
+        "slow-reader",
+        "burst",
+        "churn",
+        "many-users",
+        "load",
+        "agree",
+        "agree-reconnect",
+    ]
+}

@@ -1,0 +1,109 @@
+//! Rules between values, each of which would make the plan promise what the router refuses.
+
+use super::Scenario;
+use crate::script::CANARY_BYTES;
+
+/// A broken rule: the key to point at, what is wrong, what is allowed.
+pub(super) struct Broken {
+    pub(super) key: &'static str,
+    pub(super) message: String,
+    pub(super) help: String,
+}
+
+/// The first broken rule, if any.
+pub(super) fn first_broken(scenario: &Scenario) -> Option<Broken> {
+    [users, session, agent, network].into_iter().find_map(|rule| rule(scenario))
+}
+
+/// Envelope and escaping around a message's text, bytes.
+const ENVELOPE_BYTES: u32 = 512;
+const TOOL_DEADLINE_US: u64 = 30_000_000;
+const LATENCY_MAX_US: u64 = 5_000_000;
+const STEPS_MAX: u32 = 64;
+
+fn users(scenario: &Scenario) -> Option<Broken> {
+    let (users, most) = (&scenario.users, scenario.limits.connections_max().min(255));
+    if users.tabs.min() < 1 || users.tabs.max() > most {
+        let message = format!("{} to {} tabs per user", users.tabs.min(), users.tabs.max());
+        return broken("users.tabs", message, format!("1 to {most}, the connections a user may have"));
+    }
+    if users.tier.weights().iter().all(|&weight| weight == 0) {
+        return broken("users.tier", "all weights are 0", "give at least one tier a weight above 0");
+    }
+    None
+}
+
+fn session(scenario: &Scenario) -> Option<Broken> {
+    let session = &scenario.session;
+    if session.mix.weights().iter().all(|&weight| weight == 0) {
+        return broken(
+            "session.mix",
+            "all weights are 0",
+            "give at least one kind of message a weight above 0",
+        );
+    }
+    if !(1..=16).contains(&session.threads.low) || session.threads.high > 16 {
+        return broken("session.threads", format!("{} threads per user", session.threads), "1 to 16");
+    }
+    let (low, high) = (CANARY_BYTES as u32, scenario.limits.frame_bytes().saturating_sub(ENVELOPE_BYTES));
+    let max = session.text_bytes.max.bytes();
+    if max < low || max > high {
+        let help = format!(
+            "{low}B (the canary) to {high}B (the frame limit less {ENVELOPE_BYTES}B for the envelope)"
+        );
+        return broken("session.text_bytes.max", format!("texts of up to {max} bytes"), help);
+    }
+    None
+}
+
+fn agent(scenario: &Scenario) -> Option<Broken> {
+    let agent = &scenario.agent;
+    if agent.tools.iter().all(|tool| tool.weight.get() == 0) {
+        return broken("agent.tools", "no tool has a weight above 0", "give at least one tool");
+    }
+    if let Some(tool) = agent.tools.iter().find(|tool| !(1..=100).contains(&tool.name.chars().count())) {
+        let message = format!("tool name of {} characters", tool.name.chars().count());
+        return broken("agent.tools", message, "1 to 100 characters");
+    }
+    if agent.tools_per_run.max() > STEPS_MAX {
+        let message = format!("up to {} tools per run", agent.tools_per_run.max());
+        return broken("agent.tools_per_run", message, format!("at most {STEPS_MAX}"));
+    }
+    if agent.thinking.high > STEPS_MAX {
+        return broken(
+            "agent.thinking",
+            format!("{} thinking events", agent.thinking),
+            format!("at most {STEPS_MAX}"),
+        );
+    }
+    if agent.tool_max.us() > TOOL_DEADLINE_US {
+        let message = format!("tools of up to {}", agent.tool_max);
+        return broken("agent.tool_max", message, "at most 30s: the tool dispatcher ends a longer tool");
+    }
+    if agent.agent_error_share.get() + agent.timeout_share.get() > 1.0 {
+        let help = "agent_error_share and timeout_share together are at most 1";
+        return broken("agent.timeout_share", "the shares of failing runs exceed 1", help);
+    }
+    None
+}
+
+fn network(scenario: &Scenario) -> Option<Broken> {
+    let network = &scenario.network;
+    if network.latency.high.us() > LATENCY_MAX_US {
+        return broken("network.latency", format!("a delay of up to {}", network.latency.high), "at most 5s");
+    }
+    let away_us = network.reconnect.first_success_us(network.reconnect_outage.high.us());
+    if away_us > scenario.limits.recovery_ttl_us() {
+        let message = format!("clients would be away for up to {}s", away_us / 1_000_000);
+        let help = format!(
+            "at most {}s with the back-off, the router's recovery window",
+            scenario.limits.recovery_ttl_us() / 1_000_000
+        );
+        return broken("network.reconnect_outage", message, help);
+    }
+    None
+}
+
+fn broken(key: &'static str, message: impl Into<String>, help: impl Into<String>) -> Option<Broken> {
+    Some(Broken { key, message: message.into(), help: help.into() })
+}
