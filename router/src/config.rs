@@ -138,7 +138,7 @@ impl Config {
                 "1 or more ASCII letters and digits",
             ),
             ((1..=64).contains(&self.nesting_max), "nesting_max", "1 to 64"),
-            (self.inbound_bytes_max >= 64, "inbound_bytes_max", "at least 64"),
+            ((64..=65_535).contains(&self.inbound_bytes_max), "inbound_bytes_max", "64 to 65535"),
             (
                 self.transport_bytes_max >= self.inbound_bytes_max,
                 "transport_bytes_max",

@@ -298,7 +298,8 @@ impl Router {
             let limit = Some(u64::from(self.config.rate_per_s));
             return self.reject(conn, ErrorCode::RateLimited, None, limit, None, out);
         }
-        let envelope = match message::scan(text, &self.audience.user(user).id, self.config.nesting_max) {
+        let envelope = match message::scan(text, self.audience.user(user).id_bytes(), self.config.nesting_max)
+        {
             Ok(envelope) => envelope,
             Err(fault) => return self.refuse_frame(conn, user, &fault, out),
         };

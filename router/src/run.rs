@@ -178,7 +178,13 @@ impl Ending {
 
 /// Text of an id made from a prefix, the node's name and a number.
 pub(crate) fn id(prefix: &str, node: &str, number: u64) -> String {
-    alloc::format!("{prefix}-{node}-{number}")
+    let mut id = String::with_capacity(prefix.len() + node.len() + 22);
+    id.push_str(prefix);
+    id.push('-');
+    id.push_str(node);
+    id.push('-');
+    crate::wire::push_integer(&mut id, number);
+    id
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@
 
 mod beats;
 mod filler;
+mod lines;
 
 use crate::prng::{Domain, Prng};
 use crate::scenario::{Agent, Scenario};
 
 pub use filler::{CANARY_BYTES, canary_in, filler, render};
+pub use lines::Lines;
 
 /// What a scenario says about agents, with the deadline that ends their runs.
 #[derive(Clone, Debug, PartialEq)]

@@ -49,13 +49,15 @@ impl AuthConfig {
 
     /// Tokens signed with the RSA key whose public half is this PEM text.
     pub fn rs256(public_pem: &[u8]) -> Result<Self, KeyError> {
-        let key = DecodingKey::from_rsa_pem(public_pem).map_err(|_| KeyError::NotPem { algorithm: "RS256" })?;
+        let key =
+            DecodingKey::from_rsa_pem(public_pem).map_err(|_| KeyError::NotPem { algorithm: "RS256" })?;
         Ok(Self::new(key, Algorithm::RS256))
     }
 
     /// Tokens signed with the Ed25519 key whose public half is this PEM text.
     pub fn eddsa(public_pem: &[u8]) -> Result<Self, KeyError> {
-        let key = DecodingKey::from_ed_pem(public_pem).map_err(|_| KeyError::NotPem { algorithm: "EdDSA" })?;
+        let key =
+            DecodingKey::from_ed_pem(public_pem).map_err(|_| KeyError::NotPem { algorithm: "EdDSA" })?;
         Ok(Self::new(key, Algorithm::EdDSA))
     }
 
@@ -89,7 +91,8 @@ impl AuthConfig {
 
     /// Who the token names, if it is good.
     pub fn verify(&self, token: &str) -> Result<Identity, Denied> {
-        let claims = decode::<Claims>(token, &self.key, &self.validation).map_err(|e| Denied::from(e.kind()))?.claims;
+        let claims =
+            decode::<Claims>(token, &self.key, &self.validation).map_err(|e| Denied::from(e.kind()))?.claims;
         if !is_user_id(&claims.sub) {
             return Err(Denied::BadSubject);
         }
@@ -202,7 +205,9 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeyError::TooShort { bytes } => write!(f, "the key has {bytes} bytes, expected at least {KEY_BYTES_MIN}"),
+            KeyError::TooShort { bytes } => {
+                write!(f, "the key has {bytes} bytes, expected at least {KEY_BYTES_MIN}")
+            }
             KeyError::NotPem { algorithm } => write!(f, "not a public {algorithm} key in PEM form"),
         }
     }

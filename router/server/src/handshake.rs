@@ -138,17 +138,7 @@ fn route(door: &Door, request: &Request) -> Result<Upgrade, Answer> {
     if !PATHS.contains(&path) {
         return Err(http::answer(path, &door.shared, &door.bell));
     }
-    let mut response = create_response(request).map_err(|error| {
-        let status = match error {
-            Error::Protocol(
-                ProtocolError::MissingConnectionUpgradeHeader
-                | ProtocolError::MissingUpgradeWebSocketHeader
-                | ProtocolError::MissingSecWebSocketVersionHeader,
-            ) => StatusCode::UPGRADE_REQUIRED,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Answer::refusal(status, &error.to_string())
-    })?;
+    let mut response = create_response(request).map_err(|error| not_an_upgrade(&error))?;
     let query = Query::parse(request.uri().query().unwrap_or_default())
         .map_err(|text| Answer::refusal(StatusCode::BAD_REQUEST, text))?;
     let offer = Offer::find(request.headers());
@@ -160,4 +150,17 @@ fn route(door: &Door, request: &Request) -> Result<Upgrade, Answer> {
     write_response(&mut bytes, &response)
         .map_err(|_| Answer::refusal(StatusCode::BAD_REQUEST, "the subprotocol is not plain text"))?;
     Ok(Upgrade { response: bytes, identity, query })
+}
+
+fn not_an_upgrade(error: &Error) -> Answer {
+    let plain = matches!(
+        error,
+        Error::Protocol(
+            ProtocolError::MissingConnectionUpgradeHeader
+                | ProtocolError::MissingUpgradeWebSocketHeader
+                | ProtocolError::MissingSecWebSocketVersionHeader,
+        )
+    );
+    let status = if plain { StatusCode::UPGRADE_REQUIRED } else { StatusCode::BAD_REQUEST };
+    Answer::refusal(status, &error.to_string())
 }

@@ -11,6 +11,7 @@
 //! | `http` | the plain answers beside the WebSocket: `/healthz`, `/readyz`, `/metrics` |
 //! | `connection` | one small task per socket |
 //! | `driver` | owns the router: time in, effects out, in order |
+//! | `clock` | time, and a fresh name for each start |
 //! | [`auth`] | tokens |
 //! | [`agents`] | who works on a run; the scripted agent |
 //! | `metrics` | the router's counters as Prometheus text |
@@ -19,6 +20,7 @@
 
 pub mod agents;
 pub mod auth;
+mod clock;
 mod connection;
 mod driver;
 mod handshake;

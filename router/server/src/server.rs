@@ -14,8 +14,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     agents::{AgentBackend, Rehearsed, Scripted},
     auth::AuthConfig,
+    clock::fresh_node,
     connection::websocket_config,
-    driver::{Phase, Shared, fresh_node},
+    driver::{Phase, Shared},
     handshake::{self, Door},
     tls::{self, TlsError, TlsFiles},
 };
@@ -88,10 +89,8 @@ impl Server {
         let shared = Shared::new(router, config.agents)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-        let handle = ServerHandle {
-            local_addr: listener.local_addr().map_err(listen)?,
-            shared: Arc::clone(&shared),
-        };
+        let handle =
+            ServerHandle { local_addr: listener.local_addr().map_err(listen)?, shared: Arc::clone(&shared) };
         let door = Arc::new(Door { shared, auth: config.auth, websocket, bell: Default::default() });
         Ok(Self { listener, tls, door, handle, drain_deadline })
     }

@@ -28,26 +28,27 @@ pub(crate) struct Queued {
 
 /// One connection. What every message touches comes first; the rest is boxed.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Conn {
     generation: u32,
+    pub(crate) user: UserRef,
     pub(crate) state: ConnState,
     /// Only some threads' run events are wanted; which, is in `cold`.
     pub(crate) filtered: bool,
     /// The queue was full: run events wait in the recovery window until there is room again.
     pub(crate) lagging: bool,
     pub(crate) missed: u8,
-    pub(crate) user: UserRef,
     /// Frames the socket still takes.
     pub(crate) credit: u32,
     pub(crate) queued_bytes: u32,
     pub(crate) last_inbound: Instant,
-    /// Cursors of the frames handed to the socket, 0 for those without.
-    pub(crate) in_flight: VecDeque<u64>,
-    pub(crate) queued: VecDeque<Queued>,
     /// Highest cursor written.
     pub(crate) written: u64,
     /// Highest cursor handed to the socket or queued.
     pub(crate) taken: u64,
+    /// Cursors of the frames handed to the socket, 0 for those without.
+    pub(crate) in_flight: VecDeque<u64>,
+    pub(crate) queued: VecDeque<Queued>,
     pub(crate) cold: Box<Cold>,
 }
 

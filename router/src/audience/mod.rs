@@ -40,6 +40,7 @@
 //! ```
 
 mod conn;
+mod dedupe;
 mod delivery;
 mod user;
 

@@ -2,6 +2,9 @@
 
 use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
 
+use smallvec::SmallVec;
+
+use super::dedupe::Dedupe;
 use crate::{
     config::Config,
     contract::{Frame, Instant, RunRef, Tier, UserId},
@@ -26,35 +29,38 @@ pub(crate) struct Ghost {
     pub(crate) until: Instant,
 }
 
-/// A message id in the dedupe window, as a 64-bit fingerprint.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    fingerprint: u64,
-    at: Instant,
-    /// Number of the run the message started.
-    pub(crate) run: u64,
-}
+/// Longest id kept inline, in bytes.
+const SHORT_ID: usize = 30;
 
 /// One user: identity, limits in use, connections, runs, recovery window.
+///
+/// What every message touches comes first and needs no pointer followed: with a million users each line of
+/// memory is a miss.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct User {
     generation: u32,
     pub(crate) tier: Tier,
-    pub(crate) id: UserId,
+    /// Length of `short_id`; 0 when the id is longer.
+    short_len: u8,
+    short_id: [u8; SHORT_ID],
     /// Token bucket in micro-tokens.
     tokens: u64,
     refilled: Instant,
-    pub(crate) conns: Vec<u32>,
-    pub(crate) runs: Vec<RunRef>,
-    seen: VecDeque<Seen>,
-    /// Conversation of messages that name none.
-    pub(crate) thread: Option<Arc<str>>,
+    /// Fingerprint of `thread`.
+    thread_mark: u64,
+    pub(crate) runs: SmallVec<[RunRef; 2]>,
+    pub(super) dedupe: Dedupe,
+    pub(crate) conns: SmallVec<[u32; 4]>,
     /// Last cursor issued.
     pub(crate) cursor: u64,
     /// Every event up to here is delivered or given up.
     pub(crate) settled: u64,
     /// Every event up to here was written to some connection.
     pub(crate) delivered: u64,
+    pub(crate) id: UserId,
+    /// Conversation of messages that name none.
+    thread: Option<Arc<str>>,
     /// The newest events; the last one's cursor is `cursor`, without holes.
     pub(crate) log: VecDeque<Logged>,
     pub(crate) log_bytes: usize,
@@ -67,19 +73,29 @@ pub(crate) struct User {
 
 impl User {
     pub(super) fn new(id: UserId, tier: Tier) -> Self {
+        let mut short_id = [0; SHORT_ID];
+        let short_len = if id.len() <= SHORT_ID {
+            short_id[..id.len()].copy_from_slice(id.as_bytes());
+            id.len() as u8
+        } else {
+            0
+        };
         Self {
             generation: 0,
             tier,
-            id,
+            short_len,
+            short_id,
             tokens: u64::MAX,
             refilled: Instant::default(),
-            conns: Vec::new(),
-            runs: Vec::new(),
-            seen: VecDeque::new(),
-            thread: None,
+            thread_mark: 0,
+            runs: SmallVec::new(),
+            dedupe: Dedupe::default(),
+            conns: SmallVec::new(),
             cursor: 0,
             settled: 0,
             delivered: 0,
+            id,
+            thread: None,
             log: VecDeque::new(),
             log_bytes: 0,
             ghosts: Vec::new(),
@@ -105,7 +121,20 @@ impl User {
     }
 
     pub(super) fn is(&self, generation: u32) -> bool {
-        self.generation == generation && !self.id.is_empty()
+        self.generation == generation && (self.short_len > 0 || !self.id.is_empty())
+    }
+
+    /// The id's bytes, without a pointer followed when it is short.
+    pub(crate) fn id_bytes(&self) -> &[u8] {
+        match self.short_len {
+            0 => self.id.as_bytes(),
+            len => &self.short_id[..len as usize],
+        }
+    }
+
+    /// The id as a text of its own: sharing `id` would touch a line of memory that nothing else needs.
+    pub(crate) fn copied_id(&self) -> UserId {
+        core::str::from_utf8(self.id_bytes()).unwrap_or(&self.id).into()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -130,27 +159,33 @@ impl User {
         self.cursor + 1 - self.log.len() as u64
     }
 
-    /// The message with that id, if it came within the dedupe window.
-    pub(crate) fn seen(&mut self, message_id: &str, now: Instant, config: &Config) -> Option<Seen> {
-        while self.seen.front().is_some_and(|seen| now.since(seen.at) >= config.dedupe_ttl_us) {
-            self.seen.pop_front();
-        }
-        let wanted = fingerprint(message_id);
-        self.seen.iter().rev().find(|seen| seen.fingerprint == wanted).copied()
+    /// Number of the run that the message with that id started, if it came within the dedupe window.
+    pub(crate) fn seen(&mut self, message_id: &str, now: Instant, config: &Config) -> Option<u64> {
+        self.dedupe.find(message_id, now, config)
     }
 
     pub(crate) fn remember(&mut self, message_id: &str, run: u64, now: Instant, config: &Config) {
-        if self.seen.len() >= config.dedupe_ids_max as usize {
-            self.seen.pop_front();
-        }
-        if config.dedupe_ids_max > 0 {
-            self.seen.push_back(Seen { fingerprint: fingerprint(message_id), at: now, run });
-        }
+        self.dedupe.remember(message_id, run, now, config);
     }
 
     /// When the last remembered message id may be forgotten.
     pub(crate) fn dedupe_until(&self, config: &Config) -> Option<Instant> {
-        self.seen.back().map(|seen| seen.at.after(config.dedupe_ttl_us))
+        self.dedupe.until(config)
+    }
+
+    /// The conversation of messages that name none.
+    pub(crate) const fn thread(&self) -> Option<&Arc<str>> {
+        self.thread.as_ref()
+    }
+
+    /// Makes `thread` the conversation of messages that name none; answers it as the user's own text.
+    pub(crate) fn enter_thread(&mut self, thread: &str) -> Arc<str> {
+        let (mark, thread) = (fingerprint(thread), Arc::<str>::from(thread));
+        if mark != self.thread_mark || self.thread.is_none() {
+            self.thread_mark = mark;
+            self.thread = Some(thread.clone());
+        }
+        thread
     }
 
     /// A new conversation of this user; the id carries its owner.
@@ -177,7 +212,7 @@ fn issued_to(thread: &str) -> Option<u64> {
 }
 
 /// FNV-1a, 64 bit, with a final mix (SplitMix64) so that short ids differ in all bits.
-fn fingerprint(text: &str) -> u64 {
+pub(super) fn fingerprint(text: &str) -> u64 {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -214,20 +249,5 @@ mod tests {
         assert!(issued_to(&thread).is_some());
         assert!(ada.may_use_thread(&thread) && !eve.may_use_thread(&thread));
         assert!(ada.may_use_thread("holiday") && eve.may_use_thread("holiday"));
-    }
-
-    #[test]
-    fn a_message_id_is_known_for_its_window() {
-        let config = Config { dedupe_ids_max: 2, dedupe_ttl_us: 100, ..Config::default() };
-        let mut user = User::new("ada".into(), Tier::Free);
-        let at = Instant::from_micros;
-        user.remember("a", 1, at(0), &config);
-        assert_eq!(user.seen("a", at(99), &config).map(|seen| seen.run), Some(1));
-        assert!(user.seen("a", at(100), &config).is_none());
-        for (n, id) in ["b", "c", "d"].into_iter().enumerate() {
-            user.remember(id, n as u64, at(200), &config);
-        }
-        assert!(user.seen("b", at(200), &config).is_none());
-        assert!(user.seen("d", at(200), &config).is_some());
     }
 }

@@ -37,7 +37,7 @@ impl Router {
         if self.is_draining() {
             return self.reject(conn, ErrorCode::ShuttingDown, None, None, id, out);
         }
-        let Some(text) = text_members(kind).into_iter().find_map(|key| envelope.payload.text(key)) else {
+        let Some(text) = text_members(kind).into_iter().find_map(|key| envelope.payload().text(key)) else {
             return self.reject(conn, ErrorCode::EmptyMessage, None, None, id, out);
         };
         if let Some(id) = id
@@ -70,7 +70,7 @@ impl Router {
         let run = self.own_run_number(message);
         let thread = message.envelope.thread_id.or(message.payload().find("thread_id")).and_then(Raw::text);
         let user = self.audience.user(message.user);
-        let thread: Option<Arc<str>> = thread.map(Into::into).or_else(|| user.thread.clone());
+        let thread: Option<Arc<str>> = thread.map(Into::into).or_else(|| user.thread().cloned());
         let stops: Vec<(RunRef, u64)> = user
             .runs
             .iter()
@@ -106,8 +106,8 @@ impl Router {
             return false;
         };
         let user = self.audience.user(message.user);
-        let open = user.runs.iter().any(|run| self.run(*run).is_some_and(|run| run.number == seen.run));
-        let run = open.then_some((&*self.config.node, seen.run));
+        let open = user.runs.iter().any(|run| self.run(*run).is_some_and(|run| run.number == seen));
+        let run = open.then_some((&*self.config.node, seen));
         let frame = wire::duplicate(&mut self.writer, self.now, message.kind, &user.id, id, run);
         self.stats.frames.encoded += 1;
         self.stats.inbound.duplicates += 1;
@@ -120,22 +120,20 @@ impl Router {
         let named = message.envelope.thread_id.and_then(Raw::text).filter(|id| !id.is_empty());
         let named = named.or_else(|| message.payload().text("thread_id"));
         let user = self.audience.user_mut(message.user);
-        let thread = match (named, &user.thread) {
-            (Some(named), Some(current)) if *named == **current => current.clone(),
-            (Some(named), _) => {
-                if named.len() > THREAD_BYTES_MAX {
-                    return Err(ErrorCode::BadField);
-                }
-                if !user.may_use_thread(&named) {
-                    return Err(ErrorCode::ForeignThread);
-                }
-                named.into()
-            }
-            (None, Some(current)) => current.clone(),
-            (None, None) => user.new_thread(),
+        let Some(named) = named else {
+            let current = user.thread().cloned();
+            return Ok(current.unwrap_or_else(|| {
+                let new = user.new_thread();
+                user.enter_thread(&new)
+            }));
         };
-        user.thread = Some(thread.clone());
-        Ok(thread)
+        if named.len() > THREAD_BYTES_MAX {
+            return Err(ErrorCode::BadField);
+        }
+        if !user.may_use_thread(&named) {
+            return Err(ErrorCode::ForeignThread);
+        }
+        Ok(user.enter_thread(&named))
     }
 
     fn begin_run(
@@ -173,7 +171,7 @@ impl Router {
         self.stats.runs.open += 1;
         out.push(Effect::StartRun(Box::new(RunRequest {
             run,
-            user: user.id.clone(),
+            user: user.copied_id(),
             tier: user.tier,
             thread_id: thread,
             run_id: run::id("run", &self.config.node, number),

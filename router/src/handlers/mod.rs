@@ -24,7 +24,7 @@ pub(crate) struct Message<'a, 'e> {
 
 impl<'a> Message<'a, '_> {
     pub(crate) const fn payload(&self) -> &Fields<'a> {
-        &self.envelope.payload
+        self.envelope.payload()
     }
 }
 

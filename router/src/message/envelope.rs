@@ -6,78 +6,104 @@ use crate::error::ErrorCode;
 
 /// One JSON value as it stands in the frame; already checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Raw<'a>(pub(super) &'a str);
+pub struct Raw<'a> {
+    json: &'a str,
+    /// A text with an escape in it.
+    escaped: bool,
+}
 
 impl<'a> Raw<'a> {
+    pub(super) const fn new(json: &'a str, escaped: bool) -> Self {
+        Self { json, escaped }
+    }
+
     /// The value's JSON text.
     pub const fn json(self) -> &'a str {
-        self.0
+        self.json
     }
 
     /// The value if it is a text, unescaped; borrowed unless it holds an escape.
     pub fn text(self) -> Option<Cow<'a, str>> {
-        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if inner.as_bytes().contains(&b'\\') {
+        let inner = self.json.strip_prefix('"')?.strip_suffix('"')?;
+        if self.escaped {
             // Checked already, so this cannot fail; an empty text would be refused later, never misread.
-            return Some(Cow::Owned(serde_json::from_str::<String>(self.0).unwrap_or_default()));
+            return Some(Cow::Owned(serde_json::from_str::<String>(self.json).unwrap_or_default()));
         }
         Some(Cow::Borrowed(inner))
     }
 
     /// Whether the value is `null`.
     pub fn is_null(self) -> bool {
-        self.0 == "null"
+        self.json == "null"
     }
 
     /// The value if it is a whole number that fits.
     pub fn integer(self) -> Option<u64> {
-        self.0.parse().ok()
+        self.json.parse().ok()
     }
 
     /// Whether the value is an array or an object.
     pub fn is_container(self) -> bool {
-        self.0.starts_with(['[', '{'])
+        self.json.starts_with(['[', '{'])
     }
 }
 
 /// Members kept per object; further ones are found by a parse of the whole object.
-const KEPT: usize = 12;
+const KEPT: usize = 10;
+
+/// A span of the frame. Frames are shorter than 64 KiB: [`Config::validate`](crate::Config::validate).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    pub(super) const fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u16, end: end as u16 }
+    }
+
+    pub(super) fn of(self, text: &str) -> &str {
+        &text[self.start as usize..self.end as usize]
+    }
+}
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Member {
-    key: (u32, u32),
-    value: (u32, u32),
+pub(super) struct Member {
+    pub(super) key: Span,
+    pub(super) value: Span,
+    pub(super) key_escaped: bool,
+    pub(super) value_escaped: bool,
 }
 
 /// The members of one object of the frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
     text: &'a str,
-    span: (u32, u32),
+    span: Span,
     members: [Member; KEPT],
     len: u32,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
-        let none = Member { key: (0, 0), value: (0, 0) };
-        Self { text, span: (0, 0), members: [none; KEPT], len: 0 }
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, span: Span::default(), members: [Member::default(); KEPT], len: 0 }
     }
 
-    pub(super) fn push(&mut self, key: (usize, usize), value: (usize, usize)) {
+    pub(super) fn push(&mut self, member: Member) {
         if let Some(slot) = self.members.get_mut(self.len as usize) {
-            *slot = Member { key: (key.0 as u32, key.1 as u32), value: (value.0 as u32, value.1 as u32) };
+            *slot = member;
         }
         self.len += 1;
     }
 
-    pub(super) fn close(&mut self, span: (usize, usize)) {
-        self.span = (span.0 as u32, span.1 as u32);
+    pub(super) const fn close(&mut self, span: Span) {
+        self.span = span;
     }
 
     /// The object's JSON text.
     pub fn json(&self) -> &'a str {
-        &self.text[self.span.0 as usize..self.span.1 as usize]
+        self.span.of(self.text)
     }
 
     /// How many members the object has, repeated keys included.
@@ -96,8 +122,9 @@ impl<'a> Fields<'a> {
             return self.find_by_parsing(key);
         }
         self.members[..self.len as usize].iter().rev().find_map(|member| {
-            let name = &self.text[member.key.0 as usize..member.key.1 as usize];
-            same_key(name, key).then(|| Raw(&self.text[member.value.0 as usize..member.value.1 as usize]))
+            let name = member.key.of(self.text);
+            let same = if member.key_escaped { unescape(name) == key } else { name == key };
+            same.then(|| Raw::new(member.value.of(self.text), member.value_escaped))
         })
     }
 
@@ -109,13 +136,8 @@ impl<'a> Fields<'a> {
     fn find_by_parsing(&self, key: &str) -> Option<Raw<'a>> {
         type Members<'a> = alloc::collections::BTreeMap<Cow<'a, str>, &'a serde_json::value::RawValue>;
         let members: Members<'a> = serde_json::from_str(self.json()).ok()?;
-        members.get(key).map(|raw| Raw(raw.get()))
+        members.get(key).map(|raw| Raw::new(raw.get(), raw.get().contains('\\')))
     }
-}
-
-/// Whether a key as written in the frame (quotes stripped, perhaps escaped) is `key`.
-pub(super) fn same_key(written: &str, key: &str) -> bool {
-    if written.as_bytes().contains(&b'\\') { unescape(written) == key } else { written == key }
 }
 
 /// A key's text after unescaping.
@@ -139,10 +161,20 @@ pub struct Envelope<'a> {
     pub run_id: Option<Raw<'a>>,
     /// `jsonrpc`, if present.
     pub jsonrpc: Option<Raw<'a>>,
-    /// The members of `payload`, or of the whole object when there is no `payload`.
-    pub payload: Fields<'a>,
     /// The members of the whole object.
     pub top: Fields<'a>,
+    /// The members of `payload`, if there is one.
+    pub(super) payload: Option<Fields<'a>>,
+}
+
+impl<'a> Envelope<'a> {
+    /// The members of `payload`, or of the whole object when there is no `payload`.
+    pub const fn payload(&self) -> &Fields<'a> {
+        match &self.payload {
+            Some(payload) => payload,
+            None => &self.top,
+        }
+    }
 }
 
 /// Why a frame was refused, and where.

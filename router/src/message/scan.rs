@@ -4,7 +4,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::envelope::{Envelope, Fault, Fields, Raw, same_key, unescape};
+use super::envelope::{Envelope, Fault, Fields, Member, Raw, Span, unescape};
 use crate::error::ErrorCode;
 
 /// Most digits a number may have, sign, point and exponent not counted.
@@ -14,7 +14,11 @@ pub const MAX_NUMBER_DIGITS: usize = 64;
 ///
 /// A syntax error anywhere wins over faults of content; of those, the first in the frame is reported.
 /// `nesting_max` is at most 64. Guarantee: never panics, for any text.
-pub fn scan<'a>(text: &'a str, own_user: &str, nesting_max: u32) -> Result<Envelope<'a>, Fault> {
+pub fn scan<'a>(text: &'a str, own_user: &[u8], nesting_max: u32) -> Result<Envelope<'a>, Fault> {
+    if text.len() > usize::from(u16::MAX) {
+        let code = ErrorCode::TooLarge;
+        return Err(Fault { code, offset: 0, path: String::new(), expected: "less than 64 KiB" });
+    }
     let mut scanner = Scanner::new(text, own_user, nesting_max.min(64));
     scanner.run().map_err(|refusal| locate(text, refusal))
 }
@@ -28,20 +32,33 @@ struct Refusal {
 }
 
 /// The envelope's own members, in bit order of `Scanner::seen`.
-const ENVELOPE_KEYS: [&str; 7] =
-    ["type", "payload", "timestamp", "message_id", "user_id", "thread_id", "run_id"];
+const ENVELOPE_KEYS: usize = 7;
 const TYPE: usize = 0;
 const PAYLOAD: usize = 1;
 const TIMESTAMP: usize = 2;
 const MESSAGE_ID: usize = 3;
+const USER_ID: usize = 4;
 const THREAD_ID: usize = 5;
 const RUN_ID: usize = 6;
+
+/// An envelope member of the sender's own.
+const NO_SLOT: usize = ENVELOPE_KEYS;
+/// `jsonrpc`: looked for, but no member of our envelope.
+const JSONRPC: usize = NO_SLOT + 1;
+
+/// A key as it stands in the frame, quotes stripped.
+#[derive(Clone, Copy, Default)]
+struct Key {
+    start: usize,
+    end: usize,
+    escaped: bool,
+}
 
 struct Scanner<'a, 'u> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    own_user: &'u str,
+    own_user: &'u [u8],
     nesting_max: u32,
     depth: u32,
     /// Bit `d` is set while the container at depth `d` is an object.
@@ -49,16 +66,16 @@ struct Scanner<'a, 'u> {
     /// The first fault of content; syntax goes on being checked.
     content: Option<Refusal>,
     seen: u32,
-    slots: [Option<Raw<'a>>; ENVELOPE_KEYS.len()],
+    slots: [Option<Raw<'a>>; ENVELOPE_KEYS],
     jsonrpc: Option<Raw<'a>>,
     top: Fields<'a>,
     payload: Fields<'a>,
-    /// The envelope key whose value is being read at depth 1.
-    top_key: (usize, usize),
-    top_slot: Option<usize>,
+    /// The envelope member being read at depth 1.
+    top_key: Key,
+    top_slot: usize,
     top_value: usize,
     /// The payload member being read at depth 2.
-    inner_key: (usize, usize),
+    inner_key: Key,
     inner_value: usize,
     in_payload: bool,
 }
@@ -66,7 +83,7 @@ struct Scanner<'a, 'u> {
 type Step<T = ()> = Result<T, Refusal>;
 
 impl<'a, 'u> Scanner<'a, 'u> {
-    fn new(text: &'a str, own_user: &'u str, nesting_max: u32) -> Self {
+    fn new(text: &'a str, own_user: &'u [u8], nesting_max: u32) -> Self {
         Self {
             text,
             bytes: text.as_bytes(),
@@ -77,14 +94,14 @@ impl<'a, 'u> Scanner<'a, 'u> {
             objects: 0,
             content: None,
             seen: 0,
-            slots: [None; ENVELOPE_KEYS.len()],
+            slots: [None; ENVELOPE_KEYS],
             jsonrpc: None,
             top: Fields::new(text),
             payload: Fields::new(text),
-            top_key: (0, 0),
-            top_slot: None,
+            top_key: Key::default(),
+            top_slot: NO_SLOT,
             top_value: 0,
-            inner_key: (0, 0),
+            inner_key: Key::default(),
             inner_value: 0,
             in_payload: false,
         }
@@ -113,7 +130,7 @@ impl<'a, 'u> Scanner<'a, 'u> {
     }
 
     fn envelope(&mut self, span: (usize, usize)) -> Envelope<'a> {
-        self.top.close(span);
+        self.top.close(Span::new(span.0, span.1));
         Envelope {
             kind: self.slots[TYPE],
             timestamp: self.slots[TIMESTAMP],
@@ -121,7 +138,7 @@ impl<'a, 'u> Scanner<'a, 'u> {
             thread_id: self.slots[THREAD_ID].filter(|raw| !raw.is_null()),
             run_id: self.slots[RUN_ID].filter(|raw| !raw.is_null()),
             jsonrpc: self.jsonrpc,
-            payload: if self.slots[PAYLOAD].is_some() { self.payload } else { self.top },
+            payload: self.slots[PAYLOAD].is_some().then_some(self.payload),
             top: self.top,
         }
     }
@@ -150,10 +167,9 @@ impl<'a, 'u> Scanner<'a, 'u> {
 
     fn value(&mut self) -> Step {
         let start = self.at;
+        let mut escaped = false;
         match self.peek() {
-            Some(b'"') => {
-                self.string()?;
-            }
+            Some(b'"') => escaped = self.string()?,
             Some(b'{') => return self.open(true),
             Some(b'[') => return self.open(false),
             Some(b'-' | b'0'..=b'9') => self.number()?,
@@ -162,7 +178,9 @@ impl<'a, 'u> Scanner<'a, 'u> {
             Some(b'n') => self.literal("null")?,
             _ => return Err(self.syntax()),
         }
-        self.value_done(start);
+        if self.depth <= 2 {
+            self.value_done(start, escaped);
+        }
         Ok(())
     }
 
@@ -173,7 +191,7 @@ impl<'a, 'u> Scanner<'a, 'u> {
         self.depth += 1;
         let bit = 1 << (self.depth - 1);
         self.objects = if object { self.objects | bit } else { self.objects & !bit };
-        if object && self.depth == 2 && self.top_slot == Some(PAYLOAD) && self.in_object_at(1) {
+        if object && self.depth == 2 && self.top_slot == PAYLOAD && self.in_object_at(1) {
             self.in_payload = true;
         }
         self.at += 1;
@@ -192,8 +210,8 @@ impl<'a, 'u> Scanner<'a, 'u> {
         self.at += 1;
         self.depth -= 1;
         match self.depth {
-            1 if self.in_object_at(1) => self.value_done(self.top_value),
-            2 if self.in_payload && self.in_object_at(2) => self.value_done(self.inner_value),
+            1 if self.in_object_at(1) => self.value_done(self.top_value, false),
+            2 if self.in_payload && self.in_object_at(2) => self.value_done(self.inner_value, false),
             _ => {}
         }
     }
@@ -203,9 +221,9 @@ impl<'a, 'u> Scanner<'a, 'u> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax());
         }
-        let key_start = self.at + 1;
+        let start = self.at + 1;
         let escaped = self.string()?;
-        let key = (key_start, self.at - 1);
+        let key = Key { start, end: self.at - 1, escaped };
         self.skip_space();
         if self.peek() != Some(b':') {
             return Err(self.syntax());
@@ -213,12 +231,13 @@ impl<'a, 'u> Scanner<'a, 'u> {
         self.at += 1;
         self.skip_space();
         if self.depth == 1 {
-            self.top_member(key, escaped);
+            self.top_member(key);
         } else if self.depth == 2 && self.in_payload {
             self.inner_key = key;
             self.inner_value = self.at;
         }
-        let names_user = self.names_user(key, escaped);
+        // Every key that names a user ends in `d`, unless it is escaped.
+        let names_user = (key.escaped || self.bytes[key.end - 1] == b'd') && self.names_user(key);
         let value_at = self.at;
         self.value()?;
         if names_user {
@@ -227,14 +246,15 @@ impl<'a, 'u> Scanner<'a, 'u> {
         Ok(())
     }
 
-    fn top_member(&mut self, key: (usize, usize), escaped: bool) {
-        let name = &self.text[key.0..key.1];
-        let slot = ENVELOPE_KEYS.iter().position(|known| {
-            if escaped { same_key(name, known) } else { name.len() == known.len() && name == *known }
-        });
-        if let Some(slot) = slot {
+    fn top_member(&mut self, key: Key) {
+        let slot = if key.escaped {
+            slot_of(&unescape(&self.text[key.start..key.end]))
+        } else {
+            slot_of(&self.text[key.start..key.end])
+        };
+        if slot < NO_SLOT {
             if self.seen & (1 << slot) != 0 {
-                self.note(ErrorCode::BadField, key.0, "each envelope key once");
+                self.note(ErrorCode::BadField, key.start, "each envelope key once");
             }
             self.seen |= 1 << slot;
         }
@@ -244,51 +264,59 @@ impl<'a, 'u> Scanner<'a, 'u> {
     }
 
     /// A value at depth 1 (a member of the envelope) or 2 (of the payload) has ended at `self.at`.
-    fn value_done(&mut self, start: usize) {
-        let span = (start, self.at);
-        if self.depth == 1 && self.in_object_at(1) {
-            self.top.push(self.top_key, span);
-            let raw = Raw(&self.text[span.0..span.1]);
-            match self.top_slot {
-                Some(slot) => self.envelope_value(slot, raw, span),
-                None if &self.text[self.top_key.0..self.top_key.1] == "jsonrpc" => self.jsonrpc = Some(raw),
-                None => {}
-            }
-        } else if self.depth == 2 && self.in_payload {
-            self.payload.push(self.inner_key, span);
+    fn value_done(&mut self, start: usize, escaped: bool) {
+        let (key, fields) = match self.depth {
+            1 if self.in_object_at(1) => (self.top_key, &mut self.top),
+            2 if self.in_payload => (self.inner_key, &mut self.payload),
+            _ => return,
+        };
+        fields.push(Member {
+            key: Span::new(key.start, key.end),
+            value: Span::new(start, self.at),
+            key_escaped: key.escaped,
+            value_escaped: escaped,
+        });
+        if self.depth == 1 && self.top_slot != NO_SLOT {
+            self.envelope_value(start, escaped);
         }
     }
 
-    fn envelope_value(&mut self, slot: usize, raw: Raw<'a>, span: (usize, usize)) {
-        let first = raw.json().as_bytes()[0];
-        match slot {
-            TYPE if raw.is_container() => self.note(ErrorCode::BadField, span.0, "a text"),
+    fn envelope_value(&mut self, start: usize, escaped: bool) {
+        let raw = Raw::new(&self.text[start..self.at], escaped);
+        let first = self.bytes[start];
+        match self.top_slot {
+            JSONRPC => {
+                self.jsonrpc = Some(raw);
+                return;
+            }
+            TYPE if matches!(first, b'[' | b'{') => self.note(ErrorCode::BadField, start, "a text"),
             PAYLOAD => {
                 self.in_payload = false;
-                self.payload.close(span);
+                self.payload.close(Span::new(start, self.at));
                 if first != b'{' {
-                    self.note(ErrorCode::BadPayload, span.0, "an object");
+                    self.note(ErrorCode::BadPayload, start, "an object");
                 }
             }
             MESSAGE_ID | THREAD_ID | RUN_ID if first != b'"' && first != b'n' => {
-                self.note(ErrorCode::BadField, span.0, "a text or null");
+                self.note(ErrorCode::BadField, start, "a text or null");
             }
             _ => {}
         }
-        self.slots[slot] = Some(raw);
+        self.slots[self.top_slot] = Some(raw);
     }
 
     /// Whether the key is `user_id` or ends in `_user_id`, after unescaping.
-    fn names_user(&self, key: (usize, usize), escaped: bool) -> bool {
+    fn names_user(&self, key: Key) -> bool {
         let named = |name: &str| name == "user_id" || name.ends_with("_user_id");
-        let name = &self.text[key.0..key.1];
-        if escaped { named(&unescape(name)) } else { name.as_bytes().ends_with(b"user_id") && named(name) }
+        let name = &self.text[key.start..key.end];
+        if key.escaped { named(&unescape(name)) } else { named(name) }
     }
 
     fn check_user(&mut self, start: usize) {
-        let raw = Raw(&self.text[start..self.at]);
+        let json = &self.text[start..self.at];
+        let raw = Raw::new(json, json.as_bytes().contains(&b'\\'));
         match raw.text() {
-            Some(user) if user.is_empty() || user == self.own_user => {}
+            Some(user) if user.is_empty() || user.as_bytes() == self.own_user => {}
             Some(_) => self.note(ErrorCode::ForeignUserId, start, "no id of another user"),
             None if raw.is_null() => {}
             // A container's end is not known here, nor needed: its first byte already says it is no text.
@@ -432,6 +460,21 @@ impl<'a, 'u> Scanner<'a, 'u> {
     }
 }
 
+/// The envelope slot of a key; chosen by length first, as few keys share one.
+fn slot_of(key: &str) -> usize {
+    match (key.len(), key) {
+        (4, "type") => TYPE,
+        (7, "payload") => PAYLOAD,
+        (9, "timestamp") => TIMESTAMP,
+        (10, "message_id") => MESSAGE_ID,
+        (7, "user_id") => USER_ID,
+        (9, "thread_id") => THREAD_ID,
+        (6, "run_id") => RUN_ID,
+        (7, "jsonrpc") => JSONRPC,
+        _ => NO_SLOT,
+    }
+}
+
 /// Offset of the first byte from `at` on that a string cannot hold as it is: quote, backslash, control.
 /// Eight bytes a step ("has zero byte" trick, Mycroft 1987; exact for the lowest byte that matches).
 fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
@@ -552,35 +595,35 @@ mod tests {
     use std::vec;
 
     fn code(text: &str) -> Option<ErrorCode> {
-        scan(text, "ada", 64).err().map(|fault| fault.code)
+        scan(text, b"ada", 64).err().map(|fault| fault.code)
     }
 
     #[test]
     fn envelope_and_payload_are_found() {
         let frame = r#" {"type":"user_message","payload":{"content":"hi \"you\"","n":[1,{"a":2}],"o":{"x":1}},"thread_id":"t1","x":3} "#;
-        let envelope = scan(frame, "ada", 64).expect("good");
+        let envelope = scan(frame, b"ada", 64).expect("good");
         assert_eq!(envelope.kind.and_then(Raw::text).as_deref(), Some("user_message"));
         assert_eq!(envelope.thread_id.and_then(Raw::text).as_deref(), Some("t1"));
-        assert_eq!(envelope.payload.text("content").as_deref(), Some("hi \"you\""));
-        assert_eq!(envelope.payload.find("n").map(Raw::json), Some(r#"[1,{"a":2}]"#));
-        assert_eq!(envelope.payload.find("o").map(Raw::json), Some(r#"{"x":1}"#));
+        assert_eq!(envelope.payload().text("content").as_deref(), Some("hi \"you\""));
+        assert_eq!(envelope.payload().find("n").map(Raw::json), Some(r#"[1,{"a":2}]"#));
+        assert_eq!(envelope.payload().find("o").map(Raw::json), Some(r#"{"x":1}"#));
         assert_eq!(envelope.top.find("x").map(Raw::json), Some("3"));
-        assert!(envelope.payload.json().starts_with(r#"{"content""#));
+        assert!(envelope.payload().json().starts_with(r#"{"content""#));
     }
 
     #[test]
     fn without_payload_the_whole_object_is_the_payload() {
-        let envelope = scan(r#"{"type":"subscribe","topic":"thread:t"}"#, "ada", 64).expect("good");
-        assert_eq!(envelope.payload.text("topic").as_deref(), Some("thread:t"));
+        let envelope = scan(r#"{"type":"subscribe","topic":"thread:t"}"#, b"ada", 64).expect("good");
+        assert_eq!(envelope.payload().text("topic").as_deref(), Some("thread:t"));
     }
 
     #[test]
     fn more_members_than_are_kept_are_still_found() {
         let members: vec::Vec<String> = (0..40).map(|n| format!("\"k{n}\":{n}")).collect();
         let frame = format!("{{\"type\":\"chat\",\"payload\":{{{}}}}}", members.join(","));
-        let envelope = scan(&frame, "ada", 64).expect("good");
-        assert_eq!(envelope.payload.find("k39").map(Raw::json), Some("39"));
-        assert_eq!(envelope.payload.find("k40"), None);
+        let envelope = scan(&frame, b"ada", 64).expect("good");
+        assert_eq!(envelope.payload().find("k39").map(Raw::json), Some("39"));
+        assert_eq!(envelope.payload().find("k40"), None);
     }
 
     #[test]
@@ -614,7 +657,7 @@ mod tests {
             (r#"{"payload":{"user_id":7}}"#, ErrorCode::BadField, "payload.user_id"),
         ];
         for (text, code, path) in table {
-            let fault = scan(text, "ada", 64).expect_err(text);
+            let fault = scan(text, b"ada", 64).expect_err(text);
             assert_eq!((fault.code, fault.path.as_str()), (*code, *path), "{text}");
         }
     }
@@ -671,8 +714,8 @@ mod tests {
         #[test]
         fn good_objects_pass_and_their_members_are_found(payload in json(4)) {
             let frame = serde_json::json!({"type": "chat", "payload": {"p": payload.clone()}}).to_string();
-            let envelope = scan(&frame, "ada", 64).expect("good");
-            let found = envelope.payload.find("p").expect("there").json();
+            let envelope = scan(&frame, b"ada", 64).expect("good");
+            let found = envelope.payload().find("p").expect("there").json();
             prop_assert_eq!(found, payload.to_string());
         }
     }

@@ -6,4 +6,4 @@ mod writer;
 
 pub(crate) use event::{EventHead, Own, event, recovered};
 pub(crate) use reply::{ServerData, ack, duplicate, error, gap, server_message, stopped, subscription};
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Writer, push_integer};

@@ -110,18 +110,7 @@ impl Writer {
     }
 
     fn integer(&mut self, number: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.out.push_str(core::str::from_utf8(&digits[at..]).unwrap_or_default());
+        push_integer(&mut self.out, number);
     }
 
     fn padded(&mut self, number: u64, width: u32) {
@@ -129,6 +118,22 @@ impl Writer {
             self.out.push((b'0' + (number / 10_u64.pow(place) % 10) as u8) as char);
         }
     }
+}
+
+/// Appends a number in decimal.
+pub(crate) fn push_integer(out: &mut String, number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.push_str(core::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// `YYYY-MM-DD` of a day since the Unix epoch (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days).

@@ -21,14 +21,16 @@ pub struct Rehearsed {
 impl ScriptSource for Rehearsed {
     fn script(&self, request: &RunRequest) -> Script {
         let mut draw = Draw::new(self.seed, &request.user, &request.request_id);
-        let word: String = request.text.split_whitespace().next().unwrap_or("…").chars().take(WORD_CHARS_MAX).collect();
+        let word: String =
+            request.text.split_whitespace().next().unwrap_or("…").chars().take(WORD_CHARS_MAX).collect();
         rehearse(&mut draw, &word)
     }
 }
 
 fn rehearse(draw: &mut Draw, word: &str) -> Script {
     let mut stage = Stage { at_ms: 0, beats: Vec::new() };
-    stage.beat(0, OwnedEvent::Started { agent: "rehearsed_agent".into(), task: format!("Working on {word}") });
+    stage
+        .beat(0, OwnedEvent::Started { agent: "rehearsed_agent".into(), task: format!("Working on {word}") });
     for step in 1..=1 + draw.below(3) as u32 {
         let reasoning = format!("Step {step}: thinking about {word}");
         stage.beat(2 + draw.below(20), OwnedEvent::Thinking { reasoning, step: Some(step) });
@@ -38,10 +40,7 @@ fn rehearse(draw: &mut Draw, word: &str) -> Script {
     }
     let total_ms = stage.at_ms + 2 + draw.below(20);
     let response = format!("Done with {word}");
-    stage.beat(
-        total_ms - stage.at_ms,
-        OwnedEvent::Completed { response, execution_time_ms: Some(total_ms) },
-    );
+    stage.beat(total_ms - stage.at_ms, OwnedEvent::Completed { response, execution_time_ms: Some(total_ms) });
     Script { beats: stage.beats }
 }
 

@@ -1,0 +1,107 @@
+//! Agents: each run the router starts plays its script, with texts that carry the canary of the request, and
+//! reports every step back to the router.
+
+use router::{AgentEvent, RunRef, RunRequest};
+
+use crate::plan::Plan;
+use crate::script::{Beat, Lines, Script, Step, canary_in, script};
+
+/// The agents at work, by the index of their run.
+#[derive(Debug, Default)]
+pub(crate) struct Agents {
+    runs: Vec<Option<Box<Run>>>,
+    at_work: usize,
+}
+
+/// One agent at work.
+#[derive(Debug)]
+struct Run {
+    run: RunRef,
+    since_us: u64,
+    agent_name: &'static str,
+    canary: Box<str>,
+    beats: std::vec::IntoIter<Beat>,
+}
+
+/// A step that is due, with its texts rendered.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) run: RunRef,
+    step: Step,
+    agent_name: &'static str,
+    elapsed_us: u64,
+}
+
+impl Agents {
+    /// Begins a run; when its first step is due.
+    pub(crate) fn start(&mut self, now_us: u64, plan: &Plan, request: &RunRequest) -> Option<u64> {
+        let Script { agent_name, beats, .. } =
+            script(plan.profile(), plan.seed(), &request.user, &request.request_id);
+        let canary = canary_in(&request.text).unwrap_or_default().into();
+        let run = Run { run: request.run, since_us: now_us, agent_name, canary, beats: beats.into_iter() };
+        let next_at = run.next_at();
+        let index = request.run.index();
+        if self.runs.len() <= index {
+            self.runs.resize_with(index + 1, || None);
+        }
+        self.runs[index] = Some(Box::new(run));
+        self.at_work += 1;
+        next_at
+    }
+
+    /// Stops a run's agent.
+    pub(crate) fn cancel(&mut self, run: RunRef) {
+        if self.current(run.index(), run.generation()).is_some() {
+            self.runs[run.index()] = None;
+            self.at_work -= 1;
+        }
+    }
+
+    /// The step that is due, and when the next one is. An agent that has nothing more to say is gone.
+    pub(crate) fn beat(
+        &mut self,
+        now_us: u64,
+        index: u32,
+        generation: u32,
+        lines: &mut Lines,
+    ) -> Option<(Report, Option<u64>)> {
+        let run = self.current(index as usize, generation)?;
+        let step = run.beats.next().map_or(Step::Silence, |beat| beat.step);
+        let report = Report {
+            run: run.run,
+            agent_name: run.agent_name,
+            elapsed_us: now_us.saturating_sub(run.since_us),
+            step,
+        };
+        lines.write(&report.step, &run.canary);
+        let next_at = run.next_at();
+        if next_at.is_none() {
+            self.runs[index as usize] = None;
+            self.at_work -= 1;
+        }
+        Some((report, next_at))
+    }
+
+    /// How many are at work.
+    pub(crate) fn at_work(&self) -> usize {
+        self.at_work
+    }
+
+    fn current(&mut self, index: usize, generation: u32) -> Option<&mut Run> {
+        let run = self.runs.get_mut(index)?.as_deref_mut()?;
+        (run.run.generation() == generation).then_some(run)
+    }
+}
+
+impl Run {
+    fn next_at(&self) -> Option<u64> {
+        self.beats.as_slice().first().map(|beat| self.since_us + beat.at_us)
+    }
+}
+
+impl Report {
+    /// What the agent tells the router; nothing if it falls silent.
+    pub(crate) fn event<'a>(&'a self, lines: &'a Lines) -> Option<AgentEvent<'a>> {
+        lines.event(&self.step, self.agent_name, self.elapsed_us)
+    }
+}

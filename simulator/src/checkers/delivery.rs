@@ -1,0 +1,138 @@
+//! `deliver.I2` loss, `deliver.I3` duplicate after the cursor rule, `deliver.I4` gap or reorder: every tab takes
+//! every frame that may not be lost, once and in cursor order; within a run in order of `seq`.
+
+use super::{Ledger, Seen, key_of};
+use crate::client::Verdict;
+use crate::dialect::FrameKind;
+
+const NAME: &str = "delivery";
+
+/// The lanes of one user's tabs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Delivery {
+    lanes: Vec<Lane>,
+}
+
+/// What one tab took, over all its connections.
+#[derive(Clone, Debug, Default)]
+struct Lane {
+    /// Up to here nothing is missing; `None` before the first welcome.
+    last: Option<u64>,
+    /// Whether a frame was taken, so that `last` is more than the welcome's word.
+    taken: bool,
+    /// Whether the next frame may have any cursor: the tab came back without its own.
+    open: bool,
+    /// Announced missing, inclusive.
+    announced: Option<(u64, u64)>,
+    /// Runs that have not ended: key and last `seq`.
+    runs: Vec<(u64, u64)>,
+}
+
+impl Delivery {
+    pub(super) fn connecting(&mut self, tab: u8, again: bool, with_cursor: bool) {
+        let lane = self.lane(tab);
+        lane.open = again && !with_cursor;
+    }
+
+    pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        let lane = self.lane(seen.tab);
+        match seen.frame.kind {
+            FrameKind::Welcome { cursor } => lane.last = lane.last.or(Some(cursor)),
+            FrameKind::Gap { from, to } => {
+                ledger.counts.gaps += 1;
+                let start = lane.announced.map_or(from, |(start, _)| start.min(from));
+                lane.announced = Some((start, to));
+            }
+            FrameKind::Event(_)
+            | FrameKind::Pong
+            | FrameKind::HeartbeatAck
+            | FrameKind::Heartbeat
+            | FrameKind::Ack { .. }
+            | FrameKind::Error { .. }
+            | FrameKind::Stopped
+            | FrameKind::System
+            | FrameKind::Other => {}
+        }
+        match seen.verdict {
+            Verdict::Repeat => ledger.counts.repeats += 1,
+            Verdict::Uncounted => {}
+            Verdict::Fresh => lane.fresh(seen, ledger),
+        }
+    }
+
+    /// Compares the tabs: what one took, all must have taken.
+    pub(super) fn left(
+        &self,
+        finding: &dyn Fn(&'static str, &str) -> reports::Finding,
+        connection: &dyn Fn(u8) -> String,
+        ledger: &mut Ledger,
+    ) {
+        let newest = self.lanes.iter().filter_map(|lane| lane.last).max().unwrap_or_default();
+        for (tab, lane) in self.lanes.iter().enumerate() {
+            let last = lane.last.unwrap_or_default();
+            let announced = lane.announced.is_some_and(|(_, to)| to >= newest);
+            if last < newest && !announced {
+                let detail =
+                    format!("never received cursors {} to {newest}, which another tab has", last + 1);
+                let mut finding = finding("deliver.I2", &detail);
+                finding.checker = NAME.to_owned();
+                finding.connection = Some(connection(tab as u8));
+                finding.event = Some(format!("cursor {}", last + 1));
+                ledger.push(finding);
+            }
+        }
+    }
+
+    fn lane(&mut self, tab: u8) -> &mut Lane {
+        let tab = usize::from(tab);
+        if self.lanes.len() <= tab {
+            self.lanes.resize_with(tab + 1, Lane::default);
+        }
+        &mut self.lanes[tab]
+    }
+}
+
+impl Lane {
+    fn fresh(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        let cursor = seen.frame.cursor;
+        let excused = std::mem::take(&mut self.open);
+        let expected = self.last.map(|last| last + 1);
+        // A first frame at or below the welcome's cursor is a replay of what nobody received: any start is right.
+        let early = !self.taken && expected.is_some_and(|expected| cursor < expected);
+        let missing = expected.filter(|&expected| cursor != expected && !early && !excused);
+        self.taken = true;
+        self.last = Some(cursor);
+        let mut known_gap = excused;
+        if let Some(expected) = missing {
+            known_gap = true;
+            let announced =
+                self.announced.is_some_and(|(from, to)| from <= expected && to >= cursor.saturating_sub(1));
+            if !announced {
+                let detail = format!("cursor {cursor} follows {}, without a gap announced", expected - 1);
+                ledger.push(seen.finding("deliver.I4", NAME, detail));
+            }
+        }
+        if let FrameKind::Event(event) = seen.frame.kind {
+            self.in_run(seen, known_gap, event.is_terminal(), ledger);
+        }
+    }
+
+    fn in_run(&mut self, seen: &Seen<'_>, known_gap: bool, ends: bool, ledger: &mut Ledger) {
+        let (key, seq) = (key_of(seen.frame.run_id), seen.frame.seq);
+        let index = self.runs.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            self.runs.push((key, 0));
+            self.runs.len() - 1
+        });
+        let before = std::mem::replace(&mut self.runs[index].1, seq);
+        if seq <= before {
+            let detail = format!("seq {seq} came after seq {before} and was not dropped as a repeat");
+            ledger.push(seen.finding("deliver.I3", NAME, detail));
+        } else if seq != before + 1 && !known_gap {
+            let detail = format!("seq {seq} follows seq {before} although no cursor is missing");
+            ledger.push(seen.finding("deliver.I4", NAME, detail));
+        }
+        if ends {
+            self.runs.swap_remove(index);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! `golden.*`: every planned run ends complete, on every tab of its user, with the terminal its plan says
+//! (decision D37); and every other message gets its answer, in order.
+
+use std::collections::VecDeque;
+
+use super::{Ledger, Seen, key_of};
+use crate::dialect::{FrameKind, RunEventKind, ServerFrame};
+use crate::plan::{ActionKind, ExpectedRun, Say};
+use crate::script::Terminal;
+
+const NAME: &str = "golden_path";
+
+/// What one user asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GoldenPath {
+    open: Vec<Asked>,
+    /// Keys of requests whose runs ended on every tab.
+    done: Vec<u64>,
+    answers: Vec<VecDeque<Awaited>>,
+}
+
+/// A message that started a run.
+#[derive(Clone, Debug)]
+struct Asked {
+    key: u64,
+    request_id: Box<str>,
+    at_us: u64,
+    expected: ExpectedRun,
+    tabs: Vec<View>,
+}
+
+/// A run as one tab sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct View {
+    thinking: u32,
+    tools: u32,
+    tool_errors: u32,
+    ended: Option<Terminal>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    at_us: u64,
+    what: Answer,
+}
+
+/// Answers to messages that start no run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Pong,
+    HeartbeatAck,
+    Acknowledged,
+    System,
+    Stopped,
+    Error(&'static str),
+}
+
+impl GoldenPath {
+    pub(super) fn sent(&mut self, at_us: u64, tab: u8, tabs: u8, action: &ActionKind) {
+        let what = match action {
+            ActionKind::Say(say) => return self.said(at_us, tabs, say),
+            ActionKind::Ping => Answer::Pong,
+            ActionKind::Heartbeat => Answer::HeartbeatAck,
+            ActionKind::Typing { .. } => Answer::System,
+            ActionKind::Unknown { .. } => Answer::Acknowledged,
+            ActionKind::Malformed { expected_code, .. } => Answer::Error(expected_code),
+            ActionKind::Stop { .. } => Answer::Stopped,
+            ActionKind::Connect
+            | ActionKind::Disconnect
+            | ActionKind::Reconnect
+            | ActionKind::StallReading { .. }
+            | ActionKind::Leave => return,
+        };
+        self.awaited(tab).push_back(Awaited { at_us, what });
+    }
+
+    /// Answers that were on their way are lost with their connection; the plan keeps them apart.
+    pub(super) fn disconnected(&mut self, tab: u8) {
+        self.awaited(tab).clear();
+    }
+
+    pub(super) fn answered(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        if !is_answer(&seen.frame.kind) {
+            return;
+        }
+        match self.awaited(seen.tab).pop_front() {
+            Some(Awaited { at_us, what }) if what.fits(&seen.frame.kind) => {
+                if what == Answer::Pong {
+                    ledger.times.pong.record(seen.at_us.saturating_sub(at_us));
+                }
+            }
+            Some(Awaited { what, .. }) => {
+                let detail = format!("{} where {what:?} was due", told(seen.frame));
+                ledger.push(seen.finding("golden.answer", NAME, detail));
+            }
+            None => {
+                let detail = format!("{} where nothing was asked", told(seen.frame));
+                ledger.push(seen.finding("golden.answer", NAME, detail));
+            }
+        }
+    }
+
+    /// Takes in an event that the cursor rule let through.
+    pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
+        let request = seen.frame.request_id;
+        let key = key_of(request);
+        let Some(index) = self.open.iter().position(|asked| asked.key == key) else {
+            if !self.done.contains(&key) {
+                ledger.push(seen.finding("golden.unasked", NAME, format!("nobody sent request {request}")));
+            }
+            return;
+        };
+        let asked = &mut self.open[index];
+        let tab = usize::from(seen.tab);
+        if asked.tabs.len() <= tab {
+            asked.tabs.resize(tab + 1, View::default());
+        }
+        asked.tabs[tab].step(event, seen.frame);
+        if !event.is_terminal() {
+            return;
+        }
+        asked.judge(seen, ledger);
+        if asked.tabs.iter().all(|view| view.ended.is_some()) {
+            asked.settle(ledger);
+            self.done.push(key);
+            self.open.swap_remove(index);
+        }
+    }
+
+    /// Names what is missing.
+    pub(super) fn left(
+        &self,
+        finding: &dyn Fn(&'static str, &str) -> reports::Finding,
+        connection: &dyn Fn(u8) -> String,
+        ledger: &mut Ledger,
+    ) {
+        let mut push = |rule, detail: &str, tab: Option<u8>, event: &str| {
+            let mut finding = finding(rule, detail);
+            finding.checker = NAME.to_owned();
+            finding.connection = tab.map(connection);
+            finding.event = Some(event.to_owned());
+            ledger.push(finding);
+        };
+        for asked in &self.open {
+            let seconds = asked.at_us as f64 / 1e6;
+            let what = format!("request {} of {seconds:.6} s", asked.request_id);
+            if asked.tabs.iter().all(|view| *view == View::default()) {
+                push("golden.incomplete", &format!("{what} got no event at all"), None, &asked.request_id);
+                continue;
+            }
+            for (tab, _) in asked.tabs.iter().enumerate().filter(|(_, view)| view.ended.is_none()) {
+                let detail = format!("{what} has no end on this tab");
+                push("golden.incomplete", &detail, Some(tab as u8), &asked.request_id);
+            }
+        }
+        for (tab, awaited) in self.answers.iter().enumerate() {
+            for Awaited { at_us, what } in awaited {
+                let detail = format!("no answer {what:?} to a message of {:.6} s", *at_us as f64 / 1e6);
+                push("golden.answer", &detail, Some(tab as u8), "");
+            }
+        }
+    }
+
+    fn said(&mut self, at_us: u64, tabs: u8, say: &Say) {
+        self.open.push(Asked {
+            key: key_of(&say.message_id),
+            request_id: say.message_id.as_str().into(),
+            at_us,
+            expected: say.expected,
+            tabs: vec![View::default(); usize::from(tabs)],
+        });
+    }
+
+    fn awaited(&mut self, tab: u8) -> &mut VecDeque<Awaited> {
+        let tab = usize::from(tab);
+        if self.answers.len() <= tab {
+            self.answers.resize_with(tab + 1, VecDeque::new);
+        }
+        &mut self.answers[tab]
+    }
+}
+
+impl Asked {
+    /// Compares one tab's view of a run that has just ended with the plan.
+    fn judge(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        let view = self.tabs[usize::from(seen.tab)];
+        let expected = &self.expected;
+        if view.ended != Some(expected.terminal) {
+            let ended = view.ended.map_or("nothing", Terminal::name);
+            let detail = format!("ended with {ended}, planned was {}", expected.terminal.name());
+            ledger.push(seen.finding("golden.terminal", NAME, detail));
+        } else if view.counts() != [expected.thinking, expected.tools, expected.tool_errors] {
+            let detail = format!(
+                "thinking, tools, failed tools {:?}, planned were {:?}",
+                view.counts(),
+                [expected.thinking, expected.tools, expected.tool_errors]
+            );
+            ledger.push(seen.finding("golden.incomplete", NAME, detail));
+        }
+    }
+
+    fn settle(&self, ledger: &mut Ledger) {
+        let planned = [self.expected.thinking, self.expected.tools, self.expected.tool_errors];
+        let as_planned = |view: &View| view.ended == Some(self.expected.terminal) && view.counts() == planned;
+        let full =
+            |view: &View| view.ended == Some(Terminal::Completed) && view.thinking > 0 && view.tools > 0;
+        ledger.counts.golden += u64::from(self.tabs.iter().all(as_planned));
+        ledger.counts.full_golden += u64::from(self.tabs.iter().all(full));
+    }
+}
+
+impl View {
+    fn step(&mut self, event: RunEventKind, frame: &ServerFrame<'_>) {
+        match event {
+            RunEventKind::Started | RunEventKind::Progress => {}
+            RunEventKind::Thinking => self.thinking += 1,
+            RunEventKind::ToolExecuting => self.tools += 1,
+            // A tool that the router closed did not fail by itself.
+            RunEventKind::ToolCompleted => self.tool_errors += u32::from(frame.status == "error"),
+            RunEventKind::Completed => self.ended = Some(Terminal::Completed),
+            RunEventKind::Error => {
+                self.ended = Some(match frame.error_code {
+                    "CANCELLED" => Terminal::Cancelled,
+                    "TIMEOUT" => Terminal::TimedOut,
+                    _ => Terminal::AgentError,
+                });
+            }
+        }
+    }
+
+    const fn counts(&self) -> [u32; 3] {
+        [self.thinking, self.tools, self.tool_errors]
+    }
+}
+
+const fn is_answer(kind: &FrameKind<'_>) -> bool {
+    match kind {
+        FrameKind::Pong
+        | FrameKind::HeartbeatAck
+        | FrameKind::System
+        | FrameKind::Stopped
+        | FrameKind::Ack { .. }
+        | FrameKind::Error { .. } => true,
+        FrameKind::Welcome { .. }
+        | FrameKind::Event(_)
+        | FrameKind::Heartbeat
+        | FrameKind::Gap { .. }
+        | FrameKind::Other => false,
+    }
+}
+
+impl Answer {
+    fn fits(self, kind: &FrameKind<'_>) -> bool {
+        match self {
+            Answer::Pong => *kind == FrameKind::Pong,
+            Answer::HeartbeatAck => *kind == FrameKind::HeartbeatAck,
+            Answer::Acknowledged => *kind == FrameKind::Ack { status: "acknowledged" },
+            Answer::System => *kind == FrameKind::System,
+            Answer::Stopped => *kind == FrameKind::Stopped,
+            Answer::Error(code) => *kind == FrameKind::Error { code },
+        }
+    }
+}
+
+fn told(frame: &ServerFrame<'_>) -> String {
+    [frame.type_name, frame.status, frame.error_code].join(" ").trim().to_owned()
+}

@@ -1,0 +1,96 @@
+//! `iso.I1`: nothing of another user arrives. Every text of a user and of its agents carries the user's canary;
+//! threads and user ids are told apart over all users too.
+
+use super::{Ledger, Seen, key_of};
+use crate::dialect::FrameKind;
+use crate::plan::Say;
+use crate::script::CANARY_BYTES;
+
+const NAME: &str = "isolation";
+
+/// What belongs to one user.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Isolation {
+    /// Keys of the threads that this user named.
+    threads: Vec<u64>,
+}
+
+impl Isolation {
+    pub(super) fn said(&mut self, say: &Say) {
+        self.owns(&say.thread);
+    }
+
+    pub(super) fn owns(&mut self, thread: &str) {
+        let key = key_of(thread);
+        if !self.threads.contains(&key) {
+            self.threads.push(key);
+        }
+    }
+
+    /// Judges every frame, repeats too: what the cursor rule drops has still crossed.
+    pub(super) fn received(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        let frame = seen.frame;
+        if !frame.user_id.is_empty() && frame.user_id != seen.id {
+            ledger.push(seen.finding("iso.I1", NAME, format!("user_id is {}", frame.user_id)));
+        }
+        let foreign = |thread: &str| !thread.is_empty() && !self.threads.contains(&key_of(thread));
+        if matches!(frame.kind, FrameKind::Event(_)) && foreign(frame.thread_id) {
+            let detail = format!("thread_id is {}, which this user never used", frame.thread_id);
+            ledger.push(seen.finding("iso.I1", NAME, detail));
+        }
+        if let Some(canary) = foreign_canary(seen.text, seen.canary) {
+            ledger.push(seen.finding("iso.I1", NAME, format!("carries {canary}, not {}", seen.canary)));
+        }
+    }
+}
+
+/// The first canary in a text that is not `own`.
+fn foreign_canary<'a>(text: &'a str, own: &str) -> Option<&'a str> {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    while let Some(dash) = next_mark(bytes, from) {
+        from = dash;
+        let Some(start) = dash.checked_sub(4) else { continue };
+        let found = bytes.get(start..start + CANARY_BYTES).unwrap_or_default();
+        let whole = found.starts_with(b"cny-")
+            && found[4..].iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if whole && found != own.as_bytes() {
+            return text.get(start..start + CANARY_BYTES);
+        }
+    }
+    None
+}
+
+/// Position after the next `y-` that ends after `from`.
+fn next_mark(bytes: &[u8], mut from: usize) -> Option<usize> {
+    const STEP: usize = 32;
+    // Whole blocks first, without a branch per byte, so that the compiler compares many bytes at once.
+    while let Some(block) = bytes.get(from..).and_then(<[u8]>::first_chunk::<{ STEP + 1 }>) {
+        let hit = (0..STEP).fold(false, |hit, at| hit | ((block[at] == b'y') & (block[at + 1] == b'-')));
+        if hit {
+            break;
+        }
+        from += STEP;
+    }
+    let rest = bytes.get(from..)?;
+    rest.windows(2).position(|pair| pair == b"y-").map(|found| from + found + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_canary_is_found_wherever_it_stands() {
+        let (own, other) = ("cny-0123456789abcdef", "cny-fedcba9876543210");
+        for before in 0..100 {
+            for after in [0, 1, 40] {
+                let (head, tail) = ("y-".repeat(before), "ü".repeat(after));
+                let text = |canary: &str| format!("{head}{own} cny-short {canary}{tail}");
+                assert_eq!(foreign_canary(&text(other), own), Some(other), "{before} {after}");
+                assert_eq!(foreign_canary(&text(own), own), None);
+            }
+        }
+        assert_eq!(foreign_canary("cny-0123456789abcdeg y- cny-", own), None);
+    }
+}

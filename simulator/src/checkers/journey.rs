@@ -1,0 +1,150 @@
+//! Times as a user meets them. Judges nothing.
+
+use super::{Ledger, Seen, key_of};
+use crate::dialect::{FrameKind, RunEventKind};
+use crate::plan::Say;
+
+/// Events of which not every tab has told are forgotten beyond this many.
+const FAN_OUT_MAX: usize = 32;
+
+/// What one user waits for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Journey {
+    tabs: Vec<Tab>,
+    asked: Vec<Asked>,
+    fan_out: Vec<FanOut>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tab {
+    connecting_at_us: Option<u64>,
+    /// Start of a reconnect, and when its last frame so far came.
+    resume: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    request: u64,
+    tab: u8,
+    at_us: u64,
+    last_event_at_us: Option<u64>,
+}
+
+/// An event on its way to several tabs.
+#[derive(Clone, Copy, Debug)]
+struct FanOut {
+    cursor: u64,
+    made_at_us: u64,
+    tabs: u8,
+}
+
+impl Journey {
+    pub(super) fn connecting(&mut self, at_us: u64, tab: u8, again: bool) {
+        let tab = self.tab(tab);
+        tab.connecting_at_us = Some(at_us);
+        tab.resume = again.then_some((at_us, at_us));
+    }
+
+    pub(super) fn said(&mut self, at_us: u64, tab: u8, say: &Say) {
+        let request = key_of(&say.message_id);
+        self.asked.push(Asked { request, tab, at_us, last_event_at_us: None });
+    }
+
+    pub(super) fn received(&mut self, seen: &Seen<'_>, epoch_us: u64, ledger: &mut Ledger) {
+        let tab = self.tab(seen.tab);
+        match seen.frame.kind {
+            FrameKind::Welcome { .. } => {
+                let since = tab.connecting_at_us.take();
+                if let Some((_, last_us)) = &mut tab.resume {
+                    *last_us = seen.at_us;
+                }
+                if let Some(since) = since {
+                    ledger.times.connect.record(seen.at_us.saturating_sub(since));
+                }
+            }
+            FrameKind::Event(event) if seen.frame.recovered => {
+                if let Some((_, last_us)) = &mut tab.resume {
+                    *last_us = seen.at_us;
+                }
+                self.progress(seen, event, ledger);
+            }
+            FrameKind::Event(event) => {
+                self.resumed(seen.tab, ledger);
+                self.progress(seen, event, ledger);
+                self.latency(seen, event, epoch_us, ledger);
+            }
+            FrameKind::Pong
+            | FrameKind::HeartbeatAck
+            | FrameKind::Heartbeat
+            | FrameKind::Ack { .. }
+            | FrameKind::Error { .. }
+            | FrameKind::Stopped
+            | FrameKind::Gap { .. }
+            | FrameKind::System
+            | FrameKind::Other => {}
+        }
+    }
+
+    /// The first live event, or the end of the connection, tells that the replay is over.
+    pub(super) fn resumed(&mut self, tab: u8, ledger: &mut Ledger) {
+        if let Some((since_us, last_us)) = self.tab(tab).resume.take() {
+            ledger.times.resume.record(last_us - since_us);
+        }
+    }
+
+    fn tab(&mut self, tab: u8) -> &mut Tab {
+        let tab = usize::from(tab);
+        if self.tabs.len() <= tab {
+            self.tabs.resize(tab + 1, Tab::default());
+        }
+        &mut self.tabs[tab]
+    }
+
+    /// A run's events on the tab that asked for it.
+    fn progress(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
+        let request = key_of(seen.frame.request_id);
+        let mine = |asked: &Asked| asked.tab == seen.tab && asked.request == request;
+        let Some(index) = self.asked.iter().position(mine) else { return };
+        let asked = &mut self.asked[index];
+        match asked.last_event_at_us.replace(seen.at_us) {
+            Some(before) => ledger.times.event_gap.record(seen.at_us.saturating_sub(before)),
+            None => ledger.times.first_event.record(seen.at_us.saturating_sub(asked.at_us)),
+        }
+        if event.is_terminal() {
+            ledger.times.answer.record(seen.at_us.saturating_sub(asked.at_us));
+            self.asked.swap_remove(index);
+        }
+    }
+
+    fn latency(&mut self, seen: &Seen<'_>, event: RunEventKind, epoch_us: u64, ledger: &mut Ledger) {
+        let Some(made_at_us) = seen.frame.emitted_at_us().and_then(|us| us.checked_sub(epoch_us)) else {
+            return;
+        };
+        let latency_us = seen.at_us.saturating_sub(made_at_us);
+        ledger.times.event_latency.record(latency_us);
+        if event == RunEventKind::Completed {
+            ledger.times.answer_latency.record(latency_us);
+        }
+        if seen.tabs > 1 && seen.frame.cursor > 0 {
+            self.fan_out(seen, made_at_us, ledger);
+        }
+    }
+
+    fn fan_out(&mut self, seen: &Seen<'_>, made_at_us: u64, ledger: &mut Ledger) {
+        let cursor = seen.frame.cursor;
+        let Some(index) = self.fan_out.iter().rposition(|fan_out| fan_out.cursor == cursor) else {
+            ledger.times.fan_out_first.record(seen.at_us.saturating_sub(made_at_us));
+            if self.fan_out.len() == FAN_OUT_MAX {
+                self.fan_out.remove(0);
+            }
+            self.fan_out.push(FanOut { cursor, made_at_us, tabs: 1 });
+            return;
+        };
+        let fan_out = &mut self.fan_out[index];
+        fan_out.tabs += 1;
+        if fan_out.tabs == seen.tabs {
+            ledger.times.fan_out_last.record(seen.at_us.saturating_sub(fan_out.made_at_us));
+            self.fan_out.swap_remove(index);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the checkers write down: findings, counts, and times.
+
+use std::collections::BTreeMap;
+
+use reports::{Distribution, Domain, Finding, Metric, Report, Unit};
+
+/// Findings, counts and times of all users.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    domain: Domain,
+    findings_max: usize,
+    findings: Vec<Finding>,
+    by_rule: BTreeMap<String, u64>,
+    /// Plain counts.
+    pub counts: Counts,
+    /// Measured times, microseconds.
+    pub times: Times,
+}
+
+/// Plain counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Users that left.
+    pub users: u64,
+    /// Connections that were opened.
+    pub connections: u64,
+    /// Connections that were opened again.
+    pub reconnects: u64,
+    /// Messages sent by clients, without heartbeats and their answers.
+    pub messages_in: u64,
+    /// Frames received by clients, without heartbeats and their answers.
+    pub messages_out: u64,
+    /// Bytes of all frames received.
+    pub bytes_out: u64,
+    /// Run events received and taken, on all tabs.
+    pub events: u64,
+    /// Frames flagged as replayed.
+    pub recovered: u64,
+    /// Frames that the cursor rule dropped.
+    pub repeats: u64,
+    /// Gaps that the server announced.
+    pub gaps: u64,
+    /// Messages that asked for a run.
+    pub runs: u64,
+    /// Runs that ended as planned on every tab.
+    pub golden: u64,
+    /// Runs that showed all five event types on every tab.
+    pub full_golden: u64,
+}
+
+/// Measured times, microseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// From connecting to the welcome.
+    pub connect: Distribution,
+    /// From a message to its run's first event, on the sending tab.
+    pub first_event: Distribution,
+    /// Between two events of a run, on the sending tab.
+    pub event_gap: Distribution,
+    /// From a message to its run's end, on the sending tab.
+    pub answer: Distribution,
+    /// From the making of an event to its arrival on a live tab.
+    pub event_latency: Distribution,
+    /// The same, for the event that carries the answer.
+    pub answer_latency: Distribution,
+    /// The same, for the first of several tabs.
+    pub fan_out_first: Distribution,
+    /// The same, for the last of several tabs.
+    pub fan_out_last: Distribution,
+    /// From reconnecting to the welcome or the last replayed frame, whichever is later.
+    pub resume: Distribution,
+    /// From a ping to its pong.
+    pub pong: Distribution,
+}
+
+impl Ledger {
+    /// An empty ledger that keeps the first `findings_max` findings and counts the rest.
+    pub fn new(domain: Domain, findings_max: usize) -> Self {
+        Self {
+            domain,
+            findings_max,
+            findings: Vec::new(),
+            by_rule: BTreeMap::new(),
+            counts: Counts::default(),
+            times: Times::default(),
+        }
+    }
+
+    /// Writes down a finding. An isolation breach always finds room.
+    pub fn push(&mut self, mut finding: Finding) {
+        finding.domain = self.domain;
+        match self.by_rule.get_mut(&finding.rule) {
+            Some(count) => *count += 1,
+            None => _ = self.by_rule.insert(finding.rule.clone(), 1),
+        }
+        if self.findings.len() >= self.findings_max && finding.is_isolation() {
+            let lesser = self.findings.iter().rposition(|kept| !kept.is_isolation());
+            lesser.map(|index| self.findings.remove(index));
+        }
+        if self.findings.len() < self.findings_max {
+            self.findings.push(finding);
+        }
+    }
+
+    /// The findings that were kept.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// How many findings there were of each rule.
+    pub fn by_rule(&self) -> &BTreeMap<String, u64> {
+        &self.by_rule
+    }
+
+    /// How many findings there were of the rules with this prefix.
+    pub fn count_of(&self, prefix: &str) -> u64 {
+        self.by_rule.iter().filter(|(rule, _)| rule.starts_with(prefix)).map(|(_, count)| count).sum()
+    }
+
+    /// How many findings there were.
+    pub fn total(&self) -> u64 {
+        self.by_rule.values().sum()
+    }
+
+    /// Adds the findings to a report, those that were only counted too.
+    pub fn report(&self, report: &mut Report) {
+        for finding in &self.findings {
+            report.push_finding(finding.clone());
+        }
+        for (rule, &count) in &self.by_rule {
+            let kept = self.findings.iter().filter(|finding| finding.rule == *rule).count() as u64;
+            report.findings_total += count - kept;
+            *report.findings_by_rule.entry(rule.clone()).or_default() += count - kept;
+        }
+    }
+
+    /// The times as metrics, the most important first; those without a sample are left out.
+    pub fn metrics(&self) -> Vec<Metric> {
+        let times = &self.times;
+        let rows = [
+            ("first_event", "message to first event", &times.first_event),
+            ("answer", "message to end of run", &times.answer),
+            ("event_latency", "event made to event received", &times.event_latency),
+            ("answer_latency", "answer made to answer received", &times.answer_latency),
+            ("event_gap", "between two events of a run", &times.event_gap),
+            ("fan_out_first", "event made to first tab", &times.fan_out_first),
+            ("fan_out_last", "event made to last tab", &times.fan_out_last),
+            ("connect", "connecting to welcome", &times.connect),
+            ("resume", "reconnecting to last replayed frame", &times.resume),
+            ("pong", "ping to pong", &times.pong),
+        ];
+        rows.into_iter()
+            .filter(|(_, _, times)| !times.is_empty())
+            .map(|(key, label, times)| times.to_metric(key, label, Unit::Microseconds, self.domain))
+            .collect()
+    }
+}

@@ -1,0 +1,335 @@
+//! Checkers: what must hold, judged from what clients send and receive and from nothing else, so that the world
+//! and the load test share them. Each rule is written from the contract, never from the router's code.
+//!
+//! | module | rules |
+//! |---|---|
+//! | `isolation` | `iso.I1` |
+//! | `order` | `run.R1` to `run.R7` |
+//! | `delivery` | `deliver.I2`, `deliver.I3`, `deliver.I4` |
+//! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.unasked` |
+//! | [`bounds`] | `bounds.queue`, `bounds.memory`, `account.D10` |
+//! | here | `wire.invalid`, `golden.closed` |
+
+pub mod bounds;
+mod delivery;
+mod golden_path;
+mod isolation;
+mod journey;
+mod ledger;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use reports::{Domain, Finding, Timeline};
+
+use crate::client::Verdict;
+use crate::dialect::{DecodeError, FrameKind, ServerFrame};
+use crate::plan::{ActionKind, Plan};
+use crate::projection::Projection;
+
+pub use ledger::{Counts, Ledger, Times};
+
+/// What to watch, and how to read times.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// The clock of all times handed in.
+    pub domain: Domain,
+    /// Start of the run on the server's clock, microseconds since the Unix epoch.
+    pub epoch_us: u64,
+    /// Findings to keep; the rest is counted.
+    pub findings_max: usize,
+    /// Users, from the first, whose timelines are kept.
+    pub timelines: u32,
+    /// Whether to keep what every run looked like, for comparing two worlds.
+    pub projection: bool,
+}
+
+/// All checkers that need nothing but what clients see. Times are microseconds since the run began.
+#[derive(Debug)]
+pub struct Checkers {
+    plan: Plan,
+    watch: Watch,
+    sessions: Vec<Option<Box<Session>>>,
+    ledger: Ledger,
+    timelines: timeline::Timelines,
+    projection: Option<Projection>,
+}
+
+mod timeline;
+
+/// One user, from the first connect to the last leave.
+#[derive(Debug)]
+struct Session {
+    id: String,
+    canary: String,
+    /// How often each tab has connected.
+    connections: Vec<u32>,
+    isolation: isolation::Isolation,
+    order: order::Order,
+    delivery: delivery::Delivery,
+    golden_path: golden_path::GoldenPath,
+    journey: journey::Journey,
+}
+
+/// A frame that a tab received.
+pub(crate) struct Seen<'a> {
+    at_us: u64,
+    id: &'a str,
+    canary: &'a str,
+    tab: u8,
+    /// Tabs of the user.
+    tabs: u8,
+    connection: u32,
+    text: &'a str,
+    frame: &'a ServerFrame<'a>,
+    verdict: Verdict,
+}
+
+impl Checkers {
+    /// Checkers of a plan's users.
+    pub fn new(plan: &Plan, watch: Watch) -> Self {
+        Self {
+            sessions: (0..plan.count()).map(|_| None).collect(),
+            ledger: Ledger::new(watch.domain, watch.findings_max),
+            timelines: timeline::Timelines::new(watch.timelines),
+            projection: watch.projection.then(Projection::default),
+            plan: plan.clone(),
+            watch,
+        }
+    }
+
+    /// A tab connects, for the first time or again, with a cursor or without.
+    pub fn connecting(&mut self, at_us: u64, user: u32, tab: u8, resume: Option<u64>) {
+        let session = self.session(user);
+        let tab_index = usize::from(tab);
+        if session.connections.len() <= tab_index {
+            session.connections.resize(tab_index + 1, 0);
+        }
+        session.connections[tab_index] += 1;
+        let again = session.connections[tab_index] > 1;
+        session.delivery.connecting(tab, again, resume.is_some());
+        session.journey.connecting(at_us, tab, again);
+        self.ledger.counts.connections += 1;
+        self.ledger.counts.reconnects += u64::from(again);
+        self.timelines.mark(user, tab, at_us, if again { "reconnect" } else { "connect" });
+    }
+
+    /// A tab sent the message of an action. `tabs` is how many the user has in all.
+    pub fn sent(&mut self, at_us: u64, user: u32, tab: u8, tabs: u8, action: &ActionKind) {
+        let session = self.session(user);
+        session.golden_path.sent(at_us, tab, tabs, action);
+        match action {
+            ActionKind::Say(say) => {
+                session.isolation.said(say);
+                session.journey.said(at_us, tab, say);
+                self.ledger.counts.runs += 1;
+                self.timelines.mark(user, tab, at_us, say.kind.wire_type());
+            }
+            ActionKind::Stop { .. } => self.timelines.mark(user, tab, at_us, "stop_agent"),
+            ActionKind::Typing { thread } => session.isolation.owns(thread),
+            ActionKind::Heartbeat => return,
+            ActionKind::Ping
+            | ActionKind::Unknown { .. }
+            | ActionKind::Malformed { .. }
+            | ActionKind::Connect
+            | ActionKind::Disconnect
+            | ActionKind::Reconnect
+            | ActionKind::StallReading { .. }
+            | ActionKind::Leave => {}
+        }
+        self.ledger.counts.messages_in += 1;
+    }
+
+    /// A tab confirmed what it received.
+    pub fn confirmed(&mut self) {
+        self.ledger.counts.messages_in += 1;
+    }
+
+    /// A tab received a frame; `verdict` is what its cursor rule said. `tabs` is how many the user has in all.
+    #[allow(clippy::too_many_arguments)]
+    pub fn received(
+        &mut self,
+        at_us: u64,
+        user: u32,
+        tab: u8,
+        tabs: u8,
+        text: &str,
+        frame: &ServerFrame<'_>,
+        verdict: Verdict,
+    ) {
+        self.session(user);
+        let Some(Some(session)) = self.sessions.get_mut(user as usize) else { return };
+        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey } =
+            &mut **session;
+        let connection = connections.get(usize::from(tab)).copied().unwrap_or_default();
+        let seen = Seen { at_us, id, canary, tab, tabs, connection, text, frame, verdict };
+        let ledger = &mut self.ledger;
+        ledger.count(frame, text.len());
+        isolation.received(&seen, ledger);
+        delivery.received(&seen, ledger);
+        golden_path.answered(&seen, ledger);
+        if verdict == Verdict::Repeat {
+            return;
+        }
+        journey.received(&seen, self.watch.epoch_us, ledger);
+        if let FrameKind::Event(event) = frame.kind {
+            ledger.counts.events += 1;
+            order.received(&seen, event, ledger);
+            golden_path.received(&seen, event, ledger);
+            self.timelines.event(user, tab, at_us, event, frame);
+            if let Some(projection) = self.projection.as_mut().filter(|_| tab == 0) {
+                projection.event(id, event, frame);
+            }
+        }
+    }
+
+    /// A tab received something that is no frame of the dialect.
+    pub fn invalid(&mut self, at_us: u64, user: u32, tab: u8, text: &str, error: DecodeError) {
+        let head: String = text.chars().take(80).collect();
+        let detail = format!("{error}: {head}");
+        let mut finding = self.finding("wire.invalid", "wire", at_us, user, &detail);
+        finding.connection = Some(self.connection_name(user, tab));
+        self.ledger.push(finding);
+    }
+
+    /// The server closed a connection or turned it away, which no plan asks for.
+    pub fn closed(&mut self, at_us: u64, user: u32, tab: u8, why: &str) {
+        let mut finding = self.finding("golden.closed", "golden_path", at_us, user, why);
+        finding.connection = Some(self.connection_name(user, tab));
+        self.ledger.push(finding);
+        self.disconnected(at_us, user, tab);
+    }
+
+    /// A tab lost its connection.
+    pub fn disconnected(&mut self, at_us: u64, user: u32, tab: u8) {
+        let session = self.session(user);
+        session.golden_path.disconnected(tab);
+        self.timelines.mark(user, tab, at_us, "disconnect");
+    }
+
+    /// All tabs of a user left for good: everything must have arrived.
+    pub fn left(&mut self, at_us: u64, user: u32) {
+        let Some(mut session) = self.sessions.get_mut(user as usize).and_then(Option::take) else { return };
+        let id = session.id.clone();
+        let finding = |rule: &'static str, detail: &str| {
+            let mut finding = Finding::new(rule, "", at_us, detail);
+            finding.user = Some(id.clone());
+            finding
+        };
+        let connections = std::mem::take(&mut session.connections);
+        let connection =
+            |tab: u8| name_of(tab, connections.get(usize::from(tab)).copied().unwrap_or_default());
+        let ledger = &mut self.ledger;
+        session.order.left(&finding, ledger);
+        session.delivery.left(&finding, &connection, ledger);
+        session.golden_path.left(&finding, &connection, ledger);
+        for tab in 0..connections.len() {
+            session.journey.resumed(tab as u8, ledger);
+            self.timelines.mark(user, tab as u8, at_us, "leave");
+        }
+        ledger.counts.users += 1;
+    }
+
+    /// The run is over; users that did not leave are judged as if they left now.
+    pub fn finish(&mut self, at_us: u64) {
+        for user in 0..self.sessions.len() {
+            self.left(at_us, user as u32);
+        }
+    }
+
+    /// What was written down.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// For findings of those who see more than clients do.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// What the first users saw.
+    pub fn timelines(&mut self) -> Vec<Timeline> {
+        self.timelines.take(&self.plan)
+    }
+
+    /// What every run looked like, if that was asked for.
+    pub fn projection(&mut self) -> Option<Projection> {
+        self.projection.take()
+    }
+
+    /// A finding about a user.
+    pub fn finding(&self, rule: &str, checker: &str, at_us: u64, user: u32, detail: &str) -> Finding {
+        let mut finding = Finding::new(rule, checker, at_us, detail);
+        finding.user = Some(self.plan.user_id(user));
+        finding
+    }
+
+    /// Name of a tab's current connection in findings: `tab-0`, and `tab-0.2` once it has reconnected.
+    pub fn connection_name(&self, user: u32, tab: u8) -> String {
+        let session = self.sessions.get(user as usize).and_then(Option::as_ref);
+        let count = session.and_then(|session| session.connections.get(usize::from(tab)));
+        name_of(tab, count.copied().unwrap_or_default())
+    }
+
+    fn session(&mut self, user: u32) -> &mut Session {
+        if self.sessions.len() <= user as usize {
+            self.sessions.resize_with(user as usize + 1, || None);
+        }
+        let plan = &self.plan;
+        self.sessions[user as usize].get_or_insert_with(|| Box::new(Session::new(plan, user)))
+    }
+}
+
+impl Session {
+    fn new(plan: &Plan, user: u32) -> Self {
+        Self {
+            id: plan.user_id(user),
+            canary: plan.canary(user),
+            connections: Vec::new(),
+            isolation: isolation::Isolation::default(),
+            order: order::Order::default(),
+            delivery: delivery::Delivery::default(),
+            golden_path: golden_path::GoldenPath::default(),
+            journey: journey::Journey::default(),
+        }
+    }
+}
+
+impl Seen<'_> {
+    fn finding(&self, rule: &str, checker: &str, detail: impl Into<String>) -> Finding {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let mut finding = Finding::new(rule, checker, self.at_us, detail);
+        finding.user = some(self.id);
+        finding.connection = Some(name_of(self.tab, self.connection));
+        finding.run = some(self.frame.run_id);
+        finding.event = Some(match self.frame.seq {
+            0 => self.frame.type_name.to_owned(),
+            seq => format!("{} seq {seq} cursor {}", self.frame.type_name, self.frame.cursor),
+        });
+        finding
+    }
+}
+
+impl Ledger {
+    fn count(&mut self, frame: &ServerFrame<'_>, bytes: usize) {
+        let beat = matches!(frame.kind, FrameKind::Heartbeat | FrameKind::HeartbeatAck);
+        self.counts.messages_out += u64::from(!beat);
+        self.counts.recovered += u64::from(frame.recovered);
+        self.counts.bytes_out += bytes as u64;
+    }
+}
+
+fn name_of(tab: u8, connections: u32) -> String {
+    if connections > 1 { format!("tab-{tab}.{connections}") } else { format!("tab-{tab}") }
+}
+
+/// A short stand-in for an id: two of one user collide with probability 2^-64.
+fn key_of(id: &str) -> u64 {
+    let mut hash = id.len() as u64;
+    for chunk in id.as_bytes().chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = crate::prng::mix(hash ^ u64::from_le_bytes(word));
+    }
+    hash
+}

@@ -1,0 +1,183 @@
+//! The reference client: what one tab remembers and how it answers. Reads nothing and waits for nothing; the
+//! world and the load test drive it alike.
+//!
+//! **Cursor rule.** A frame whose cursor is not above the last one seen is a repeat and is dropped. With it a
+//! client sees each event once, however often the server replays.
+
+use crate::dialect::{FrameKind, Outgoing, ServerFrame};
+use crate::plan::ActionKind;
+
+/// One tab.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// The newest cursor seen; 0 before the first.
+    seen: u64,
+    /// The user's cursor when this tab first connected: what came before was never this tab's.
+    base: Option<u64>,
+    repeats: u64,
+    confirm: Option<u64>,
+    pong_due: bool,
+    runs: Vec<OpenRun>,
+}
+
+/// A run that this tab knows of and that has not ended.
+#[derive(Clone, Debug)]
+struct OpenRun {
+    request_id: Box<str>,
+    run_id: Box<str>,
+}
+
+/// What the cursor rule says of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its cursor is the next one or a later one: taken.
+    Fresh,
+    /// Seen before: dropped.
+    Repeat,
+    /// It carries no cursor: taken.
+    Uncounted,
+}
+
+impl Client {
+    /// A tab that has never been connected.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The cursor to reconnect with: the last one seen, or the one of the first welcome.
+    pub fn resume_cursor(&self) -> Option<u64> {
+        if self.seen > 0 { Some(self.seen) } else { self.base }
+    }
+
+    /// The newest cursor seen; 0 before the first.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Frames that the cursor rule dropped.
+    pub fn repeats(&self) -> u64 {
+        self.repeats
+    }
+
+    /// Takes in a frame.
+    pub fn receive(&mut self, frame: &ServerFrame<'_>) -> Verdict {
+        if frame.cursor == 0 {
+            self.note(frame);
+            return Verdict::Uncounted;
+        }
+        if frame.cursor <= self.seen {
+            self.repeats += 1;
+            return Verdict::Repeat;
+        }
+        self.seen = frame.cursor;
+        self.note(frame);
+        Verdict::Fresh
+    }
+
+    /// The next thing to send in answer to what was received, if anything is due.
+    pub fn answer(&mut self) -> Option<Outgoing<'static>> {
+        if std::mem::take(&mut self.pong_due) {
+            return Some(Outgoing::Pong);
+        }
+        self.confirm.take().map(|cursor| Outgoing::Confirm { cursor })
+    }
+
+    /// Forgets the answers that were due; for a lost connection.
+    pub fn disconnected(&mut self) {
+        self.pong_due = false;
+        self.confirm = None;
+    }
+
+    /// The run of a message, while it is open.
+    pub fn run_of(&self, request_id: &str) -> Option<&str> {
+        self.runs.iter().find(|run| &*run.request_id == request_id).map(|run| &*run.run_id)
+    }
+
+    /// The message an action sends; `None` if it sends none, or stops a run that this tab does not know to be
+    /// open.
+    pub fn outgoing<'a>(&'a self, action: &'a ActionKind) -> Option<Outgoing<'a>> {
+        match action {
+            ActionKind::Say(say) => Some(Outgoing::Say(say)),
+            ActionKind::Ping => Some(Outgoing::Ping),
+            ActionKind::Heartbeat => Some(Outgoing::Heartbeat),
+            ActionKind::Typing { thread } => Some(Outgoing::Typing { thread }),
+            ActionKind::Unknown { type_name } => Some(Outgoing::Unknown { type_name }),
+            ActionKind::Malformed { frame, .. } => Some(Outgoing::Malformed { frame }),
+            ActionKind::Stop { message_id } => {
+                self.run_of(message_id).map(|run_id| Outgoing::Stop { run_id })
+            }
+            ActionKind::Connect
+            | ActionKind::Disconnect
+            | ActionKind::Reconnect
+            | ActionKind::StallReading { .. }
+            | ActionKind::Leave => None,
+        }
+    }
+
+    fn note(&mut self, frame: &ServerFrame<'_>) {
+        match frame.kind {
+            FrameKind::Welcome { cursor } => self.base = self.base.or(Some(cursor)),
+            FrameKind::Heartbeat => self.pong_due = true,
+            FrameKind::Event(event) if event.is_terminal() => {
+                self.runs.retain(|run| &*run.run_id != frame.run_id);
+                self.confirm = Some(self.seen).filter(|&seen| seen > 0);
+            }
+            FrameKind::Event(_) => self.learn(frame),
+            FrameKind::Pong
+            | FrameKind::HeartbeatAck
+            | FrameKind::Ack { .. }
+            | FrameKind::Error { .. }
+            | FrameKind::Stopped
+            | FrameKind::Gap { .. }
+            | FrameKind::System
+            | FrameKind::Other => {}
+        }
+    }
+
+    fn learn(&mut self, frame: &ServerFrame<'_>) {
+        if !self.runs.iter().any(|run| &*run.run_id == frame.run_id) {
+            self.runs.push(OpenRun { request_id: frame.request_id.into(), run_id: frame.run_id.into() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::{Dialect, Goldenpath};
+
+    fn event(kind: &str, seq: u64, cursor: u64) -> String {
+        format!(r#"{{"type":"{kind}","run_id":"r1","request_id":"m1","seq":{seq},"cursor":{cursor}}}"#)
+    }
+
+    fn receive(client: &mut Client, text: &str) -> Verdict {
+        client.receive(&Goldenpath.decode(text).unwrap())
+    }
+
+    #[test]
+    fn repeats_are_dropped_and_counted() {
+        let mut client = Client::new();
+        assert_eq!(client.resume_cursor(), None);
+        let welcome = r#"{"type":"connection_established","data":{"cursor":4}}"#;
+        assert_eq!(receive(&mut client, welcome), Verdict::Uncounted);
+        assert_eq!(client.resume_cursor(), Some(4));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 5)), Verdict::Fresh);
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 5)), Verdict::Repeat);
+        assert_eq!(receive(&mut client, r#"{"type":"pong"}"#), Verdict::Uncounted);
+        assert_eq!((client.repeats(), client.resume_cursor()), (1, Some(5)));
+    }
+
+    #[test]
+    fn a_stop_names_the_run_while_it_is_open_and_its_end_is_confirmed() {
+        let mut client = Client::new();
+        let stop = ActionKind::Stop { message_id: "m1".to_owned() };
+        assert!(client.outgoing(&stop).is_none());
+        receive(&mut client, &event("agent_started", 1, 5));
+        assert!(matches!(client.outgoing(&stop), Some(Outgoing::Stop { run_id: "r1" })));
+        assert!(client.answer().is_none());
+        receive(&mut client, &event("agent_completed", 2, 6));
+        assert!(client.outgoing(&stop).is_none());
+        assert!(matches!(client.answer(), Some(Outgoing::Confirm { cursor: 6 })));
+        assert!(client.answer().is_none());
+    }
+}

@@ -1,0 +1,259 @@
+//! A scanner over strict JSON (RFC 8259) that copies nothing: it checks every byte and hands out slices.
+//!
+//! Frames are parsed twice per recipient and simulated second, so this is the simulator's hottest loop: strings
+//! are skipped eight bytes a step.
+
+use super::DecodeError;
+
+/// Containers nested deeper than this are refused; the router's own limit is 64.
+const DEPTH_MAX: u32 = 128;
+
+/// A position in a text.
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// A value of which only scalars are of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// As written: escapes are checked, not resolved.
+    Text(&'a str),
+    Integer(u64),
+    Bool(bool),
+    /// An object, array, null, or a number that is no `u64`.
+    Other,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Reads an object; `member` consumes each value.
+    pub(super) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &'a str) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        self.expect(b'{', "an object")?;
+        if self.next_is(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.skip_space();
+            self.expect(b'"', "a member's name")?;
+            let key = self.string_rest()?;
+            self.skip_space();
+            self.expect(b':', "a colon")?;
+            self.skip_space();
+            member(self, key)?;
+            if self.next_is(b'}') {
+                return Ok(());
+            }
+            self.expect(b',', "a comma or the end of the object")?;
+        }
+    }
+
+    /// Nothing but white space may follow.
+    pub(super) fn end(&mut self) -> Result<(), DecodeError> {
+        self.skip_space();
+        if self.at == self.text.len() { Ok(()) } else { Err(self.error("the end of the frame")) }
+    }
+
+    /// Reads any value.
+    pub(super) fn value(&mut self, depth: u32) -> Result<Value<'a>, DecodeError> {
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                self.string_rest().map(Value::Text)
+            }
+            Some(b'{') if depth < DEPTH_MAX => {
+                self.object(|scanner, _| scanner.value(depth + 1).map(drop))?;
+                Ok(Value::Other)
+            }
+            Some(b'[') if depth < DEPTH_MAX => self.array(depth),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Other),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(_) | None => Err(self.error("a value")),
+        }
+    }
+
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    pub(super) fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn array(&mut self, depth: u32) -> Result<Value<'a>, DecodeError> {
+        self.at += 1;
+        if self.next_is(b']') {
+            return Ok(Value::Other);
+        }
+        loop {
+            self.skip_space();
+            self.value(depth + 1)?;
+            if self.next_is(b']') {
+                return Ok(Value::Other);
+            }
+            self.expect(b',', "a comma or the end of the array")?;
+        }
+    }
+
+    /// Skips white space and, if `byte` is next, that too.
+    fn next_is(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), DecodeError> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(self.error(what))
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, DecodeError> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(value)
+        } else {
+            Err(self.error("a value"))
+        }
+    }
+
+    /// The rest of a string whose opening quote is read.
+    fn string_rest(&mut self) -> Result<&'a str, DecodeError> {
+        let start = self.at;
+        loop {
+            self.at = special(self.text.as_bytes(), self.at);
+            match self.peek() {
+                Some(b'"') => {
+                    let inside = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(inside);
+                }
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(self.error("an escaped control character")),
+                None => return Err(self.error("the end of the text")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), DecodeError> {
+        self.at += 2;
+        match self.text.as_bytes().get(self.at - 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
+            Some(b'u') => match self.hex4()? {
+                0xd800..=0xdbff => {
+                    self.expect(b'\\', "the second half of a surrogate pair")?;
+                    self.expect(b'u', "the second half of a surrogate pair")?;
+                    match self.hex4()? {
+                        0xdc00..=0xdfff => Ok(()),
+                        _ => Err(self.error("the second half of a surrogate pair")),
+                    }
+                }
+                0xdc00..=0xdfff => Err(self.error("no lone surrogate")),
+                _ => Ok(()),
+            },
+            Some(_) | None => Err(self.error("an escape")),
+        }
+    }
+
+    fn hex4(&mut self) -> Result<u32, DecodeError> {
+        let digits = self.text.as_bytes().get(self.at..self.at + 4).unwrap_or_default();
+        let number = digits
+            .iter()
+            .try_fold(0, |number, &digit| Some(number * 16 + char::from(digit).to_digit(16)?))
+            .filter(|_| digits.len() == 4);
+        self.at += 4;
+        number.ok_or(DecodeError { at: self.at, expected: "four hexadecimal digits" })
+    }
+
+    fn number(&mut self) -> Result<Value<'a>, DecodeError> {
+        let start = self.at;
+        let negative = self.peek() == Some(b'-');
+        self.at += usize::from(negative);
+        if self.peek() == Some(b'0') {
+            self.at += 1
+        } else {
+            self.digits()?
+        }
+        let mut whole = !negative;
+        if self.peek() == Some(b'.') {
+            whole = false;
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            whole = false;
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        let integer = if whole { self.text[start..self.at].parse().ok() } else { None };
+        Ok(integer.map_or(Value::Other, Value::Integer))
+    }
+
+    fn digits(&mut self) -> Result<(), DecodeError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err(self.error("a digit")) }
+    }
+
+    fn error(&self, expected: &'static str) -> DecodeError {
+        DecodeError { at: self.at, expected }
+    }
+}
+
+/// Position of the next quote, backslash or control character at or after `at`, or the length.
+fn special(bytes: &[u8], mut at: usize) -> usize {
+    // Most strings end within two words; long texts go on in blocks that the compiler turns into vector code.
+    for _ in 0..2 {
+        let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
+        match special_in(u64::from_le_bytes(*chunk)) {
+            Some(found) => return at + found,
+            None => at += 8,
+        }
+    }
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<32>) {
+        if block.iter().fold(false, |found, &byte| found | is_special(byte)) {
+            break;
+        }
+        at += 32;
+    }
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        match special_in(u64::from_le_bytes(*chunk)) {
+            Some(found) => return at + found,
+            None => at += 8,
+        }
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().position(|&byte| is_special(byte)).map_or(bytes.len(), |found| at + found)
+}
+
+const fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// Position of the first special byte of a word, lowest byte first.
+fn special_in(word: u64) -> Option<usize> {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(LOW) & !word;
+    let control = word.wrapping_sub(LOW * 0x20) & !word;
+    let found = (control | zero(word ^ (LOW * 0x22)) | zero(word ^ (LOW * 0x5c))) & HIGH;
+    // A borrow can set marks above the first real one only, and the first decides.
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+}

@@ -1,0 +1,231 @@
+//! The way between clients and the router: delay drawn per message, first in first out in both directions; a
+//! lost connection loses what is on its way; a client that does not read fills its socket's buffer, and what the
+//! buffer does not take stays unwritten.
+
+mod queue;
+
+use std::collections::VecDeque;
+
+use router::{Close, ConnId, Frame};
+
+use crate::prng::{Domain, Prng};
+use crate::scenario::MicrosRange;
+
+pub(crate) use queue::{Event, LinkRef, Queue};
+
+/// Frames that the buffers of a connection's two sockets hold together.
+pub(crate) const SOCKET_FRAMES: usize = 16;
+
+/// Bytes that they hold.
+pub(crate) const SOCKET_BYTES: usize = 32 * 1024;
+
+/// How long a closing handshake may take before the server gives up.
+pub(crate) const CLOSE_TIMEOUT_US: u64 = 1_000_000;
+
+/// On its way to the server.
+#[derive(Clone, Debug)]
+pub(crate) enum Up {
+    /// The upgrade request.
+    Connect { resume: Option<u64> },
+    /// A text frame.
+    Text(String),
+    /// A WebSocket pong.
+    Pong,
+    /// A close frame.
+    Close,
+}
+
+/// On its way to the client.
+#[derive(Clone, Debug)]
+pub(crate) enum Down {
+    /// A text frame.
+    Frame(Frame),
+    /// A WebSocket ping.
+    Ping,
+    /// A close frame.
+    Close(Close),
+}
+
+/// One connection of a tab, as the network sees it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) user: u32,
+    pub(crate) tab: u8,
+    /// The router's connection; `None` before it is accepted and if it was turned away.
+    pub(crate) conn: Option<ConnId>,
+    /// Whether the client still holds it.
+    pub(crate) held: bool,
+    /// Whether the client does not read for now.
+    pub(crate) stalled: bool,
+    /// Things at the head of `down` that have arrived and wait to be read.
+    pub(crate) arrived: u32,
+    /// Frames written and not yet reported.
+    pub(crate) written: u32,
+    /// Frames that the socket's buffer did not take.
+    pub(crate) unwritten: VecDeque<Down>,
+    pub(crate) up: VecDeque<Up>,
+    pub(crate) down: VecDeque<Down>,
+    down_bytes: usize,
+    up_at_us: u64,
+    down_at_us: u64,
+    generation: u32,
+    prng: Prng,
+}
+
+/// All links.
+#[derive(Debug)]
+pub(crate) struct Links {
+    slots: Vec<Option<Box<Link>>>,
+    generations: Vec<u32>,
+    free: Vec<u32>,
+    latency: MicrosRange,
+    seed: u64,
+}
+
+impl Links {
+    pub(crate) fn new(latency: MicrosRange, seed: u64) -> Self {
+        Self { slots: Vec::new(), generations: Vec::new(), free: Vec::new(), latency, seed }
+    }
+
+    /// A link for the `number`th connection of a tab.
+    pub(crate) fn open(&mut self, now_us: u64, user: u32, tab: u8, number: u32) -> LinkRef {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.generations.push(0);
+            self.slots.len() as u32 - 1
+        });
+        let generation = self.generations[index as usize];
+        let stream = u64::from(user) << 24 | u64::from(tab) << 16 | u64::from(number & 0xffff);
+        self.slots[index as usize] = Some(Box::new(Link {
+            user,
+            tab,
+            conn: None,
+            held: true,
+            stalled: false,
+            arrived: 0,
+            written: 0,
+            unwritten: VecDeque::new(),
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+            down_bytes: 0,
+            up_at_us: now_us,
+            down_at_us: now_us,
+            generation,
+            prng: Prng::stream(self.seed, Domain::Network, stream),
+        }));
+        LinkRef { index, generation }
+    }
+
+    /// The link, unless its slot has been given up since.
+    pub(crate) fn get(&mut self, link: LinkRef) -> Option<&mut Link> {
+        let current = self.slots.get_mut(link.index as usize)?.as_deref_mut()?;
+        (current.generation == link.generation).then_some(current)
+    }
+
+    /// Gives up a link's slot.
+    pub(crate) fn free(&mut self, link: LinkRef) {
+        if self.get(link).is_some() {
+            self.slots[link.index as usize] = None;
+            self.generations[link.index as usize] += 1;
+            self.free.push(link.index);
+        }
+    }
+
+    /// The link of a slot in use.
+    pub(crate) fn current(&self, index: u32) -> Option<LinkRef> {
+        let link = self.slots.get(index as usize)?.as_ref()?;
+        Some(LinkRef { index, generation: link.generation })
+    }
+
+    /// Links in use.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Puts a thing on its way to the server.
+    pub(crate) fn send_up(&mut self, now_us: u64, link: LinkRef, thing: Up, queue: &mut Queue) {
+        let latency = self.latency;
+        let Some(current) = self.get(link) else { return };
+        let mut delay_us = latency.draw(&mut current.prng);
+        if let Up::Connect { .. } = thing {
+            // The transport's own handshake, there and back, comes before the request.
+            delay_us += latency.draw(&mut current.prng) + latency.draw(&mut current.prng);
+        }
+        current.up_at_us = current.up_at_us.max(now_us + delay_us);
+        current.up.push_back(thing);
+        queue.set(current.up_at_us, Event::Up { link });
+    }
+
+    /// Hands a thing to the server's socket: on its way if the buffers have room, else kept unwritten.
+    pub(crate) fn send_down(&mut self, now_us: u64, link: LinkRef, thing: Down, queue: &mut Queue) -> bool {
+        let latency = self.latency;
+        let Some(current) = self.get(link) else { return false };
+        if !current.held {
+            return false; // lost, and never reported as written: the socket is dying
+        }
+        if current.unwritten.is_empty() && current.has_room() {
+            current.put_down(now_us, thing, latency, link, queue);
+            return current.written > 0;
+        }
+        current.unwritten.push_back(thing);
+        false
+    }
+
+    /// Takes the oldest thing that arrived at the client, and lets the socket write on. True if frames were
+    /// written.
+    pub(crate) fn read(&mut self, now_us: u64, link: LinkRef, queue: &mut Queue) -> Option<(Down, bool)> {
+        let latency = self.latency;
+        let current = self.get(link)?;
+        let thing = current.down.pop_front()?;
+        if let Down::Frame(frame) = &thing {
+            current.down_bytes -= frame.len();
+        }
+        let before = current.written;
+        while current.has_room()
+            && let Some(next) = current.unwritten.pop_front()
+        {
+            current.put_down(now_us, next, latency, link, queue);
+        }
+        Some((thing, current.written > before))
+    }
+
+    /// A delay for something that is no message, such as the news that a connection is gone.
+    pub(crate) fn delay_us(&mut self, link: LinkRef) -> u64 {
+        let latency = self.latency;
+        self.get(link).map_or(0, |link| latency.draw(&mut link.prng))
+    }
+}
+
+impl Link {
+    /// The client lets go: what is on its way, or not yet written, is lost. The server finds out later.
+    pub(crate) fn let_go(&mut self) {
+        self.held = false;
+        self.down = VecDeque::new();
+        self.unwritten = VecDeque::new();
+        self.arrived = 0;
+        self.down_bytes = 0;
+    }
+
+    /// Frames handed to the socket whose writing the router has not been told of.
+    pub(crate) fn unreported(&self) -> u32 {
+        self.written + self.unwritten.iter().filter(|thing| matches!(thing, Down::Frame(_))).count() as u32
+    }
+
+    fn has_room(&self) -> bool {
+        self.down.len() < SOCKET_FRAMES && self.down_bytes < SOCKET_BYTES
+    }
+
+    fn put_down(&mut self, now_us: u64, thing: Down, latency: MicrosRange, link: LinkRef, queue: &mut Queue) {
+        self.count_written(&thing);
+        if let Down::Frame(frame) = &thing {
+            self.down_bytes += frame.len();
+        }
+        self.down_at_us = self.down_at_us.max(now_us + latency.draw(&mut self.prng));
+        self.down.push_back(thing);
+        queue.set(self.down_at_us, Event::Down { link });
+    }
+
+    fn count_written(&mut self, thing: &Down) {
+        self.written += u32::from(matches!(thing, Down::Frame(_)));
+    }
+}

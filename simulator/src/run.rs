@@ -1,0 +1,136 @@
+//! Whole runs: a scenario and a seed in, a report out; and a trace in, its repetition's verdict out.
+
+use reports::{Fact, Finding, Kind, Report, ScenarioRef, Tool, Unit, Verdict};
+use router::ConfigError;
+
+use crate::checkers::Ledger;
+use crate::scenario::{Expect, Micros, Scenario};
+use crate::trace::{Compare, FirstDifference, Header, HeaderError};
+use crate::world::{Options, RunResult, World};
+
+/// Users whose timelines a report shows.
+pub const TIMELINES: u32 = 5;
+
+/// Runs a scenario and reports. The report is the same, byte for byte, wherever and whenever it is made.
+///
+/// # Errors
+/// The scenario's limits make no sense to the router.
+pub fn simulate(scenario: &Scenario, seed: u64, options: Options<'_>) -> Result<Report, ConfigError> {
+    let mut result = World::new(scenario.clone(), seed, options)?.run();
+    Ok(report(scenario, seed, &mut result))
+}
+
+/// The report of a run.
+pub fn report(scenario: &Scenario, seed: u64, result: &mut RunResult) -> Report {
+    let mut report = Report::new(Tool::new("goldenpath", env!("CARGO_PKG_VERSION")), Kind::Simulation);
+    report.scenario = Some(ScenarioRef {
+        name: scenario.name.clone(),
+        about: scenario.about.clone(),
+        hash: scenario.hash(),
+    });
+    report.seed = Some(seed);
+    report.hash = Some(result.hash.clone());
+    report.replay = Some(format!("goldenpath sim {} --seed {seed}", scenario.name));
+    judge(&scenario.expect, result);
+    report.timelines = result.checkers.timelines();
+    let ledger = result.checkers.ledger();
+    report.facts = facts(ledger, result);
+    report.metrics = ledger.metrics();
+    ledger.report(&mut report);
+    if ledger.total() > 0 {
+        report.reasons.push(format!("{} findings", ledger.total()));
+    }
+    report
+}
+
+/// What a repetition showed.
+#[derive(Debug)]
+pub struct Replay {
+    /// The header of the trace.
+    pub header: Header,
+    /// The report of the repetition, up to the first difference.
+    pub report: Report,
+    /// Where the two part, if they do.
+    pub difference: Option<FirstDifference>,
+}
+
+/// Runs a trace's scenario again and compares line by line. `lines` are the trace's, the header first.
+///
+/// # Errors
+/// The trace cannot be repeated by this program.
+pub fn replay(mut lines: impl Iterator<Item = String>) -> Result<Replay, HeaderError> {
+    let (header, scenario) = Header::parse(&lines.next().unwrap_or_default())?;
+    let mut compare = Compare::new(lines);
+    let mut take = |line: &str| compare.line(line);
+    let options = Options { trace: Some(&mut take), timelines: TIMELINES, ..Options::default() };
+    let mut report = simulate(&scenario, header.seed, options)
+        .map_err(|error| HeaderError::Scenario(error.to_string()))?;
+    report.kind = Kind::Replay;
+    let difference = compare.finish();
+    if let Some(difference) = &difference {
+        report.judge(Verdict::ReplayDiverged, difference.to_string());
+    }
+    Ok(Replay { header, report, difference })
+}
+
+fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
+    let counts = &ledger.counts;
+    let span = i64::try_from(result.ended_at_us).unwrap_or(i64::MAX);
+    vec![
+        Fact::count("users", "users", counts.users),
+        Fact::count("connections", "connections", counts.connections),
+        Fact::count("runs", "runs", counts.runs),
+        Fact::share("golden", "golden path share", counts.golden, counts.runs),
+        Fact::share("full_golden", "runs with all five events", counts.full_golden, counts.runs),
+        Fact::count("leaks", "isolation breaches", ledger.count_of("iso.")),
+        Fact::count("order_violations", "order violations", ledger.count_of("run.")),
+        Fact::count("delivery_violations", "losses, duplicates and reorders", ledger.count_of("deliver.")),
+        Fact::count("events", "run events received", counts.events),
+        Fact::count("messages_in", "messages to the router", counts.messages_in),
+        Fact::count("messages_out", "messages from the router", counts.messages_out),
+        Fact::count("reconnects", "reconnects", counts.reconnects),
+        Fact::count("recovered", "replayed frames", counts.recovered),
+        Fact::count("repeats", "frames that the cursor rule dropped", counts.repeats),
+        Fact::count("gaps", "announced gaps", counts.gaps),
+        Fact::count("window_peak", "most frames unwritten on one socket", u64::from(result.window_peak)),
+        Fact::count("inputs", "inputs of the router", result.inputs),
+        Fact::int("virtual_time", "virtual time", span, Unit::Microseconds),
+    ]
+}
+
+/// Objectives that were missed become findings.
+fn judge(expect: &Expect, result: &mut RunResult) {
+    let at_us = result.ended_at_us;
+    let ledger = result.checkers.ledger();
+    let (counts, times) = (ledger.counts, &ledger.times);
+    let mut missed = Vec::new();
+    let rows = [
+        ("objective.first_event_p99", expect.first_event_p99, &times.first_event),
+        ("objective.event_latency_p99", expect.event_latency_p99, &times.event_latency),
+        ("objective.answer_p99", expect.answer_p99, &times.answer_latency),
+        ("objective.pong_p99", expect.pong_p99, &times.pong),
+        ("objective.resume_p99", expect.resume_p99, &times.resume),
+    ];
+    for (rule, limit, times) in rows {
+        let p99_us = times.quantile(0.99);
+        if let Some(limit) = limit.filter(|limit| p99_us > limit.us() && !times.is_empty()) {
+            missed.push((
+                rule,
+                format!("{} at the 99th percentile, expected at most {limit}", Micros::new(p99_us)),
+            ));
+        }
+    }
+    let share = |part: u64| if counts.runs == 0 { 1.0 } else { part as f64 / counts.runs as f64 };
+    let (golden, full) = (share(counts.golden), share(counts.full_golden));
+    if golden < expect.golden_path.get() {
+        let detail = format!("{} of {} runs went as planned", counts.golden, counts.runs);
+        missed.push(("objective.golden_path", detail));
+    }
+    if expect.min_full_golden_share.is_some_and(|least| full < least.get()) {
+        let detail = format!("{} of {} runs showed all five events", counts.full_golden, counts.runs);
+        missed.push(("objective.full_golden", detail));
+    }
+    for (rule, detail) in missed {
+        result.checkers.ledger_mut().push(Finding::new(rule, "objectives", at_us, detail));
+    }
+}

@@ -1,0 +1,223 @@
+//! A rolling 128-bit hash: two lanes that each take the same sixteen bytes a step. It guards against accidents, not
+//! against attackers.
+
+use router::{AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant};
+
+const K: [u64; 4] =
+    [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
+
+/// The rolling hash of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunHash {
+    a: u64,
+    b: u64,
+}
+
+impl Default for RunHash {
+    fn default() -> Self {
+        Self { a: K[2], b: K[3] }
+    }
+}
+
+impl RunHash {
+    /// Takes in one input with its effects.
+    pub fn record(&mut self, now: Instant, input: &Input<'_>, effects: &Effects) {
+        self.word(now.as_micros(), effects.len() as u64);
+        self.input(input);
+        let mut last = None;
+        for effect in effects.iter() {
+            self.effect(effect, effects, &mut last);
+        }
+    }
+
+    /// 32 hexadecimal digits.
+    pub fn hex(&self) -> String {
+        format!("{:016x}{:016x}", self.a, self.b)
+    }
+
+    /// Folded multiplication (the step of wyhash), once per lane: every bit of both words reaches every bit of both.
+    #[inline]
+    fn word(&mut self, x: u64, y: u64) {
+        self.a = fold(self.a ^ x ^ K[0], y ^ K[1]);
+        self.b = fold(x ^ K[2], self.b ^ y ^ K[3]);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        let (blocks, rest) = bytes.as_chunks::<16>();
+        for block in blocks {
+            let word = u128::from_le_bytes(*block);
+            self.word(word as u64, (word >> 64) as u64);
+        }
+        let mut last = [0; 16];
+        last[..rest.len()].copy_from_slice(rest);
+        let word = u128::from_le_bytes(last);
+        self.word(word as u64, (word >> 64) as u64);
+        self.word(bytes.len() as u64, 0);
+    }
+
+    fn input(&mut self, input: &Input<'_>) {
+        let pair = |index: usize, generation: u32| (index as u64) << 32 | u64::from(generation);
+        match input {
+            Input::Connect(connect) => {
+                self.word(1, connect.ticket.0);
+                self.bytes(connect.user.as_bytes());
+                self.word(connect.resume.map_or(0, |cursor| cursor + 1), connect.tier as u64);
+                self.bytes(connect.thread.unwrap_or_default().as_bytes());
+            }
+            Input::AuthFailed { ticket } => self.word(2, ticket.0),
+            Input::Text { conn, text } => {
+                self.word(3, pair(conn.index(), conn.generation()));
+                self.bytes(text.as_bytes());
+            }
+            Input::Binary { conn } => self.word(4, pair(conn.index(), conn.generation())),
+            Input::Pong { conn } => self.word(5, pair(conn.index(), conn.generation())),
+            Input::Violation { conn, kind } => {
+                self.word(6 | (*kind as u64) << 8, pair(conn.index(), conn.generation()));
+            }
+            Input::Written { conn, frames } => {
+                self.word(7 | u64::from(*frames) << 8, pair(conn.index(), conn.generation()));
+            }
+            Input::Closed { conn } => self.word(8, pair(conn.index(), conn.generation())),
+            Input::Agent { run, event } => {
+                self.word(9, pair(run.index(), run.generation()));
+                self.agent(event);
+            }
+            Input::Broadcast { kind, data, .. } => {
+                self.word(10, 0);
+                self.bytes(kind.as_bytes());
+                self.bytes(data.get().as_bytes());
+            }
+            Input::Drain => self.word(11, 0),
+            Input::Tick => self.word(12, 0),
+        }
+    }
+
+    fn agent(&mut self, event: &AgentEvent<'_>) {
+        match event {
+            AgentEvent::Started { agent, task } => {
+                self.word(1, 0);
+                self.bytes(agent.as_bytes());
+                self.bytes(task.as_bytes());
+            }
+            AgentEvent::Thinking { reasoning, step } => {
+                self.word(2, step.map_or(0, |step| u64::from(step) + 1));
+                self.bytes(reasoning.as_bytes());
+            }
+            AgentEvent::Progress { data } => {
+                self.word(3, 0);
+                self.bytes(data.get().as_bytes());
+            }
+            AgentEvent::ToolExecuting { call, tool, parameters } => {
+                self.word(4, 0);
+                self.bytes(call.as_bytes());
+                self.bytes(tool.as_bytes());
+                self.bytes(parameters.get().as_bytes());
+            }
+            AgentEvent::ToolCompleted { call, status, results, duration_ms } => {
+                self.word(5 | (*status as u64) << 8, *duration_ms);
+                self.bytes(call.as_bytes());
+                self.bytes(results.get().as_bytes());
+            }
+            AgentEvent::Completed { response, execution_time_ms } => {
+                self.word(6, execution_time_ms.map_or(0, |ms| ms + 1));
+                self.bytes(response.as_bytes());
+            }
+            AgentEvent::Failed { code, message } => {
+                self.word(7, 0);
+                self.bytes(code.as_bytes());
+                self.bytes(message.as_bytes());
+            }
+        }
+    }
+
+    /// The frames of a fan-out share their bytes, which are taken in once.
+    fn effect(&mut self, effect: &Effect, effects: &Effects, last: &mut Option<FrameIx>) {
+        let pair = |index: usize, generation: u32| (index as u64) << 32 | u64::from(generation);
+        match effect {
+            Effect::Accepted { ticket, conn } => {
+                self.word(1 | ticket.0 << 8, pair(conn.index(), conn.generation()));
+            }
+            Effect::Refused { ticket, frame, close } => {
+                self.word(2 | u64::from(close.code()) << 8, ticket.0);
+                self.frame(effects.frame(*frame));
+            }
+            Effect::Send { conn, frame } => {
+                self.word(3, pair(conn.index(), conn.generation()));
+                if last.replace(*frame) != Some(*frame) {
+                    self.frame(effects.frame(*frame));
+                }
+            }
+            Effect::Ping { conn } => self.word(4, pair(conn.index(), conn.generation())),
+            Effect::Close { conn, close } => {
+                self.word(5 | (*close as u64) << 8, pair(conn.index(), conn.generation()));
+            }
+            Effect::StartRun(request) => {
+                self.word(
+                    6 | (request.kind as u64) << 8,
+                    pair(request.run.index(), request.run.generation()),
+                );
+                for text in [&*request.user, &request.thread_id, &request.run_id, &request.request_id] {
+                    self.bytes(text.as_bytes());
+                }
+                self.bytes(request.payload.as_bytes());
+                self.word(request.deadline.as_micros(), request.tier as u64);
+            }
+            Effect::CancelRun { run, reason } => {
+                self.word(7 | (*reason as u64) << 8, pair(run.index(), run.generation()));
+            }
+            Effect::AgentRefused(refused) => {
+                self.word(
+                    8 | (refused.rule as u64) << 8,
+                    pair(refused.run.index(), refused.run.generation()),
+                );
+            }
+            Effect::Audit(audit) => {
+                self.word(9 | audit.suppressed << 8, pair(audit.conn.index(), audit.conn.generation()));
+                self.bytes(audit.user.as_bytes());
+                self.bytes(audit.path.as_bytes());
+            }
+            Effect::Drained => self.word(10, 0),
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        self.bytes(frame.bytes());
+    }
+}
+
+#[inline]
+fn fold(x: u64, y: u64) -> u64 {
+    let product = u128::from(x) * u128::from(y);
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_of_a_record_counts() {
+        let hash = |text: &[u8]| {
+            let mut hash = RunHash::default();
+            hash.bytes(text);
+            hash.hex()
+        };
+        let mut text = vec![7_u8; 100];
+        let mut seen = std::collections::BTreeSet::from([hash(&text), hash(&text[..99])]);
+        for bit in 0..800 {
+            text[bit / 8] ^= 1 << (bit % 8);
+            assert!(seen.insert(hash(&text)), "bit {bit}");
+            text[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn known_answer() {
+        let mut hash = RunHash::default();
+        hash.record(Instant::from_micros(7), &Input::Tick, &Effects::new());
+        assert_eq!(hash.hex().len(), 32);
+        let mut later = RunHash::default();
+        later.record(Instant::from_micros(8), &Input::Tick, &Effects::new());
+        assert_ne!(hash, later);
+    }
+}

@@ -1,0 +1,94 @@
+//! What the router asks for, carried out.
+
+use router::{ConnId, Effect, Effects, RunRef};
+
+use super::World;
+use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
+
+impl World<'_> {
+    pub(super) fn carry_out(&mut self, effect: &Effect, effects: &Effects) {
+        match effect {
+            Effect::Accepted { ticket, conn } => self.accepted(link_of(ticket.0), *conn),
+            Effect::Refused { ticket, frame, close } => {
+                let link = link_of(ticket.0);
+                self.send(link, Down::Frame(effects.frame(*frame).clone()));
+                self.send(link, Down::Close(*close));
+                self.queue.set(self.now_us + CLOSE_TIMEOUT_US, Event::Gone { link });
+            }
+            Effect::Send { conn, frame } => {
+                if let Some(link) = self.link(*conn) {
+                    self.send(link, Down::Frame(effects.frame(*frame).clone()));
+                }
+            }
+            Effect::Ping { conn } => {
+                if let Some(link) = self.link(*conn) {
+                    self.send(link, Down::Ping);
+                }
+            }
+            Effect::Close { conn, close } => {
+                if let Some(link) = self.link(*conn) {
+                    self.send(link, Down::Close(*close));
+                    self.queue.set(self.now_us + CLOSE_TIMEOUT_US, Event::Gone { link });
+                }
+            }
+            Effect::StartRun(request) => {
+                if let Some(at_us) = self.agents.start(self.now_us, &self.plan, request) {
+                    self.beat_at(at_us, request.run);
+                }
+            }
+            Effect::CancelRun { run, .. } => self.agents.cancel(*run),
+            Effect::AgentRefused(refused) => {
+                let detail = format!("the router refused a step of run {}", refused.run.index());
+                self.note_fault(refused.rule.name(), &detail);
+            }
+            Effect::Audit(_) | Effect::Drained => {}
+        }
+    }
+
+    pub(super) fn beat_at(&mut self, at_us: u64, run: RunRef) {
+        let event = Event::Beat { run: run.index() as u32, generation: run.generation() };
+        self.queue.set(at_us, event);
+    }
+
+    fn accepted(&mut self, link: LinkRef, conn: ConnId) {
+        if let Some(current) = self.links.get(link) {
+            current.conn = Some(conn);
+        }
+        if self.link_of_conn.len() <= conn.index() {
+            self.link_of_conn.resize(conn.index() + 1, u32::MAX);
+        }
+        self.link_of_conn[conn.index()] = link.index;
+    }
+
+    /// The link of an open connection.
+    fn link(&mut self, conn: ConnId) -> Option<LinkRef> {
+        let link = self.links.current(*self.link_of_conn.get(conn.index())?)?;
+        let current = self.links.get(link)?;
+        if current.conn == Some(conn) {
+            return Some(link);
+        }
+        self.note_fault("bounds.stale", "the router wrote to a connection after its end");
+        None
+    }
+
+    fn send(&mut self, link: LinkRef, thing: Down) {
+        let frame = matches!(thing, Down::Frame(_));
+        if self.links.send_down(self.now_us, link, thing, &mut self.queue) {
+            self.written.push_back(link);
+        }
+        let Some(current) = self.links.get(link).filter(|_| frame) else { return };
+        let (frames, user, tab) = (current.unreported(), current.user, current.tab);
+        let plan = &self.plan;
+        let who = || (plan.user_id(user), format!("tab-{tab}"));
+        self.bounds.window(self.now_us, frames, &who, self.checkers.ledger_mut());
+    }
+}
+
+/// Tickets name links.
+pub(super) fn ticket_of(link: LinkRef) -> router::Ticket {
+    router::Ticket(u64::from(link.generation) << 32 | u64::from(link.index))
+}
+
+fn link_of(ticket: u64) -> LinkRef {
+    LinkRef { index: ticket as u32, generation: (ticket >> 32) as u32 }
+}

@@ -1,0 +1,278 @@
+//! What happens by itself: users act, things arrive, agents report.
+
+use router::{Connect, Input};
+
+use super::World;
+use super::carry::ticket_of;
+use crate::actors::user::User;
+use crate::client::{Client, Verdict};
+use crate::dialect::{Dialect, Goldenpath, Outgoing};
+use crate::network::{Down, Event, LinkRef, Up};
+use crate::plan::{Action, ActionKind};
+
+impl World<'_> {
+    pub(super) fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrive => self.arrive(),
+            Event::Act { user } => self.act(user),
+            Event::Up { link } => self.arrive_up(link),
+            Event::Down { link } => {
+                let Some(current) = self.links.get(link).filter(|current| current.held) else { return };
+                current.arrived += 1;
+                self.read(link);
+            }
+            Event::ReadOn { link } => {
+                if let Some(current) = self.links.get(link) {
+                    current.stalled = false;
+                }
+                self.read(link);
+            }
+            Event::Gone { link } => self.gone(link),
+            Event::Retry { user, tab } => self.connect(user, tab),
+            Event::Beat { run, generation } => self.beat(run, generation),
+        }
+    }
+
+    /// The next user comes into being.
+    fn arrive(&mut self) {
+        if let Some((_, index)) = self.arrivals.next() {
+            self.users[index as usize] = Some(Box::new(User::new(self.plan.user(index))));
+            self.act(index);
+        }
+        self.await_arrival();
+    }
+
+    /// Everything that a user does now.
+    fn act(&mut self, user: u32) {
+        let now_us = self.now_us;
+        while let Some(action) = self.user(user).and_then(|current| current.due(now_us)) {
+            self.perform(user, &action);
+        }
+        if let Some(at_us) = self.user_ref(user).and_then(User::next_at) {
+            self.queue.set(at_us, Event::Act { user });
+        }
+    }
+
+    fn perform(&mut self, user: u32, action: &Action) {
+        let Action { tab, kind, .. } = action;
+        match kind {
+            ActionKind::Connect | ActionKind::Reconnect => self.connect(user, *tab),
+            ActionKind::Disconnect => self.disconnect(user, *tab),
+            ActionKind::StallReading { for_us } => self.stall(user, *tab, *for_us),
+            ActionKind::Leave => self.leave(user, *tab),
+            ActionKind::Say(_)
+            | ActionKind::Ping
+            | ActionKind::Heartbeat
+            | ActionKind::Typing { .. }
+            | ActionKind::Unknown { .. }
+            | ActionKind::Malformed { .. }
+            | ActionKind::Stop { .. } => self.say(user, *tab, kind),
+        }
+    }
+
+    fn connect(&mut self, user: u32, tab: u8) {
+        let with_cursor = self.plan.scenario().network.cursor;
+        let now_us = self.now_us;
+        let Some(current) = self.users[user as usize].as_deref_mut() else { return };
+        let Some(tab_state) = current.tabs.get_mut(usize::from(tab)).filter(|tab| tab.link.is_none()) else {
+            return;
+        };
+        let again = tab_state.connections > 0;
+        let resume = if again && with_cursor { tab_state.client.resume_cursor() } else { None };
+        let link = self.links.open(now_us, user, tab, tab_state.connections);
+        tab_state.connections += 1;
+        tab_state.link = Some(link);
+        if self.options.checkers {
+            self.checkers.connecting(now_us, user, tab, resume);
+        }
+        self.links.send_up(now_us, link, Up::Connect { resume }, &mut self.queue);
+    }
+
+    fn disconnect(&mut self, user: u32, tab: u8) {
+        let Some(link) = self.unlink(user, tab) else { return };
+        if self.options.checkers {
+            self.checkers.disconnected(self.now_us, user, tab);
+        }
+        self.lose(link);
+    }
+
+    /// The client side is gone at once; the server finds out a delay later.
+    fn lose(&mut self, link: LinkRef) {
+        let delay_us = self.links.delay_us(link);
+        let Some(current) = self.links.get(link) else { return };
+        current.let_go();
+        current.up.clear();
+        self.queue.set(self.now_us + delay_us, Event::Gone { link });
+    }
+
+    fn stall(&mut self, user: u32, tab: u8, for_us: u64) {
+        let Some(link) = self.link_of_tab(user, tab) else { return };
+        if let Some(current) = self.links.get(link) {
+            current.stalled = true;
+            self.queue.set(self.now_us + for_us, Event::ReadOn { link });
+        }
+    }
+
+    fn leave(&mut self, user: u32, tab: u8) {
+        if let Some(link) = self.unlink(user, tab) {
+            if let Some(current) = self.links.get(link) {
+                current.let_go();
+            }
+            self.links.send_up(self.now_us, link, Up::Close, &mut self.queue);
+        }
+        let Some(current) = self.user(user) else { return };
+        current.tabs_left += 1;
+        if current.tabs_left == current.tabs.len() {
+            self.users[user as usize] = None;
+            self.users_left += 1;
+            if self.options.checkers {
+                self.checkers.left(self.now_us, user);
+            }
+        }
+    }
+
+    fn say(&mut self, user: u32, tab: u8, kind: &ActionKind) {
+        let Some(current) = self.users[user as usize].as_deref() else { return };
+        let tabs = current.tabs.len() as u8;
+        let Some(tab_state) = current.tabs.get(usize::from(tab)) else { return };
+        let mut text = String::with_capacity(128);
+        let encoded =
+            tab_state.client.outgoing(kind).is_some_and(|message| Goldenpath.encode(&message, &mut text));
+        let link = tab_state.link;
+        // A stop of a run that the tab does not know is not sent; the run's planned end will be missed.
+        if !encoded {
+            return;
+        }
+        if self.options.checkers {
+            self.checkers.sent(self.now_us, user, tab, tabs, kind);
+        }
+        if let Some(link) = link {
+            self.links.send_up(self.now_us, link, Up::Text(text), &mut self.queue);
+        }
+    }
+
+    /// The oldest thing on its way to the server arrives.
+    fn arrive_up(&mut self, link: LinkRef) {
+        let Some(current) = self.links.get(link) else { return };
+        let (conn, user) = (current.conn, current.user);
+        let Some(thing) = current.up.pop_front() else { return };
+        match (thing, conn) {
+            (Up::Connect { resume }, _) => {
+                let Some(current) = self.users[user as usize].as_deref() else { return };
+                let id = current.id.clone();
+                let tier = current.tier;
+                let ticket = ticket_of(link);
+                self.input(Input::Connect(Connect { tier, resume, ..Connect::new(ticket, &id) }));
+            }
+            (Up::Text(text), Some(conn)) => self.input(Input::Text { conn, text: &text }),
+            (Up::Pong, Some(conn)) => self.input(Input::Pong { conn }),
+            (Up::Close, _) => self.gone(link),
+            // The server turned the connection away.
+            (Up::Text(_) | Up::Pong, None) => {}
+        }
+    }
+
+    /// The client takes in what has arrived, unless it does not read for now.
+    fn read(&mut self, link: LinkRef) {
+        while let Some(current) =
+            self.links.get(link).filter(|current| !current.stalled && current.arrived > 0)
+        {
+            current.arrived -= 1;
+            let (user, tab) = (current.user, current.tab);
+            let Some((thing, wrote)) = self.links.read(self.now_us, link, &mut self.queue) else { return };
+            if wrote {
+                self.written.push_back(link);
+            }
+            match thing {
+                Down::Frame(frame) => self.receive(link, user, tab, frame.as_str()),
+                Down::Ping => self.links.send_up(self.now_us, link, Up::Pong, &mut self.queue),
+                Down::Close(close) => self.closed(link, user, tab, close.reason()),
+            }
+        }
+    }
+
+    fn receive(&mut self, link: LinkRef, user: u32, tab: u8, text: &str) {
+        let Some(current) = self.users[user as usize].as_deref_mut() else { return };
+        let tabs = current.tabs.len() as u8;
+        let Some(client) = current.tabs.get_mut(usize::from(tab)).map(|tab| &mut tab.client) else { return };
+        let frame = match Goldenpath.decode(text) {
+            Ok(frame) => frame,
+            Err(error) => return self.checkers.invalid(self.now_us, user, tab, text, error),
+        };
+        let verdict: Verdict = client.receive(&frame);
+        let answer = client.answer();
+        if self.options.checkers {
+            self.checkers.received(self.now_us, user, tab, tabs, text, &frame, verdict);
+        }
+        if let Some(answer) = answer {
+            self.answer(link, &answer);
+        }
+    }
+
+    fn answer(&mut self, link: LinkRef, answer: &Outgoing<'_>) {
+        let mut text = String::with_capacity(64);
+        if Goldenpath.encode(answer, &mut text) {
+            if matches!(answer, Outgoing::Confirm { .. }) {
+                self.checkers.confirmed();
+            }
+            self.links.send_up(self.now_us, link, Up::Text(text), &mut self.queue);
+        }
+    }
+
+    /// The server closed the connection, which no plan asks for: the tab says goodbye and tries again.
+    fn closed(&mut self, link: LinkRef, user: u32, tab: u8, why: &str) {
+        if let Some(current) = self.links.get(link) {
+            current.let_go();
+        }
+        self.links.send_up(self.now_us, link, Up::Close, &mut self.queue);
+        self.unlink(user, tab);
+        self.checkers.closed(self.now_us, user, tab, &format!("the server closed the connection: {why}"));
+        let wait_us = self.plan.scenario().network.reconnect.first_success_us(0);
+        self.queue.set(self.now_us + wait_us, Event::Retry { user, tab });
+    }
+
+    /// The server notices that the connection is no more.
+    fn gone(&mut self, link: LinkRef) {
+        let Some(current) = self.links.get(link) else { return };
+        let (conn, user, tab, held) = (current.conn, current.user, current.tab, current.held);
+        if held {
+            self.closed(link, user, tab, "it gave up waiting for the client's close");
+        }
+        self.links.free(link);
+        if let Some(conn) = conn {
+            self.input(Input::Closed { conn });
+        }
+    }
+
+    fn beat(&mut self, run: u32, generation: u32) {
+        let mut lines = std::mem::take(&mut self.lines);
+        if let Some((report, next_at)) = self.agents.beat(self.now_us, run, generation, &mut lines) {
+            if let Some(at_us) = next_at {
+                self.beat_at(at_us, report.run);
+            }
+            if let Some(event) = report.event(&lines) {
+                self.input(Input::Agent { run: report.run, event });
+            }
+        }
+        self.lines = lines;
+    }
+
+    /// Takes the link from a tab.
+    fn unlink(&mut self, user: u32, tab: u8) -> Option<LinkRef> {
+        let tab = self.users[user as usize].as_deref_mut()?.tabs.get_mut(usize::from(tab))?;
+        Client::disconnected(&mut tab.client);
+        tab.link.take()
+    }
+
+    fn link_of_tab(&self, user: u32, tab: u8) -> Option<LinkRef> {
+        self.user_ref(user)?.tabs.get(usize::from(tab))?.link
+    }
+
+    fn user(&mut self, user: u32) -> Option<&mut User> {
+        self.users[user as usize].as_deref_mut()
+    }
+
+    fn user_ref(&self, user: u32) -> Option<&User> {
+        self.users[user as usize].as_deref()
+    }
+}

@@ -1,0 +1,295 @@
+//! The world: the router's core, its users, its agents and the network between them, in virtual time.
+//!
+//! The loop takes whatever is due first, a thing on its way or the deadline the router asked for; hands the
+//! router one input; and carries out the effects in their order. There is one thread and one queue, so scenario
+//! and seed decide everything.
+
+mod carry;
+mod config;
+mod events;
+
+use std::collections::VecDeque;
+
+use router::{Config, ConfigError, Effects, Input, Instant, Router, Stats};
+
+use crate::actors::agent::Agents;
+use crate::actors::user::{User, arrivals};
+use crate::checkers::bounds::{Bounds, Held};
+use crate::checkers::{Checkers, Watch};
+use crate::network::{Event, LinkRef, Links, Queue};
+use crate::plan::Plan;
+use crate::scenario::Scenario;
+use crate::script::Lines;
+use crate::trace::{RunHash, line};
+
+pub use config::router_config;
+
+/// Start of every world on the router's clock: 2023-11-14 22:13:20 UTC.
+pub const EPOCH_US: u64 = 1_700_000_000_000_000;
+
+/// Deadlines in a row that move nothing, after which the router is taken to spin.
+const IDLE_TICKS_MAX: u32 = 1_000;
+
+/// Least inputs between two deep checks per user that the router holds.
+const VERIFY_INPUTS_PER_USER: u64 = 50;
+
+/// How a world is run and watched. None of it changes what happens.
+pub struct Options<'a> {
+    /// Ends the run at this virtual time, microseconds from the start.
+    pub until_us: Option<u64>,
+    /// Whether checkers judge what clients see.
+    pub checkers: bool,
+    /// Findings to keep; the rest is counted.
+    pub findings_max: usize,
+    /// Users, from the first, whose timelines are kept.
+    pub timelines: u32,
+    /// Whether to keep what every run looked like.
+    pub projection: bool,
+    /// Inputs between two deep checks of the router, more if it holds many users; 0 for one in the end only.
+    pub verify_every: u64,
+    /// Takes each line of the trace, without its end; the header is not among them. False ends the run.
+    pub trace: Option<&'a mut dyn FnMut(&str) -> bool>,
+    /// Told the virtual time and the number of users that left, every few thousand inputs.
+    pub progress: Option<&'a mut dyn FnMut(u64, u64)>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            until_us: None,
+            checkers: true,
+            findings_max: reports::FINDINGS_MAX,
+            timelines: 0,
+            projection: false,
+            verify_every: 100_000,
+            trace: None,
+            progress: None,
+        }
+    }
+}
+
+/// What a run amounted to.
+#[derive(Debug)]
+pub struct RunResult {
+    /// The rolling hash, 32 hexadecimal digits.
+    pub hash: String,
+    /// Virtual time of the last input, microseconds from the start.
+    pub ended_at_us: u64,
+    /// Inputs of the router.
+    pub inputs: u64,
+    /// The checkers, with everything they wrote down.
+    pub checkers: Checkers,
+    /// The router's own accounts.
+    pub stats: Stats,
+    /// Most frames that were handed to one socket and not yet written.
+    pub window_peak: u32,
+    /// Users that left.
+    pub users_left: u64,
+}
+
+/// A world that has not run yet.
+pub struct World<'a> {
+    plan: Plan,
+    options: Options<'a>,
+    router: Router,
+    now_us: u64,
+    queue: Queue,
+    links: Links,
+    /// Slot of the link of each connection, by the connection's index.
+    link_of_conn: Vec<u32>,
+    /// Links whose sockets wrote frames that the router has not been told of.
+    written: VecDeque<LinkRef>,
+    arrivals: std::vec::IntoIter<(u64, u32)>,
+    users: Vec<Option<Box<User>>>,
+    users_left: u64,
+    agents: Agents,
+    lines: Lines,
+    checkers: Checkers,
+    bounds: Bounds,
+    effects: Effects,
+    hash: RunHash,
+    inputs: u64,
+    verify_at: u64,
+    trace_line: String,
+    stopped: bool,
+}
+
+impl<'a> World<'a> {
+    /// A world of a scenario under a seed.
+    ///
+    /// # Errors
+    /// The scenario's limits make no sense to the router.
+    pub fn new(scenario: Scenario, seed: u64, options: Options<'a>) -> Result<Self, ConfigError> {
+        let config = router_config(&scenario);
+        Self::with_config(scenario, seed, config, options)
+    }
+
+    /// The same with limits of the caller's own.
+    ///
+    /// # Errors
+    /// The limits make no sense to the router.
+    pub fn with_config(
+        scenario: Scenario,
+        seed: u64,
+        config: Config,
+        options: Options<'a>,
+    ) -> Result<Self, ConfigError> {
+        let bounds = Bounds::new(config.socket_window_frames);
+        let router = Router::new(config)?;
+        let links = Links::new(scenario.network.latency, seed);
+        let plan = Plan::new(scenario, seed);
+        let watch = Watch {
+            domain: reports::Domain::Virtual,
+            epoch_us: EPOCH_US,
+            findings_max: options.findings_max,
+            timelines: options.timelines,
+            projection: options.projection,
+        };
+        Ok(Self {
+            checkers: Checkers::new(&plan, watch),
+            arrivals: arrivals(&plan).into_iter(),
+            users: (0..plan.count()).map(|_| None).collect(),
+            plan,
+            options,
+            router,
+            now_us: 0,
+            queue: Queue::default(),
+            links,
+            link_of_conn: Vec::new(),
+            written: VecDeque::new(),
+            users_left: 0,
+            agents: Agents::default(),
+            lines: Lines::default(),
+            bounds,
+            effects: Effects::new(),
+            hash: RunHash::default(),
+            inputs: 0,
+            verify_at: 0,
+            trace_line: String::new(),
+            stopped: false,
+        })
+    }
+
+    /// Runs until every user has left, every run has ended and every recovery window has passed.
+    pub fn run(mut self) -> RunResult {
+        self.await_arrival();
+        let mut idle_ticks = 0;
+        while !self.stopped {
+            let deadline = self.router.next_deadline().map(|(at, _)| at.as_micros().saturating_sub(EPOCH_US));
+            let Some(next) = [deadline, self.queue.next_at()].into_iter().flatten().min() else { break };
+            if self.options.until_us.is_some_and(|until_us| next > until_us) {
+                break;
+            }
+            idle_ticks = if next > self.now_us { 0 } else { idle_ticks };
+            self.now_us = self.now_us.max(next);
+            if deadline.is_some_and(|deadline| deadline <= next) {
+                idle_ticks += 1;
+                if idle_ticks > IDLE_TICKS_MAX {
+                    self.note_fault("bounds.clock", "the router asks for the same deadline over and over");
+                    break;
+                }
+                self.input(Input::Tick);
+            } else if let Some((_, event)) = self.queue.pop() {
+                self.happen(event);
+            }
+            self.report_written();
+        }
+        self.finish()
+    }
+
+    /// One input, and everything the router asks for in answer.
+    fn input(&mut self, input: Input<'_>) {
+        let now = Instant::from_micros(EPOCH_US + self.now_us);
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.clear();
+        self.router.handle(now, input, &mut effects);
+        self.inputs += 1;
+        self.hash.record(now, &input, &effects);
+        self.watch(&input, &effects);
+        for effect in effects.iter() {
+            self.carry_out(effect, &effects);
+        }
+        self.effects = effects;
+    }
+
+    /// Tells the router what its sockets have written, until there is nothing more to tell.
+    fn report_written(&mut self) {
+        while let Some(link) = self.written.pop_front() {
+            let Some(current) = self.links.get(link) else { continue };
+            let frames = std::mem::take(&mut current.written);
+            if let Some(conn) = current.conn.filter(|_| frames > 0) {
+                self.input(Input::Written { conn, frames });
+            }
+        }
+    }
+
+    fn watch(&mut self, input: &Input<'_>, effects: &Effects) {
+        let ledger = self.checkers.ledger_mut();
+        self.bounds.accounts(self.now_us, self.router.stats().check(), ledger);
+        if let Some(trace) = &mut self.options.trace {
+            self.trace_line.clear();
+            line(self.now_us, input, effects, &self.hash, &mut self.trace_line);
+            self.stopped |= !trace(&self.trace_line);
+        }
+        if self.options.verify_every > 0 && self.inputs >= self.verify_at {
+            self.bounds.accounts(self.now_us, self.router.verify(), ledger);
+            // A deep check walks all users: its cost per input stays the same however many there are.
+            let users = self.router.stats().connections.users;
+            self.verify_at = self.inputs + self.options.verify_every.max(users * VERIFY_INPUTS_PER_USER);
+        }
+        if self.inputs.is_multiple_of(8_192)
+            && let Some(progress) = &mut self.options.progress
+        {
+            progress(self.now_us, self.users_left);
+        }
+    }
+
+    fn await_arrival(&mut self) {
+        if let Some(&(at_us, _)) = self.arrivals.as_slice().first() {
+            self.queue.set(at_us, Event::Arrive);
+        }
+    }
+
+    /// A finding about the router as a whole.
+    fn note_fault(&mut self, rule: &str, detail: &str) {
+        let finding = reports::Finding::new(rule, "world", self.now_us, detail);
+        self.checkers.ledger_mut().push(finding);
+    }
+
+    fn finish(mut self) -> RunResult {
+        let complete = self.options.until_us.is_none() && !self.stopped;
+        self.bounds.accounts(self.now_us, self.router.verify(), self.checkers.ledger_mut());
+        if complete {
+            self.checkers.finish(self.now_us);
+            self.bounds.finish(self.now_us, held(self.router.stats()), self.checkers.ledger_mut());
+            if self.links.len() + self.agents.at_work() > 0 {
+                let (links, agents) = (self.links.len(), self.agents.at_work());
+                let detail = format!("{links} connections and {agents} agents were never given up");
+                self.note_fault("bounds.memory", &detail);
+            }
+        }
+        RunResult {
+            hash: self.hash.hex(),
+            ended_at_us: self.now_us,
+            inputs: self.inputs,
+            checkers: self.checkers,
+            stats: self.router.stats().clone(),
+            window_peak: self.bounds.window_peak,
+            users_left: self.users_left,
+        }
+    }
+}
+
+fn held(stats: &Stats) -> Held {
+    Held {
+        users: stats.connections.users,
+        connections: stats.connections.open,
+        runs: stats.runs.open,
+        frames: stats.frames.in_flight + stats.frames.queued,
+        inbound: stats.inbound.held,
+        events: stats.events.waiting,
+    }
+}
+
+#[cfg(test)]
+mod tests;

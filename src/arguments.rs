@@ -1,0 +1,201 @@
+//! Arguments. Nothing below this module knows clap.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// One canonical WebSocket router, its simulator and its load test.
+#[derive(Debug, Parser)]
+#[command(name = "goldenpath", version, after_help = "Exit codes: 0 all well, 1 internal, 2 usage, 3 regression, \
+4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged.")]
+pub(crate) struct Arguments {
+    /// More talk on stderr; repeat for still more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Play a scenario in virtual time against the router core and check every rule
+    Sim(SimOptions),
+    /// Play a recorded trace again and compare it byte by byte
+    Replay(ReplayOptions),
+    /// Play a scenario in real time over real sockets and check the same rules
+    Load(LoadOptions),
+    /// Serve WebSockets with the router
+    Serve(ServeOptions),
+    /// Check, list or describe scenario files
+    Scenario(ScenarioOptions),
+    /// Render a saved report, or compare two
+    Report(ReportCommandOptions),
+    /// Measure the speed goals: ratios of two things timed in one run
+    Figures(FiguresOptions),
+    /// Print a completion script for a shell
+    Completions(CompletionsOptions),
+}
+
+/// Where a report goes beside stdout.
+#[derive(Args, Debug)]
+pub(crate) struct ReportOptions {
+    /// Print the report as JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the report as one self-contained HTML page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the report as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Write the report as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SimOptions {
+    /// A scenario by name or file
+    #[arg(long, default_value = crate::sources::DEFAULT_SCENARIO, value_name = "NAME|FILE")]
+    pub(crate) scenario: String,
+    /// Seed; the scenario's own by default
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Write a trace that `replay` can play again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Play everything twice and compare the two
+    #[arg(long)]
+    pub(crate) check_determinism: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplayOptions {
+    /// A trace written by `sim --trace`
+    pub(crate) trace: PathBuf,
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LoadOptions {
+    /// A scenario by name or file
+    #[arg(long, default_value = "load", value_name = "NAME|FILE")]
+    pub(crate) scenario: String,
+    /// Seed; the scenario's own by default
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// A server to load, e.g. `ws://127.0.0.1:8000/ws`; by default a server is started in a child process
+    #[arg(long, value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// File with the HS256 key that signs the users' tokens at the target
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) jwt_key_file: Option<PathBuf>,
+    /// Threads that generate load
+    #[arg(long)]
+    pub(crate) workers: Option<usize>,
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeOptions {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    pub(crate) listen: SocketAddr,
+    /// File with the HS256 key of at least 32 bytes that signs tokens
+    #[arg(long, value_name = "FILE", env = "GOLDENPATH_JWT_KEY_FILE", conflicts_with = "development_key")]
+    pub(crate) jwt_key_file: Option<PathBuf>,
+    /// PEM file with the public key (RS256 or EdDSA) that checks tokens
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["jwt_key_file", "development_key"])]
+    pub(crate) jwt_public_key_file: Option<PathBuf>,
+    /// Accept tokens signed with the well-known development key; every welcome says so
+    #[arg(long)]
+    pub(crate) development_key: bool,
+    /// Expected `aud` of tokens
+    #[arg(long)]
+    pub(crate) jwt_audience: Option<String>,
+    /// Expected `iss` of tokens
+    #[arg(long)]
+    pub(crate) jwt_issuer: Option<String>,
+    /// TLS certificate chain, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// TLS private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Scenario whose limits and scripted agent the server uses
+    #[arg(long, default_value = crate::sources::DEFAULT_SCENARIO, value_name = "NAME|FILE")]
+    pub(crate) scenario: String,
+    /// Seed of the scripted agent; the scenario's own by default
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How long accepted work may take after SIGTERM, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) drain_deadline: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ScenarioOptions {
+    #[command(subcommand)]
+    pub(crate) command: ScenarioCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScenarioCommand {
+    /// Check scenario files
+    Check {
+        /// Files or names
+        #[arg(required = true, value_name = "NAME|FILE")]
+        scenarios: Vec<String>,
+    },
+    /// List the embedded scenarios
+    List,
+    /// Print the JSON schema of scenario files, for editors
+    Schema,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportCommandOptions {
+    #[command(subcommand)]
+    pub(crate) command: ReportCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// Render a saved JSON report
+    Show {
+        /// A report written with `--out`
+        file: PathBuf,
+        #[command(flatten)]
+        report: ReportOptions,
+    },
+    /// Compare two saved JSON reports
+    Compare {
+        /// The older one
+        a: PathBuf,
+        /// The newer one
+        b: PathBuf,
+        /// Print Markdown instead of text
+        #[arg(long)]
+        markdown: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FiguresOptions {
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsOptions {
+    /// Which shell
+    pub(crate) shell: Shell,
+}

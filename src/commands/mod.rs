@@ -1,0 +1,10 @@
+//! One file per command: typed options in, a verdict or a failure out.
+
+pub(crate) mod completions;
+pub(crate) mod figures;
+pub(crate) mod load;
+pub(crate) mod replay;
+pub(crate) mod report;
+pub(crate) mod scenario;
+pub(crate) mod serve;
+pub(crate) mod sim;

@@ -1,0 +1,95 @@
+//! `goldenpath serve`.
+
+use std::{fs, path::Path, sync::Arc};
+
+use benches::load::agents::ScenarioScripts;
+use reports::Verdict;
+use router_server::{
+    Server, ServerConfig, Stopped, TlsFiles,
+    agents::Scripted,
+    auth::{AuthConfig, KeyError},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{arguments::ServeOptions, failure::Failure, output, sources};
+
+pub(crate) fn run(options: ServeOptions) -> Result<Verdict, Failure> {
+    let config = config(&options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Internal(format!("runtime: {error}")))?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: ServerConfig) -> Result<Verdict, Failure> {
+    let scheme = if config.tls.is_some() { "wss" } else { "ws" };
+    let server = Server::bind(config).await.map_err(|error| Failure::Internal(error.to_string()))?;
+    let watch = |kind| signal(kind).map_err(|error| Failure::Internal(format!("signals: {error}")));
+    let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
+    output::data(&format!("listening on {scheme}://{}/ws\n", server.local_addr()))?;
+    let stopped = server
+        .run(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    match stopped {
+        Stopped::Drained => Ok(Verdict::Pass),
+        Stopped::Overdue => Err(Failure::Internal("the drain was cut off at its deadline".to_owned())),
+    }
+}
+
+fn config(options: &ServeOptions) -> Result<ServerConfig, Failure> {
+    let scenario = sources::scenario(&options.scenario)?;
+    let mut config = ServerConfig::new(options.listen, auth(options)?);
+    let node = std::mem::take(&mut config.router.node);
+    config.router = router::Config { node, ..simulator::world::router_config(&scenario) };
+    if let Some(seconds) = options.drain_deadline {
+        config.router.drain_deadline_us = seconds.saturating_mul(1_000_000);
+    }
+    if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
+        config.tls = Some(TlsFiles { certificates: cert.clone(), key: key.clone() });
+    }
+    let seed = options.seed.unwrap_or(scenario.seed);
+    config.agents = Arc::new(Scripted::new(ScenarioScripts::new(&scenario, seed)));
+    Ok(config)
+}
+
+fn auth(options: &ServeOptions) -> Result<AuthConfig, Failure> {
+    let mut auth = match (&options.jwt_key_file, &options.jwt_public_key_file) {
+        (Some(path), _) => {
+            let key = read(path)?;
+            AuthConfig::hs256(key.trim_ascii()).map_err(|error| unusable(path, &error))?
+        }
+        (None, Some(path)) => {
+            let pem = read(path)?;
+            AuthConfig::rs256(&pem).or_else(|_| AuthConfig::eddsa(&pem)).map_err(|error| unusable(path, &error))?
+        }
+        (None, None) if options.development_key => AuthConfig::development(),
+        (None, None) => {
+            return Err(Failure::Usage(
+                "no key to check tokens with: give --jwt-key-file or --jwt-public-key-file, \
+                 or --development-key to try things out"
+                    .to_owned(),
+            ));
+        }
+    };
+    if let Some(audience) = &options.jwt_audience {
+        auth = auth.with_audience(audience);
+    }
+    if let Some(issuer) = &options.jwt_issuer {
+        auth = auth.with_issuer(issuer);
+    }
+    Ok(auth)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::unreadable(path, &error))
+}
+
+fn unusable(path: &Path, error: &KeyError) -> Failure {
+    Failure::Usage(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,76 @@
+//! `goldenpath sim`.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::Path,
+};
+
+use reports::{Report, Verdict};
+use simulator::{
+    Options,
+    plan::Plan,
+    run::TIMELINES,
+    scenario::Scenario,
+    trace::Header,
+};
+
+use crate::{arguments::SimOptions, failure::Failure, output, sources};
+
+pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
+    let scenario = sources::scenario(&options.scenario)?;
+    let seed = options.seed.unwrap_or(scenario.seed);
+    let mut report = match &options.trace {
+        Some(path) => traced(&scenario, seed, path)?,
+        None => simulate(&scenario, seed, None)?,
+    };
+    report.replay = Some(format!("goldenpath sim --scenario {} --seed {seed}", options.scenario));
+    if options.check_determinism {
+        let again = simulate(&scenario, seed, None)?;
+        if again.hash != report.hash {
+            let [first, second] = [&report, &again].map(|run| run.hash.clone().unwrap_or_default());
+            report.judge(
+                Verdict::ReplayDiverged,
+                format!("the same seed gave two hashes, {first} and {second}: find the first difference with --trace and replay"),
+            );
+        }
+    }
+    output::report(&report, &options.report)
+}
+
+/// Runs; `trace` takes each line.
+fn simulate(
+    scenario: &Scenario,
+    seed: u64,
+    trace: Option<&mut dyn FnMut(&str) -> bool>,
+) -> Result<Report, Failure> {
+    let users = u64::from(Plan::new(scenario.clone(), seed).count());
+    let bar = output::progress(users, "simulating");
+    let mut show = |at_us: u64, left: u64| {
+        bar.set_position(left);
+        bar.set_message(format!("{} s of virtual time", at_us / 1_000_000));
+    };
+    let progress: Option<&mut dyn FnMut(u64, u64)> = Some(&mut show);
+    let mut options = Options { timelines: TIMELINES, progress, ..Options::default() };
+    if let Some(trace) = trace {
+        options.trace = Some(trace);
+    }
+    let report = simulator::simulate(scenario, seed, options);
+    bar.finish_and_clear();
+    report.map_err(|error| Failure::Usage(format!("{}: {error}", scenario.name)))
+}
+
+/// Runs and writes every input and effect to a file.
+fn traced(scenario: &Scenario, seed: u64, path: &Path) -> Result<Report, Failure> {
+    let failed = |error: std::io::Error| Failure::Internal(format!("{}: {error}", path.display()));
+    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+    writeln!(file, "{}", Header::new(scenario, seed).to_line()).map_err(failed)?;
+    let mut outcome = Ok(());
+    let mut write = |line: &str| {
+        outcome = writeln!(file, "{line}");
+        outcome.is_ok()
+    };
+    let report = simulate(scenario, seed, Some(&mut write))?;
+    outcome.and_then(|()| file.flush()).map_err(failed)?;
+    Ok(report)
+}

@@ -1,0 +1,91 @@
+//! Where results go: stdout is data, stderr is talk, files on request.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use reports::{Report, Verdict};
+
+use crate::{arguments::ReportOptions, failure::Failure};
+
+/// Writes data to stdout.
+pub(crate) fn data(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
+        _ => Failure::Internal(format!("stdout: {error}")),
+    })
+}
+
+/// Writes one line to stderr; a stderr that is gone is no reason to stop.
+pub(crate) fn talk(text: &str) {
+    _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Logs go to stderr; `RUST_LOG` overrides the level.
+pub(crate) fn init_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn,router_server=info",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).init();
+}
+
+/// A progress bar on a terminal, nothing elsewhere.
+pub(crate) fn progress(length: u64, what: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{prefix:>12} [{bar:32}] {percent:>3} % {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸ ");
+    let bar = ProgressBar::new(length).with_style(style).with_prefix(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Prints a report and writes the files that were asked for; answers its verdict.
+pub(crate) fn report(report: &Report, options: &ReportOptions) -> Result<Verdict, Failure> {
+    type Render = fn(&Report) -> String;
+    let files: [(&Option<std::path::PathBuf>, Render); 4] = [
+        (&options.out, reports::json::to_string),
+        (&options.html, reports::html::render),
+        (&options.markdown, reports::markdown::render),
+        (&options.junit, reports::junit::render),
+    ];
+    for (path, render) in files {
+        if let Some(path) = path {
+            write_file(path, &render(report))?;
+        }
+    }
+    if options.json {
+        data(&reports::json::to_string(report))?;
+    } else {
+        data(&reports::text::render(report))?;
+    }
+    Ok(report.verdict)
+}
+
+/// Writes a file whole, or says which and why not.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut file =
+        fs::File::create(path).map_err(|error| Failure::Internal(format!("{}: {error}", path.display())))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_data().or_else(ignore_unsupported))
+        .map_err(|error| Failure::Internal(format!("{}: {error}", path.display())))
+}
+
+/// A pipe or a device cannot be synced; it was written all the same.
+fn ignore_unsupported(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::InvalidInput { Ok(()) } else { Err(error) }
+}
