@@ -7,8 +7,12 @@ use clap_complete::Shell;
 
 /// One canonical WebSocket router, its simulator and its load test.
 #[derive(Debug, Parser)]
-#[command(name = "goldenpath", version, after_help = "Exit codes: 0 all well, 1 internal, 2 usage, 3 regression, \
-4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged.")]
+#[command(
+    name = "goldenpath",
+    version,
+    after_help = "Exit codes: 0 all well, 1 internal, 2 usage, 3 regression, \
+4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged."
+)]
 pub(crate) struct Arguments {
     /// More talk on stderr; repeat for still more
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]

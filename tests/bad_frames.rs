@@ -83,8 +83,16 @@ fn table() -> Vec<(&'static str, Message, Answer)> {
         ("numeric thread_id", text(r#"{"type":"chat","thread_id":7,"payload":{}}"#), Code("BAD_FIELD")),
         ("unknown type", text(r#"{"type":"no_such_type"}"#), Type("ack")),
         ("type array", text(r#"{"type":["ping"]}"#), Code("BAD_FIELD")),
-        ("lone high surrogate", text(r#"{"type":"ping","payload":{"s":"\ud800"}}"#), Code("JSON_PARSE_ERROR")),
-        ("lone low surrogate", text(r#"{"type":"ping","payload":{"s":"\udc00x"}}"#), Code("JSON_PARSE_ERROR")),
+        (
+            "lone high surrogate",
+            text(r#"{"type":"ping","payload":{"s":"\ud800"}}"#),
+            Code("JSON_PARSE_ERROR"),
+        ),
+        (
+            "lone low surrogate",
+            text(r#"{"type":"ping","payload":{"s":"\udc00x"}}"#),
+            Code("JSON_PARSE_ERROR"),
+        ),
         ("NaN", text(r#"{"type":"ping","payload":{"n":NaN}}"#), Code("JSON_PARSE_ERROR")),
         ("1e400", text(r#"{"type":"ping","payload":{"n":1e400}}"#), Code("BAD_NUMBER")),
         ("repeated key", text(r#"{"type":"ping","type":"ping"}"#), Code("BAD_FIELD")),

@@ -101,6 +101,18 @@ impl Chat {
         Self { router, effects, now: EPOCH, step_us, conns, sent: 0, users_at: 0, batch: Vec::new() }
     }
 
+    /// Lets every user say something once, so that what a user's first message allocates is there.
+    pub fn warm_up(&mut self) {
+        let mut message = Message::new();
+        for user in 0..self.conns.len() {
+            self.sent += 1;
+            self.batch.clear();
+            self.batch.push((self.conns[user], message.patched(user as u32, self.sent).to_owned()));
+            self.route();
+            self.settle();
+        }
+    }
+
     /// Writes the next batch of messages, of users in a scattered order.
     pub fn prepare(&mut self, messages: usize) {
         let mut message = Message::new();
@@ -120,7 +132,8 @@ impl Chat {
         self.batch.iter().map(|(_, text)| text.as_str())
     }
 
-    /// The timed part: every message of the batch to its `StartRun`.
+    /// The timed part: every message of the batch to its `StartRun`. A function of its own, for profilers.
+    #[inline(never)]
     pub fn route(&mut self) {
         for (conn, text) in &self.batch {
             self.router.handle(self.now, Input::Text { conn: *conn, text }, &mut self.effects);
@@ -210,10 +223,12 @@ impl FanOut {
         if audience == Audience::Tabs {
             fan_out.start_run();
         }
+        fan_out.written();
         fan_out
     }
 
-    /// The timed part: one frame to everybody.
+    /// The timed part: one frame to everybody. A function of its own, for profilers.
+    #[inline(never)]
     pub fn send(&mut self) {
         let input = match self.run {
             Some(run) => {
@@ -256,9 +271,9 @@ impl FanOut {
         let mut message = Message::new();
         let input = Input::Text { conn: self.conns[0], text: message.patched(0, 1) };
         self.router.handle(EPOCH, input, &mut self.effects);
-        self.run = self.effects.iter().find_map(|effect| match effect {
-            Effect::StartRun(request) => Some(request.run),
-            _ => None,
+        self.run = self.effects.iter().find_map(|effect| {
+            let Effect::StartRun(request) = effect else { return None };
+            Some(request.run)
         });
         if let Some(run) = self.run {
             let event = AgentEvent::Started { agent: "agent", task: "" };
@@ -298,9 +313,9 @@ impl Rings {
 fn connect(router: &mut Router, effects: &mut Effects, ticket: u64, user: &str) -> ConnId {
     effects.clear();
     router.handle(EPOCH, Input::Connect(Connect::new(Ticket(ticket), user)), effects);
-    let accepted = effects.iter().find_map(|effect| match effect {
-        Effect::Accepted { conn, .. } => Some(*conn),
-        _ => None,
+    let accepted = effects.iter().find_map(|effect| {
+        let Effect::Accepted { conn, .. } = effect else { return None };
+        Some(*conn)
     });
     accepted.expect("the limits allow the connection")
 }

@@ -77,6 +77,8 @@ pub struct Ticket(pub u64);
 pub struct ConnId {
     pub(crate) index: u32,
     pub(crate) generation: u32,
+    /// Where the owner stood when the handle was made. A hint for fetching memory early, never for deciding.
+    pub(crate) user_hint: u32,
 }
 
 impl ConnId {
@@ -490,18 +492,41 @@ pub struct RunRequest {
     pub tier: Tier,
     /// Conversation.
     pub thread_id: Arc<str>,
-    /// Id of this run, unique per router incarnation.
-    pub run_id: String,
     /// The client's `message_id`, or one of ours: joins a message to its run.
     pub request_id: Arc<str>,
     /// What kind of message asked.
     pub kind: Kind,
-    /// The text to work on, unescaped.
-    pub text: String,
     /// The message's payload: a JSON object, checked.
     pub payload: Box<str>,
     /// When the router ends the run by itself.
     pub deadline: Instant,
+    pub(crate) node: Arc<str>,
+    pub(crate) number: u64,
+    pub(crate) text: RequestText,
+}
+
+/// The text of a request: nearly always it stands in the payload as it is.
+#[derive(Clone, Debug)]
+pub(crate) enum RequestText {
+    /// Start and end in the payload.
+    Within(u32, u32),
+    /// It was escaped.
+    Unescaped(Box<str>),
+}
+
+impl RunRequest {
+    /// The text to work on, unescaped.
+    pub fn text(&self) -> &str {
+        match &self.text {
+            RequestText::Within(start, end) => &self.payload[*start as usize..*end as usize],
+            RequestText::Unescaped(text) => text,
+        }
+    }
+
+    /// Id of this run, unique per router incarnation.
+    pub fn run_id(&self) -> String {
+        crate::run::id("run", &self.node, self.number)
+    }
 }
 
 /// One outbound text frame: valid JSON, valid UTF-8, shared by all its recipients.

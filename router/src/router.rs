@@ -22,6 +22,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Router {
     pub(crate) config: Config,
+    /// The node's name, to be shared.
+    pub(crate) node: Arc<str>,
     pub(crate) now: Instant,
     pub(crate) audience: Audience,
     pub(crate) runs: Vec<Run>,
@@ -60,6 +62,7 @@ impl Router {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self {
+            node: config.node.as_str().into(),
             config,
             now: Instant::default(),
             audience: Audience::default(),
@@ -246,6 +249,7 @@ impl Router {
     }
 
     fn text(&mut self, conn: ConnId, text: &str, out: &mut Effects) {
+        self.audience.warm(conn);
         let Some(state) = self.audience.conn_mut(conn) else {
             self.stats.connections.stale_inputs += 1;
             return;
@@ -305,7 +309,7 @@ impl Router {
         };
         if let Some(timestamp) = envelope.timestamp
             && !timestamp.is_null()
-            && message::parse_timestamp(timestamp).is_none()
+            && !message::is_trusted_timestamp(timestamp)
         {
             self.stats.inbound.timestamps_replaced += 1;
         }

@@ -1,6 +1,6 @@
 //! Deadlines, earliest first; equal ones in the order in which they were set.
 
-use alloc::collections::BinaryHeap;
+use alloc::collections::{BinaryHeap, VecDeque};
 use core::cmp::Reverse;
 
 use crate::{
@@ -25,36 +25,68 @@ pub(crate) enum Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64, Timer)>>,
+    /// Runs all have the same time to live, so their deadlines come in order: no heap is needed for the one
+    /// timer that every chat message sets.
+    runs: VecDeque<(Instant, u64, RunRef)>,
     set: u64,
 }
 
 impl Timers {
     pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
         self.set += 1;
-        self.heap.push(Reverse((at, self.set, timer)));
+        match timer {
+            Timer::Run(run) if self.runs.back().is_none_or(|(last, ..)| *last <= at) => {
+                self.runs.push_back((at, self.set, run));
+            }
+            Timer::Run(_) | Timer::Connection(_) | Timer::User(_) | Timer::Drain => {
+                self.heap.push(Reverse((at, self.set, timer)));
+            }
+        }
     }
 
     /// The next deadline at or before `now`.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
-        if self.heap.peek()?.0.0 > now {
+        let (at, timer) = self.first()?;
+        if at > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, _, timer))| timer)
+        if self.run_is_first() {
+            self.runs.pop_front();
+        } else {
+            self.heap.pop();
+        }
+        Some(timer)
     }
 
     pub(crate) fn next(&self) -> Option<(Instant, Wake)> {
-        self.heap.peek().map(|Reverse((at, _, timer))| {
+        self.first().map(|(at, timer)| {
             let wake = match timer {
                 Timer::Connection(_) => Wake::Connection,
                 Timer::Run(_) => Wake::Run,
                 Timer::User(_) => Wake::User,
                 Timer::Drain => Wake::Drain,
             };
-            (*at, wake)
+            (at, wake)
         })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + self.runs.len()
+    }
+
+    fn first(&self) -> Option<(Instant, Timer)> {
+        if self.run_is_first() {
+            return self.runs.front().map(|(at, _, run)| (*at, Timer::Run(*run)));
+        }
+        self.heap.peek().map(|Reverse((at, _, timer))| (*at, *timer))
+    }
+
+    fn run_is_first(&self) -> bool {
+        match (self.runs.front(), self.heap.peek()) {
+            (Some((at, set, _)), Some(Reverse((other_at, other_set, _)))) => {
+                (at, set) < (other_at, other_set)
+            }
+            (run, _) => run.is_some(),
+        }
     }
 }

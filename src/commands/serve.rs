@@ -66,7 +66,9 @@ fn auth(options: &ServeOptions) -> Result<AuthConfig, Failure> {
         }
         (None, Some(path)) => {
             let pem = read(path)?;
-            AuthConfig::rs256(&pem).or_else(|_| AuthConfig::eddsa(&pem)).map_err(|error| unusable(path, &error))?
+            AuthConfig::rs256(&pem)
+                .or_else(|_| AuthConfig::eddsa(&pem))
+                .map_err(|error| unusable(path, &error))?
         }
         (None, None) if options.development_key => AuthConfig::development(),
         (None, None) => {

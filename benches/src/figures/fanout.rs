@@ -25,7 +25,6 @@ pub(super) fn rows() -> Vec<Row> {
 fn row(key: &'static str, audience: Audience, recipients: u32) -> Row {
     let mut fan_out = FanOut::new(audience, recipients);
     let mut rings = Rings::new(recipients);
-    fan_out.written();
     let sends = (RECIPIENTS_PER_ROUND / recipients).max(1);
     let mut rounds = Rounds::default();
     let encoded = fan_out.router().stats().frames.encoded;

@@ -26,7 +26,7 @@ impl ScenarioScripts {
 
 impl ScriptSource for ScenarioScripts {
     fn script(&self, request: &RunRequest) -> Script {
-        let canary = canary_in(&request.text).unwrap_or_default();
+        let canary = canary_in(request.text()).unwrap_or_default();
         let script::Script { agent_name, beats, .. } =
             script(&self.profile, self.seed, &request.user, &request.request_id);
         let beats = beats.into_iter().filter_map(|beat| {

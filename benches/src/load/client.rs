@@ -140,12 +140,11 @@ impl Tab {
         }
         let User { index, tabs, .. } = *self.user;
         self.worker.checkers.borrow_mut().sent(intended_us, index, self.tab, tabs, action);
-        match action {
-            ActionKind::Say(say) => {
-                let now_us = self.worker.clock.now_us();
-                self.user.waiting.borrow_mut().said(&say.message_id, self.tab, intended_us, now_us);
-            }
-            _ => self.user.waiting.borrow_mut().expects_answer(self.tab),
+        if let ActionKind::Say(say) = action {
+            let now_us = self.worker.clock.now_us();
+            self.user.waiting.borrow_mut().said(&say.message_id, self.tab, intended_us, now_us);
+        } else {
+            self.user.waiting.borrow_mut().expects_answer(self.tab);
         }
         self.send().await;
     }

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 
 use super::{Flow, UserRef};
-use crate::contract::{Connect, Frame, Instant};
+use crate::contract::{ConnId, Connect, Frame, Instant};
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +138,11 @@ impl Conn {
 
     pub(super) const fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// The handle of this connection, which stands at `index`.
+    pub(super) const fn id(&self, index: u32) -> ConnId {
+        ConnId { index, generation: self.generation, user_hint: self.user.index }
     }
 
     pub(super) fn is(&self, generation: u32) -> bool {

@@ -1,16 +1,15 @@
 //! The window of message ids a user has sent lately, as 64-bit fingerprints.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, VecDeque},
-};
+use alloc::{boxed::Box, collections::VecDeque};
+use core::hash::{BuildHasher, Hasher};
 
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::{config::Config, contract::Instant};
 
 /// Up to here a look through all of them is quicker than any index, and most users never have more.
-const INDEXED_FROM: usize = 32;
+const INDEXED_FROM: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
@@ -31,7 +30,32 @@ pub(super) enum Dedupe {
 #[derive(Debug)]
 pub(super) struct Indexed {
     recent: VecDeque<Seen>,
-    runs: BTreeMap<u64, u64>,
+    /// Looked up only; nothing ever depends on its order.
+    runs: HashMap<u64, u64, Itself>,
+}
+
+/// A fingerprint is its own hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Itself(u64);
+
+impl BuildHasher for Itself {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, fingerprint: u64) {
+        self.0 = fingerprint;
+    }
 }
 
 impl Default for Dedupe {
@@ -42,11 +66,10 @@ impl Default for Dedupe {
 
 impl Dedupe {
     /// Number of the run that the message with that id started, if it is in the window.
-    pub(super) fn find(&mut self, message_id: &str, now: Instant, config: &Config) -> Option<u64> {
+    pub(super) fn find(&mut self, wanted: u64, now: Instant, config: &Config) -> Option<u64> {
         while self.oldest().is_some_and(|seen| now.since(seen.at) >= config.dedupe_ttl_us) {
             self.forget_oldest();
         }
-        let wanted = super::user::fingerprint(message_id);
         match self {
             Dedupe::Short(recent) => {
                 recent.iter().find(|seen| seen.fingerprint == wanted).map(|seen| seen.run)
@@ -55,14 +78,14 @@ impl Dedupe {
         }
     }
 
-    pub(super) fn remember(&mut self, message_id: &str, run: u64, now: Instant, config: &Config) {
+    pub(super) fn remember(&mut self, fingerprint: u64, run: u64, now: Instant, config: &Config) {
         if config.dedupe_ids_max == 0 {
             return;
         }
         if self.len() >= config.dedupe_ids_max as usize {
             self.forget_oldest();
         }
-        let seen = Seen { fingerprint: super::user::fingerprint(message_id), run, at: now };
+        let seen = Seen { fingerprint, run, at: now };
         match self {
             Dedupe::Short(recent) if recent.len() < INDEXED_FROM => recent.push(seen),
             Dedupe::Short(recent) => {
@@ -87,7 +110,7 @@ impl Dedupe {
         youngest.map(|seen| seen.at.after(config.dedupe_ttl_us))
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Dedupe::Short(recent) => recent.len(),
             Dedupe::Long(indexed) => indexed.recent.len(),
@@ -123,6 +146,7 @@ impl Dedupe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audience::fingerprint as of;
     use std::format;
 
     #[test]
@@ -130,14 +154,14 @@ mod tests {
         let config = Config { dedupe_ids_max: 2, dedupe_ttl_us: 100, ..Config::default() };
         let at = Instant::from_micros;
         let mut window = Dedupe::default();
-        window.remember("a", 1, at(0), &config);
-        assert_eq!(window.find("a", at(99), &config), Some(1));
-        assert_eq!(window.find("a", at(100), &config), None);
+        window.remember(of("a"), 1, at(0), &config);
+        assert_eq!(window.find(of("a"), at(99), &config), Some(1));
+        assert_eq!(window.find(of("a"), at(100), &config), None);
         for (id, run) in [("b", 2), ("c", 3), ("d", 4)] {
-            window.remember(id, run, at(200), &config);
+            window.remember(of(id), run, at(200), &config);
         }
-        assert_eq!(window.find("b", at(200), &config), None);
-        assert_eq!(window.find("d", at(200), &config), Some(4));
+        assert_eq!(window.find(of("b"), at(200), &config), None);
+        assert_eq!(window.find(of("d"), at(200), &config), Some(4));
     }
 
     #[test]
@@ -146,11 +170,11 @@ mod tests {
         let now = Instant::from_micros(0);
         let mut window = Dedupe::default();
         for n in 0..500 {
-            window.remember(&format!("m{n}"), n, now, &config);
+            window.remember(of(&format!("m{n}")), n, now, &config);
             let oldest = (n + 1).saturating_sub(100);
-            assert_eq!(window.find(&format!("m{oldest}"), now, &config), Some(oldest));
+            assert_eq!(window.find(of(&format!("m{oldest}")), now, &config), Some(oldest));
             assert_eq!(
-                oldest.checked_sub(1).and_then(|gone| window.find(&format!("m{gone}"), now, &config)),
+                oldest.checked_sub(1).and_then(|gone| window.find(of(&format!("m{gone}")), now, &config)),
                 None
             );
         }

@@ -367,8 +367,7 @@ fn offer(
         if !conn.lagging {
             conn.lagging = true;
             let at = conn.cold.last_progress.max(flow.now).after(flow.config.slow_reader_grace_us);
-            let id = ConnId { index, generation: conn.generation() };
-            flow.timers.set(at, Timer::Connection(id));
+            flow.timers.set(at, Timer::Connection(conn.id(index)));
         }
         return;
     }
@@ -383,7 +382,7 @@ fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64, flow: &mu
     conn.taken = conn.taken.max(cursor);
     conn.in_flight.push_back(cursor);
     flow.stats.frames.in_flight += 1;
-    let conn = ConnId { index, generation: conn.generation() };
+    let conn = conn.id(index);
     flow.out.push(Effect::Send { conn, frame });
 }
 

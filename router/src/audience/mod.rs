@@ -49,7 +49,7 @@ use core::marker::PhantomData;
 
 pub(crate) use conn::{Conn, ConnState};
 pub(crate) use delivery::{Entry, Flow};
-pub(crate) use user::{User, is_user_id};
+pub(crate) use user::{User, fingerprint, is_user_id};
 
 use crate::contract::{ConnId, Connect, Frame, Tier, UserId};
 
@@ -132,6 +132,16 @@ impl Audience {
         Some(f(self, owner, member))
     }
 
+    /// Begins to fetch what a message on this connection will need, all at once: with a million users each line
+    /// of memory is a miss, and one after the other they would cost more than the message.
+    pub(crate) fn warm(&self, id: ConnId) {
+        if let (Some(conn), Some(user)) =
+            (self.conns.get(id.index as usize), self.users.get(id.user_hint as usize))
+        {
+            core::hint::black_box(conn.generation() ^ user.lines());
+        }
+    }
+
     pub(crate) fn conn(&self, id: ConnId) -> Option<&Conn> {
         self.conns.get(id.index as usize).filter(|conn| conn.is(id.generation))
     }
@@ -193,7 +203,7 @@ impl Audience {
         let acked = connect.resume.unwrap_or(self.user(user).delivered).min(self.user(user).cursor);
         let conn = &mut self.conns[index as usize];
         conn.occupy(user, self.opened, connect, acked, flow);
-        let id = ConnId { index, generation: conn.generation() };
+        let id = conn.id(index);
         self.user_mut(user).conns.push(index);
         id
     }
@@ -204,7 +214,7 @@ impl Audience {
             .iter()
             .enumerate()
             .filter(|(_, conn)| conn.in_use())
-            .map(|(index, conn)| ConnId { index: index as u32, generation: conn.generation() })
+            .map(|(index, conn)| conn.id(index as u32))
     }
 
     pub(crate) fn conns_len(&self) -> usize {

@@ -124,6 +124,15 @@ impl User {
         self.generation == generation && (self.short_len > 0 || !self.id.is_empty())
     }
 
+    /// Something of each line of memory that a message needs.
+    pub(super) fn lines(&self) -> u32 {
+        self.generation
+            ^ self.runs.len() as u32
+            ^ self.dedupe.len() as u32
+            ^ self.conns.len() as u32
+            ^ u32::from(self.thread.is_some())
+    }
+
     /// The id's bytes, without a pointer followed when it is short.
     pub(crate) fn id_bytes(&self) -> &[u8] {
         match self.short_len {
@@ -159,13 +168,13 @@ impl User {
         self.cursor + 1 - self.log.len() as u64
     }
 
-    /// Number of the run that the message with that id started, if it came within the dedupe window.
-    pub(crate) fn seen(&mut self, message_id: &str, now: Instant, config: &Config) -> Option<u64> {
-        self.dedupe.find(message_id, now, config)
+    /// Number of the run that the message with that fingerprint started, if it came within the dedupe window.
+    pub(crate) fn seen(&mut self, message: u64, now: Instant, config: &Config) -> Option<u64> {
+        self.dedupe.find(message, now, config)
     }
 
-    pub(crate) fn remember(&mut self, message_id: &str, run: u64, now: Instant, config: &Config) {
-        self.dedupe.remember(message_id, run, now, config);
+    pub(crate) fn remember(&mut self, message: u64, run: u64, now: Instant, config: &Config) {
+        self.dedupe.remember(message, run, now, config);
     }
 
     /// When the last remembered message id may be forgotten.
@@ -211,14 +220,25 @@ fn issued_to(thread: &str) -> Option<u64> {
     if issued { u64::from_str_radix(owner, 16).ok() } else { None }
 }
 
-/// FNV-1a, 64 bit, with a final mix (SplitMix64) so that short ids differ in all bits.
-pub(super) fn fingerprint(text: &str) -> u64 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
+/// A 64-bit hash of a text, eight bytes a step: multiply-and-fold (the mixing step of wyhash, Wang Yi 2019).
+/// Not against an adversary: a user who collides their own ids fools only themselves.
+pub(crate) fn fingerprint(text: &str) -> u64 {
+    const K0: u64 = 0xa076_1d64_78bd_642f;
+    const K1: u64 = 0xe703_7ed1_a0b4_28db;
+    let fold = |a: u64, b: u64| {
+        let wide = u128::from(a) * u128::from(b);
+        wide as u64 ^ (wide >> 64) as u64
+    };
+    let mut hash = fold(text.len() as u64 ^ K0, K1);
+    let mut chunks = text.as_bytes().chunks_exact(8);
+    for chunk in &mut chunks {
+        let mut word = [0; 8];
+        word.copy_from_slice(chunk);
+        hash = fold(hash ^ u64::from_le_bytes(word), K0);
+    }
+    let mut tail = [0; 8];
+    tail[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+    fold(hash ^ u64::from_le_bytes(tail) ^ K1, K0)
 }
 
 /// Whether a text is fit to be a user id: 1 to 128 printable characters, no white space.

@@ -1,10 +1,11 @@
 //! Chat: messages that start a run, and the one that stops it.
 
-use alloc::{borrow::Cow, boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, sync::Arc, vec::Vec};
 
 use super::{Message, control::THREAD_BYTES_MAX};
 use crate::{
-    contract::{CancelReason, Effect, Effects, RunRef, RunRequest},
+    audience::fingerprint,
+    contract::{CancelReason, Effect, Effects, RequestText, RunRef, RunRequest},
     error::ErrorCode,
     message::{Kind, Raw},
     router::{Router, Run},
@@ -26,6 +27,17 @@ const fn text_members(kind: Kind) -> [&'static str; 3] {
     }
 }
 
+/// Where a text stands in the payload it was found in; a copy, if it had to be unescaped.
+fn within(payload: &str, text: Cow<'_, str>) -> RequestText {
+    match text {
+        Cow::Borrowed(text) => {
+            let start = (text.as_ptr() as usize).wrapping_sub(payload.as_ptr() as usize);
+            RequestText::Within(start as u32, (start + text.len()) as u32)
+        }
+        Cow::Owned(text) => RequestText::Unescaped(text.into()),
+    }
+}
+
 impl Router {
     pub(super) fn start_run(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
         let Message { conn, user, kind, envelope } = message;
@@ -40,8 +52,9 @@ impl Router {
         let Some(text) = text_members(kind).into_iter().find_map(|key| envelope.payload().text(key)) else {
             return self.reject(conn, ErrorCode::EmptyMessage, None, None, id, out);
         };
-        if let Some(id) = id
-            && self.answer_duplicate(message, id, out)
+        let mark = id.map(fingerprint);
+        if let (Some(id), Some(mark)) = (id, mark)
+            && self.answer_duplicate(message, id, mark, out)
         {
             return Outcome::Handled;
         }
@@ -60,7 +73,7 @@ impl Router {
             }
             Err(code) => return self.reject(conn, code, None, None, id, out),
         };
-        self.begin_run(message, id, thread, text, out);
+        self.begin_run(message, id.zip(mark), thread, text, out);
         Outcome::Handled
     }
 
@@ -101,8 +114,8 @@ impl Router {
     }
 
     /// A message id that was seen before: tells the run, if it is still open.
-    fn answer_duplicate(&mut self, message: Message<'_, '_>, id: &str, out: &mut Effects) -> bool {
-        let Some(seen) = self.audience.user_mut(message.user).seen(id, self.now, &self.config) else {
+    fn answer_duplicate(&mut self, message: Message<'_, '_>, id: &str, mark: u64, out: &mut Effects) -> bool {
+        let Some(seen) = self.audience.user_mut(message.user).seen(mark, self.now, &self.config) else {
             return false;
         };
         let user = self.audience.user(message.user);
@@ -139,7 +152,7 @@ impl Router {
     fn begin_run(
         &mut self,
         message: Message<'_, '_>,
-        message_id: Option<&str>,
+        message_id: Option<(&str, u64)>,
         thread: Arc<str>,
         text: Cow<'_, str>,
         out: &mut Effects,
@@ -147,7 +160,7 @@ impl Router {
         self.runs_started += 1;
         let number = self.runs_started;
         let request: Arc<str> = match message_id {
-            Some(id) => id.into(),
+            Some((id, _)) => id.into(),
             None => run::id("req", &self.config.node, number).into(),
         };
         let run = self.add_run(Run {
@@ -162,8 +175,8 @@ impl Router {
         });
         let user = self.audience.user_mut(message.user);
         user.runs.push(run);
-        if let Some(id) = message_id {
-            user.remember(id, number, self.now, &self.config);
+        if let Some((_, mark)) = message_id {
+            user.remember(mark, number, self.now, &self.config);
         }
         let deadline = self.now.after(self.config.agent_deadline_us);
         self.timers.set(deadline, Timer::Run(run));
@@ -174,12 +187,13 @@ impl Router {
             user: user.copied_id(),
             tier: user.tier,
             thread_id: thread,
-            run_id: run::id("run", &self.config.node, number),
             request_id: request,
             kind: message.kind,
-            text: String::from(text),
+            text: within(message.payload().json(), text),
             payload: message.payload().json().into(),
             deadline,
+            node: self.node.clone(),
+            number,
         })));
     }
 }

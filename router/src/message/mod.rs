@@ -8,4 +8,4 @@ mod timestamp;
 pub use envelope::{Envelope, Fault, Fields, Raw};
 pub use kind::Kind;
 pub use scan::{MAX_NUMBER_DIGITS, scan};
-pub use timestamp::parse as parse_timestamp;
+pub use timestamp::{is_trusted as is_trusted_timestamp, parse as parse_timestamp};

@@ -40,29 +40,36 @@ const MESSAGE_ID: usize = 3;
 const USER_ID: usize = 4;
 const THREAD_ID: usize = 5;
 const RUN_ID: usize = 6;
-
 /// An envelope member of the sender's own.
 const NO_SLOT: usize = ENVELOPE_KEYS;
 /// `jsonrpc`: looked for, but no member of our envelope.
 const JSONRPC: usize = NO_SLOT + 1;
 
-/// A key as it stands in the frame, quotes stripped.
+/// A key as it stands in the frame, quotes stripped, and where its value begins.
 #[derive(Clone, Copy, Default)]
 struct Key {
     start: usize,
     end: usize,
     escaped: bool,
+    value: usize,
+}
+
+impl Key {
+    fn member(self, end: usize, escaped: bool) -> Member {
+        Member {
+            key: Span::new(self.start, self.end),
+            value: Span::new(self.value, end),
+            key_escaped: self.escaped,
+            value_escaped: escaped,
+        }
+    }
 }
 
 struct Scanner<'a, 'u> {
     text: &'a str,
     bytes: &'a [u8],
-    at: usize,
     own_user: &'u [u8],
     nesting_max: u32,
-    depth: u32,
-    /// Bit `d` is set while the container at depth `d` is an object.
-    objects: u64,
     /// The first fault of content; syntax goes on being checked.
     content: Option<Refusal>,
     seen: u32,
@@ -70,28 +77,20 @@ struct Scanner<'a, 'u> {
     jsonrpc: Option<Raw<'a>>,
     top: Fields<'a>,
     payload: Fields<'a>,
-    /// The envelope member being read at depth 1.
+    /// The envelope member being read at depth 1, and the payload's at depth 2.
     top_key: Key,
     top_slot: usize,
-    top_value: usize,
-    /// The payload member being read at depth 2.
     inner_key: Key,
-    inner_value: usize,
     in_payload: bool,
 }
-
-type Step<T = ()> = Result<T, Refusal>;
 
 impl<'a, 'u> Scanner<'a, 'u> {
     fn new(text: &'a str, own_user: &'u [u8], nesting_max: u32) -> Self {
         Self {
             text,
             bytes: text.as_bytes(),
-            at: 0,
             own_user,
             nesting_max,
-            depth: 0,
-            objects: 0,
             content: None,
             seen: 0,
             slots: [None; ENVELOPE_KEYS],
@@ -100,37 +99,28 @@ impl<'a, 'u> Scanner<'a, 'u> {
             payload: Fields::new(text),
             top_key: Key::default(),
             top_slot: NO_SLOT,
-            top_value: 0,
             inner_key: Key::default(),
-            inner_value: 0,
             in_payload: false,
         }
     }
 
-    fn run(&mut self) -> Step<Envelope<'a>> {
-        self.skip_space();
-        let start = self.at;
-        let object = self.peek() == Some(b'{');
-        self.value()?;
-        while self.depth > 0 {
-            self.next_member()?;
+    fn run(&mut self) -> Result<Envelope<'a>, Refusal> {
+        let start = skip_space(self.bytes, 0);
+        let end = self.walk(start)?;
+        if skip_space(self.bytes, end) != self.bytes.len() {
+            return Err(syntax(end));
         }
-        let end = self.at;
-        self.skip_space();
-        if self.at != self.bytes.len() {
-            return Err(self.syntax());
-        }
-        if !object {
-            return Err(self.refusal(ErrorCode::NotAnObject, start, "an object"));
+        if self.bytes[start] != b'{' {
+            return Err(Refusal { code: ErrorCode::NotAnObject, offset: start, expected: "an object" });
         }
         match self.content {
             Some(refusal) => Err(refusal),
-            None => Ok(self.envelope((start, end))),
+            None => Ok(self.envelope(start, end)),
         }
     }
 
-    fn envelope(&mut self, span: (usize, usize)) -> Envelope<'a> {
-        self.top.close(Span::new(span.0, span.1));
+    fn envelope(&mut self, start: usize, end: usize) -> Envelope<'a> {
+        self.top.close(Span::new(start, end));
         Envelope {
             kind: self.slots[TYPE],
             timestamp: self.slots[TIMESTAMP],
@@ -143,114 +133,113 @@ impl<'a, 'u> Scanner<'a, 'u> {
         }
     }
 
-    /// Inside a container: the comma, the key if it is an object, and the next value; or its end.
-    fn next_member(&mut self) -> Step {
-        self.skip_space();
-        let in_object = self.in_object();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
-                self.skip_space();
-                if in_object { self.member() } else { self.value() }
+    /// Walks one value of any depth, from its first byte to past its last. Not recursive: which open containers
+    /// are objects is one bit each.
+    fn walk(&mut self, mut at: usize) -> Result<usize, Refusal> {
+        let bytes = self.bytes;
+        let (mut depth, mut objects, mut names_user) = (0_u32, 0_u64, false);
+        loop {
+            // A value begins here.
+            let start = at;
+            let mut escaped = false;
+            match bytes.get(at) {
+                Some(b'"') => {
+                    (at, escaped) = string(bytes, at)?;
+                    if names_user {
+                        self.check_user(start, at, escaped);
+                    }
+                }
+                Some(open @ (b'{' | b'[')) => {
+                    if depth == self.nesting_max {
+                        let expected = "less nesting";
+                        return Err(Refusal { code: ErrorCode::TooDeep, offset: at, expected });
+                    }
+                    if names_user {
+                        self.note(ErrorCode::BadField, at, "a text or null");
+                    }
+                    let object = *open == b'{';
+                    objects = objects & !(1 << depth) | u64::from(object) << depth;
+                    depth += 1;
+                    self.in_payload |= depth == 2 && object && self.top_slot == PAYLOAD && objects & 1 == 1;
+                    at = skip_space(bytes, at + 1);
+                    let closing = if object { b'}' } else { b']' };
+                    if bytes.get(at) != Some(&closing) {
+                        names_user = object && self.key(&mut at, depth)?;
+                        continue;
+                    }
+                    at += 1;
+                    depth -= 1;
+                }
+                Some(b'-' | b'0'..=b'9') => {
+                    at = self.number(at)?;
+                    if names_user {
+                        self.note(ErrorCode::BadField, start, "a text or null");
+                    }
+                }
+                Some(b'n') => at = literal(bytes, at, b"null")?,
+                Some(first @ (b't' | b'f')) => {
+                    at = literal(bytes, at, if *first == b't' { b"true" } else { b"false" })?;
+                    if names_user {
+                        self.note(ErrorCode::BadField, start, "a text or null");
+                    }
+                }
+                _ => return Err(syntax(at)),
             }
-            Some(b'}') if in_object => {
-                self.close();
-                Ok(())
+            // A value has ended here, and perhaps containers with it.
+            loop {
+                match depth {
+                    0 => return Ok(at),
+                    1 if objects & 1 == 1 => self.top_value(at, escaped),
+                    2 if self.in_payload => self.payload.push(self.inner_key.member(at, escaped)),
+                    _ => {}
+                }
+                escaped = false;
+                at = skip_space(bytes, at);
+                let in_object = objects >> (depth - 1) & 1 == 1;
+                match bytes.get(at) {
+                    Some(b',') => {
+                        at = skip_space(bytes, at + 1);
+                        names_user = in_object && self.key(&mut at, depth)?;
+                        break;
+                    }
+                    Some(b'}') if in_object => {}
+                    Some(b']') if !in_object => {}
+                    _ => return Err(syntax(at)),
+                }
+                at += 1;
+                depth -= 1;
             }
-            Some(b']') if !in_object => {
-                self.close();
-                Ok(())
-            }
-            _ => Err(self.syntax()),
         }
     }
 
-    fn value(&mut self) -> Step {
-        let start = self.at;
-        let mut escaped = false;
-        match self.peek() {
-            Some(b'"') => escaped = self.string()?,
-            Some(b'{') => return self.open(true),
-            Some(b'[') => return self.open(false),
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.literal("true")?,
-            Some(b'f') => self.literal("false")?,
-            Some(b'n') => self.literal("null")?,
-            _ => return Err(self.syntax()),
+    /// A key and its colon, up to its value. Answers whether it names a user.
+    fn key(&mut self, at: &mut usize, depth: u32) -> Result<bool, Refusal> {
+        let bytes = self.bytes;
+        if bytes.get(*at) != Some(&b'"') {
+            return Err(syntax(*at));
         }
-        if self.depth <= 2 {
-            self.value_done(start, escaped);
+        let start = *at + 1;
+        let (past, escaped) = string(bytes, *at)?;
+        let colon = skip_space(bytes, past);
+        if bytes.get(colon) != Some(&b':') {
+            return Err(syntax(colon));
         }
-        Ok(())
-    }
-
-    fn open(&mut self, object: bool) -> Step {
-        if self.depth == self.nesting_max {
-            return Err(self.refusal(ErrorCode::TooDeep, self.at, "less nesting"));
-        }
-        self.depth += 1;
-        let bit = 1 << (self.depth - 1);
-        self.objects = if object { self.objects | bit } else { self.objects & !bit };
-        if object && self.depth == 2 && self.top_slot == PAYLOAD && self.in_object_at(1) {
-            self.in_payload = true;
-        }
-        self.at += 1;
-        self.skip_space();
-        match (self.peek(), object) {
-            (Some(b'}'), true) | (Some(b']'), false) => {
-                self.close();
-                Ok(())
-            }
-            (_, true) => self.member(),
-            (_, false) => self.value(),
-        }
-    }
-
-    fn close(&mut self) {
-        self.at += 1;
-        self.depth -= 1;
-        match self.depth {
-            1 if self.in_object_at(1) => self.value_done(self.top_value, false),
-            2 if self.in_payload && self.in_object_at(2) => self.value_done(self.inner_value, false),
-            _ => {}
-        }
-    }
-
-    /// A key, its colon, and the start of its value.
-    fn member(&mut self) -> Step {
-        if self.peek() != Some(b'"') {
-            return Err(self.syntax());
-        }
-        let start = self.at + 1;
-        let escaped = self.string()?;
-        let key = Key { start, end: self.at - 1, escaped };
-        self.skip_space();
-        if self.peek() != Some(b':') {
-            return Err(self.syntax());
-        }
-        self.at += 1;
-        self.skip_space();
-        if self.depth == 1 {
-            self.top_member(key);
-        } else if self.depth == 2 && self.in_payload {
+        *at = skip_space(bytes, colon + 1);
+        let key = Key { start, end: past - 1, escaped, value: *at };
+        if depth == 1 {
+            self.top_key(key);
+        } else if depth == 2 && self.in_payload {
             self.inner_key = key;
-            self.inner_value = self.at;
         }
         // Every key that names a user ends in `d`, unless it is escaped.
-        let names_user = (key.escaped || self.bytes[key.end - 1] == b'd') && self.names_user(key);
-        let value_at = self.at;
-        self.value()?;
-        if names_user {
-            self.check_user(value_at);
-        }
-        Ok(())
+        Ok((escaped || bytes[key.end - 1] == b'd') && self.names_user(key))
     }
 
-    fn top_member(&mut self, key: Key) {
+    fn top_key(&mut self, key: Key) {
         let slot = if key.escaped {
-            slot_of(&unescape(&self.text[key.start..key.end]))
+            slot_of(unescape(&self.text[key.start..key.end]).as_bytes())
         } else {
-            slot_of(&self.text[key.start..key.end])
+            slot_of(&self.bytes[key.start..key.end])
         };
         if slot < NO_SLOT {
             if self.seen & (1 << slot) != 0 {
@@ -260,39 +249,26 @@ impl<'a, 'u> Scanner<'a, 'u> {
         }
         self.top_key = key;
         self.top_slot = slot;
-        self.top_value = self.at;
     }
 
-    /// A value at depth 1 (a member of the envelope) or 2 (of the payload) has ended at `self.at`.
-    fn value_done(&mut self, start: usize, escaped: bool) {
-        let (key, fields) = match self.depth {
-            1 if self.in_object_at(1) => (self.top_key, &mut self.top),
-            2 if self.in_payload => (self.inner_key, &mut self.payload),
-            _ => return,
-        };
-        fields.push(Member {
-            key: Span::new(key.start, key.end),
-            value: Span::new(start, self.at),
-            key_escaped: key.escaped,
-            value_escaped: escaped,
-        });
-        if self.depth == 1 && self.top_slot != NO_SLOT {
-            self.envelope_value(start, escaped);
+    /// The value of a member of the envelope has ended.
+    fn top_value(&mut self, end: usize, escaped: bool) {
+        self.top.push(self.top_key.member(end, escaped));
+        let (slot, start) = (self.top_slot, self.top_key.value);
+        if slot == NO_SLOT {
+            return;
         }
-    }
-
-    fn envelope_value(&mut self, start: usize, escaped: bool) {
-        let raw = Raw::new(&self.text[start..self.at], escaped);
+        let raw = Raw::new(&self.text[start..end], escaped);
+        if slot == JSONRPC {
+            self.jsonrpc = Some(raw);
+            return;
+        }
         let first = self.bytes[start];
-        match self.top_slot {
-            JSONRPC => {
-                self.jsonrpc = Some(raw);
-                return;
-            }
+        match slot {
             TYPE if matches!(first, b'[' | b'{') => self.note(ErrorCode::BadField, start, "a text"),
             PAYLOAD => {
                 self.in_payload = false;
-                self.payload.close(Span::new(start, self.at));
+                self.payload.close(Span::new(start, end));
                 if first != b'{' {
                     self.note(ErrorCode::BadPayload, start, "an object");
                 }
@@ -302,181 +278,162 @@ impl<'a, 'u> Scanner<'a, 'u> {
             }
             _ => {}
         }
-        self.slots[self.top_slot] = Some(raw);
+        self.slots[slot] = Some(raw);
     }
 
     /// Whether the key is `user_id` or ends in `_user_id`, after unescaping.
     fn names_user(&self, key: Key) -> bool {
-        let named = |name: &str| name == "user_id" || name.ends_with("_user_id");
-        let name = &self.text[key.start..key.end];
-        if key.escaped { named(&unescape(name)) } else { named(name) }
-    }
-
-    fn check_user(&mut self, start: usize) {
-        let json = &self.text[start..self.at];
-        let raw = Raw::new(json, json.as_bytes().contains(&b'\\'));
-        match raw.text() {
-            Some(user) if user.is_empty() || user.as_bytes() == self.own_user => {}
-            Some(_) => self.note(ErrorCode::ForeignUserId, start, "no id of another user"),
-            None if raw.is_null() => {}
-            // A container's end is not known here, nor needed: its first byte already says it is no text.
-            None => self.note(ErrorCode::BadField, start, "a text or null"),
+        let named = |name: &[u8]| name == b"user_id" || name.ends_with(b"_user_id");
+        if key.escaped {
+            named(unescape(&self.text[key.start..key.end]).as_bytes())
+        } else {
+            named(&self.bytes[key.start..key.end])
         }
     }
 
-    /// Reads a string, `self.at` on its quote; answers whether it holds an escape.
-    fn string(&mut self) -> Step<bool> {
-        self.at += 1;
-        let mut escaped = false;
-        loop {
-            self.at = skip_plain(self.bytes, self.at);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return Err(self.syntax()),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Step {
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                self.at += 2;
-                Ok(())
-            }
-            Some(b'u') => match self.hex4(self.at + 2)? {
-                0xD800..=0xDBFF => {
-                    let low = self.bytes.get(self.at + 6..self.at + 8) == Some(b"\\u".as_slice());
-                    if !low || !matches!(self.hex4(self.at + 8)?, 0xDC00..=0xDFFF) {
-                        return Err(self.syntax());
-                    }
-                    self.at += 12;
-                    Ok(())
-                }
-                0xDC00..=0xDFFF => Err(self.syntax()),
-                _ => {
-                    self.at += 6;
-                    Ok(())
-                }
-            },
-            _ => Err(self.syntax()),
-        }
-    }
-
-    fn hex4(&self, from: usize) -> Step<u32> {
-        let digits = self.bytes.get(from..from + 4).ok_or_else(|| self.syntax())?;
-        digits.iter().try_fold(0, |value, digit| {
-            let digit = (*digit as char).to_digit(16).ok_or_else(|| self.syntax())?;
-            Ok(value << 4 | digit)
-        })
-    }
-
-    fn number(&mut self) -> Step {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        let mut digits = match self.peek() {
-            Some(b'0') => {
-                self.at += 1;
-                1
-            }
-            _ => self.digits()?,
+    /// The text of a key that names a user: it must be nobody or the sender.
+    fn check_user(&mut self, start: usize, end: usize, escaped: bool) {
+        let own = if escaped {
+            let user = unescape(&self.text[start + 1..end - 1]);
+            user.is_empty() || user.as_bytes() == self.own_user
+        } else {
+            let user = &self.bytes[start + 1..end - 1];
+            user.is_empty() || user == self.own_user
         };
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            digits += self.digits()?;
+        if !own {
+            self.note(ErrorCode::ForeignUserId, start, "no id of another user");
+        }
+    }
+
+    fn number(&mut self, start: usize) -> Result<usize, Refusal> {
+        let bytes = self.bytes;
+        let mut at = start + usize::from(bytes[start] == b'-');
+        let mut digits = 0;
+        if bytes.get(at) == Some(&b'0') {
+            at += 1;
+            digits += 1;
+        } else {
+            digits += take_digits(bytes, &mut at)?;
+        }
+        if bytes.get(at) == Some(&b'.') {
+            at += 1;
+            digits += take_digits(bytes, &mut at)?;
         }
         let mut finite = true;
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            at += 1;
+            if matches!(bytes.get(at), Some(b'+' | b'-')) {
+                at += 1;
             }
-            digits += self.digits()?;
+            digits += take_digits(bytes, &mut at)?;
             // Without an exponent, 64 digits are finite.
-            finite = digits <= MAX_NUMBER_DIGITS
-                && self.text[start..self.at].parse::<f64>().is_ok_and(f64::is_finite);
+            finite =
+                digits <= MAX_NUMBER_DIGITS && self.text[start..at].parse::<f64>().is_ok_and(f64::is_finite);
         }
         if !finite || digits > MAX_NUMBER_DIGITS {
             self.note(ErrorCode::BadNumber, start, "a finite number of at most 64 digits");
         }
-        Ok(())
+        Ok(at)
     }
 
-    fn digits(&mut self) -> Step<usize> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at == start { Err(self.syntax()) } else { Ok(self.at - start) }
-    }
-
-    fn literal(&mut self, word: &str) -> Step {
-        if self.bytes[self.at..].starts_with(word.as_bytes()) {
-            self.at += word.len();
-            Ok(())
-        } else {
-            Err(self.syntax())
-        }
-    }
-
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    const fn in_object(&self) -> bool {
-        self.in_object_at(self.depth)
-    }
-
-    const fn in_object_at(&self, depth: u32) -> bool {
-        self.objects & (1 << (depth - 1)) != 0
-    }
-
+    #[cold]
     fn note(&mut self, code: ErrorCode, offset: usize, expected: &'static str) {
         if self.content.is_none() {
             self.content = Some(Refusal { code, offset, expected });
         }
     }
+}
 
-    const fn refusal(&self, code: ErrorCode, offset: usize, expected: &'static str) -> Refusal {
-        Refusal { code, offset, expected }
+#[cold]
+const fn syntax(offset: usize) -> Refusal {
+    Refusal { code: ErrorCode::JsonParseError, offset, expected: "JSON (RFC 8259)" }
+}
+
+/// Reads a string from its opening quote; answers where it ends and whether it holds an escape.
+#[inline]
+fn string(bytes: &[u8], quote: usize) -> Result<(usize, bool), Refusal> {
+    let at = skip_plain(bytes, quote + 1);
+    if bytes.get(at) == Some(&b'"') {
+        return Ok((at + 1, false));
     }
+    escaped_string(bytes, at).map(|end| (end, true))
+}
 
-    const fn syntax(&self) -> Refusal {
-        self.refusal(ErrorCode::JsonParseError, self.at, "JSON (RFC 8259)")
+/// The rest of a string from its first escape on.
+fn escaped_string(bytes: &[u8], mut at: usize) -> Result<usize, Refusal> {
+    loop {
+        match bytes.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = skip_plain(bytes, escape(bytes, at)?),
+            _ => return Err(syntax(at)),
+        }
     }
 }
 
-/// The envelope slot of a key; chosen by length first, as few keys share one.
-fn slot_of(key: &str) -> usize {
-    match (key.len(), key) {
-        (4, "type") => TYPE,
-        (7, "payload") => PAYLOAD,
-        (9, "timestamp") => TIMESTAMP,
-        (10, "message_id") => MESSAGE_ID,
-        (7, "user_id") => USER_ID,
-        (9, "thread_id") => THREAD_ID,
-        (6, "run_id") => RUN_ID,
-        (7, "jsonrpc") => JSONRPC,
+fn escape(bytes: &[u8], at: usize) -> Result<usize, Refusal> {
+    match bytes.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') => match hex4(bytes, at + 2)? {
+            0xD800..=0xDBFF => {
+                let low = bytes.get(at + 6..at + 8) == Some(b"\\u".as_slice());
+                if !low || !matches!(hex4(bytes, at + 8)?, 0xDC00..=0xDFFF) {
+                    return Err(syntax(at));
+                }
+                Ok(at + 12)
+            }
+            0xDC00..=0xDFFF => Err(syntax(at)),
+            _ => Ok(at + 6),
+        },
+        _ => Err(syntax(at)),
+    }
+}
+
+fn hex4(bytes: &[u8], from: usize) -> Result<u32, Refusal> {
+    let digits = bytes.get(from..from + 4).ok_or(syntax(from))?;
+    digits.iter().try_fold(0, |value, digit| {
+        let digit = (*digit as char).to_digit(16).ok_or(syntax(from))?;
+        Ok(value << 4 | digit)
+    })
+}
+
+fn take_digits(bytes: &[u8], at: &mut usize) -> Result<usize, Refusal> {
+    let start = *at;
+    while matches!(bytes.get(*at), Some(b'0'..=b'9')) {
+        *at += 1;
+    }
+    if *at == start { Err(syntax(start)) } else { Ok(*at - start) }
+}
+
+fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Refusal> {
+    if bytes[at..].starts_with(word) { Ok(at + word.len()) } else { Err(syntax(at)) }
+}
+
+#[inline]
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// The envelope slot of a key.
+fn slot_of(key: &[u8]) -> usize {
+    match key {
+        b"type" => TYPE,
+        b"payload" => PAYLOAD,
+        b"timestamp" => TIMESTAMP,
+        b"message_id" => MESSAGE_ID,
+        b"user_id" => USER_ID,
+        b"thread_id" => THREAD_ID,
+        b"run_id" => RUN_ID,
+        b"jsonrpc" => JSONRPC,
         _ => NO_SLOT,
     }
 }
 
 /// Offset of the first byte from `at` on that a string cannot hold as it is: quote, backslash, control.
 /// Eight bytes a step ("has zero byte" trick, Mycroft 1987; exact for the lowest byte that matches).
+#[inline]
 fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;

@@ -15,7 +15,7 @@ fn five_events_reach_every_tab_in_order_and_nobody_else() {
             assert_eq!(event["seq"], n as u64 + 1);
             assert_eq!(event["cursor"], n as u64 + 1);
             assert_eq!(event["user_id"], "ada");
-            assert_eq!(event["run_id"], run.run_id.as_str());
+            assert_eq!(event["run_id"], run.run_id());
             assert_eq!(event["request_id"], "m1");
             assert_eq!(event["agent_name"], "triage");
             assert_eq!(event["critical"], true);
@@ -114,7 +114,7 @@ fn messages_during_set_up_wait_and_keep_their_order() {
     }
     assert_eq!((world.runs.len(), world.router.stats().inbound.held), (0, 2));
     world.wait(50_000);
-    let texts: Vec<_> = world.runs.iter().map(|run| run.text.as_str()).collect();
+    let texts: Vec<_> = world.runs.iter().map(|run| run.text()).collect();
     assert_eq!(texts, ["one", "two"]);
 }
 
@@ -126,7 +126,7 @@ fn a_repeated_message_id_starts_no_second_run() {
     world.chat(tab, "m1");
     assert_eq!(world.runs.len(), 1);
     assert_eq!(world.last(tab)["status"], "duplicate");
-    assert_eq!(world.last(tab)["run_id"], run.run_id.as_str());
+    assert_eq!(world.last(tab)["run_id"], run.run_id());
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn a_confirmation_by_run_and_seq_frees_the_window() {
         tab,
         &format!(
             r#"{{"type":"confirmation","run_id":"{}","payload":{{"run_id":"{}","seq":5}}}}"#,
-            run.run_id, run.run_id
+            run.run_id(),
+            run.run_id()
         ),
     );
     let back = resume(&mut world, 0);

@@ -37,7 +37,7 @@ impl Agents {
     pub(crate) fn start(&mut self, now_us: u64, plan: &Plan, request: &RunRequest) -> Option<u64> {
         let Script { agent_name, beats, .. } =
             script(plan.profile(), plan.seed(), &request.user, &request.request_id);
-        let canary = canary_in(&request.text).unwrap_or_default().into();
+        let canary = canary_in(request.text()).unwrap_or_default().into();
         let run = Run { run: request.run, since_us: now_us, agent_name, canary, beats: beats.into_iter() };
         let next_at = run.next_at();
         let index = request.run.index();

@@ -80,11 +80,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     pub(super) fn skip_space(&mut self) {
+        // Servers write compact JSON: one look is enough almost always.
+        if self.peek().is_none_or(|byte| byte > b' ') {
+            return;
+        }
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
@@ -106,6 +112,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips white space and, if `byte` is next, that too.
+    #[inline]
     fn next_is(&mut self, byte: u8) -> bool {
         self.skip_space();
         let found = self.peek() == Some(byte);
@@ -113,6 +120,7 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), DecodeError> {
         if self.peek() == Some(byte) {
             self.at += 1;
@@ -132,8 +140,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// The rest of a string whose opening quote is read.
+    #[inline]
     fn string_rest(&mut self) -> Result<&'a str, DecodeError> {
         let start = self.at;
+        self.at = special(self.text.as_bytes(), start);
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Ok(&self.text[start..self.at - 1]);
+        }
+        self.string_with_escapes(start)
+    }
+
+    #[cold]
+    fn string_with_escapes(&mut self, start: usize) -> Result<&'a str, DecodeError> {
         loop {
             self.at = special(self.text.as_bytes(), self.at);
             match self.peek() {
@@ -218,6 +237,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Position of the next quote, backslash or control character at or after `at`, or the length.
+#[inline]
 fn special(bytes: &[u8], mut at: usize) -> usize {
     // Most strings end within two words; long texts go on in blocks that the compiler turns into vector code.
     for _ in 0..2 {
@@ -227,6 +247,10 @@ fn special(bytes: &[u8], mut at: usize) -> usize {
             None => at += 8,
         }
     }
+    special_in_long(bytes, at)
+}
+
+fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<32>) {
         if block.iter().fold(false, |found, &byte| found | is_special(byte)) {
             break;
@@ -248,6 +272,7 @@ const fn is_special(byte: u8) -> bool {
 }
 
 /// Position of the first special byte of a word, lowest byte first.
+#[inline]
 fn special_in(word: u64) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

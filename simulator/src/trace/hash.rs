@@ -156,7 +156,7 @@ impl RunHash {
                     6 | (request.kind as u64) << 8,
                     pair(request.run.index(), request.run.generation()),
                 );
-                for text in [&*request.user, &request.thread_id, &request.run_id, &request.request_id] {
+                for text in [&*request.user, &request.thread_id, &request.run_id(), &request.request_id] {
                     self.bytes(text.as_bytes());
                 }
                 self.bytes(request.payload.as_bytes());

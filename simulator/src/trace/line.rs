@@ -171,7 +171,7 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
         Effect::StartRun(request) => {
             let (index, generation) = (request.run.index(), request.run.generation());
             _ = write!(out, r#"{{"start":[{index},{generation}],"run_id":"#);
-            quoted(&request.run_id, out);
+            quoted(&request.run_id(), out);
             out.push_str(r#","user":"#);
             quoted(&request.user, out);
             out.push_str(r#","request":"#);

@@ -212,7 +212,7 @@ impl World<'_> {
     fn answer(&mut self, link: LinkRef, answer: &Outgoing<'_>) {
         let mut text = String::with_capacity(64);
         if Goldenpath.encode(answer, &mut text) {
-            if matches!(answer, Outgoing::Confirm { .. }) {
+            if self.options.checkers && matches!(answer, Outgoing::Confirm { .. }) {
                 self.checkers.confirmed();
             }
             self.links.send_up(self.now_us, link, Up::Text(text), &mut self.queue);

@@ -22,7 +22,7 @@ impl ScriptSource for Rehearsed {
     fn script(&self, request: &RunRequest) -> Script {
         let mut draw = Draw::new(self.seed, &request.user, &request.request_id);
         let word: String =
-            request.text.split_whitespace().next().unwrap_or("…").chars().take(WORD_CHARS_MAX).collect();
+            request.text().split_whitespace().next().unwrap_or("…").chars().take(WORD_CHARS_MAX).collect();
         rehearse(&mut draw, &word)
     }
 }

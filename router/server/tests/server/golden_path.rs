@@ -15,7 +15,7 @@ struct Five;
 impl ScriptSource for Five {
     fn script(&self, request: &RunRequest) -> Script {
         let json = || RawValue::from_string("{}".into()).expect("JSON");
-        let text = request.text.clone();
+        let text = request.text().to_owned();
         let events = [
             OwnedEvent::Started { agent: "five".into(), task: text.clone() },
             OwnedEvent::Thinking { reasoning: text.clone(), step: Some(1) },

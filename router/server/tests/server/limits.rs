@@ -60,7 +60,7 @@ impl AgentBackend for Flood {
     fn start(&self, request: RunRequest, sink: RunSink) {
         tokio::spawn(async move {
             sink.report(router::AgentEvent::Started { agent: "", task: "" });
-            if request.text == "flood" {
+            if request.text() == "flood" {
                 let data = to_raw_value(&"x".repeat(100_000)).expect("JSON");
                 for _ in 0..200 {
                     sink.report(router::AgentEvent::Progress { data: &data });

@@ -1,0 +1,133 @@
+//! The commands from outside: exit codes, what goes to stdout, errors that name the place.
+
+use std::{fs, path::PathBuf};
+
+use assert_cmd::Command;
+
+fn goldenpath() -> Command {
+    Command::cargo_bin("goldenpath").expect("built")
+}
+
+/// A path of this test's own.
+fn scratch(name: &str) -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(&dir).expect("a directory");
+    dir.join(name)
+}
+
+fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).expect("UTF-8")
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+    let run = |seed: &str| stdout(goldenpath().args(["sim", "--scenario", "tiny", "--json", "--seed", seed]));
+    assert_eq!(run("7"), run("7"));
+    let hash = |json: &str| {
+        let report = reports::json::from_str(json).expect("a report");
+        report.hash.expect("a hash")
+    };
+    assert_ne!(hash(&run("7")), hash(&run("8")));
+    goldenpath().args(["sim", "--scenario", "tiny", "--check-determinism"]).assert().success();
+}
+
+#[test]
+fn a_trace_replays_and_a_flipped_byte_is_named() {
+    let trace = scratch("flip.trace");
+    goldenpath().args(["sim", "--scenario", "tiny", "--trace"]).arg(&trace).assert().success();
+    goldenpath().arg("replay").arg(&trace).assert().code(0);
+    let mut bytes = fs::read(&trace).expect("written");
+    let at = bytes.len() / 2;
+    bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
+    fs::write(&trace, &bytes).expect("written");
+    let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let output = goldenpath().arg("replay").arg(&trace).assert().code(8).get_output().stdout.clone();
+    let text = String::from_utf8(output).expect("UTF-8");
+    assert!(text.contains(&format!("line {line}")), "{text}");
+}
+
+#[test]
+fn findings_set_the_exit_code() {
+    // No agent can answer within a microsecond: every run ends otherwise than planned, and an objective is missed.
+    let scenario = scratch("impossible.toml");
+    let text = "schema = 1\nname = \"impossible\"\nabout = \"an objective that nobody can meet\"\n\
+                [users]\ncount = 3\n[expect]\nfirst_event_p99 = \"1us\"\n";
+    fs::write(&scenario, text).expect("written");
+    let junit = scratch("impossible.xml");
+    let assert =
+        goldenpath().arg("sim").arg("--scenario").arg(&scenario).arg("--junit").arg(&junit).assert().code(6);
+    let shown = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    assert!(shown.contains("objective.first_event_p99"), "{shown}");
+    assert!(fs::read_to_string(&junit).expect("written").contains("<failure"));
+}
+
+#[test]
+fn a_bad_scenario_is_named_with_line_column_and_key() {
+    let scenario = scratch("bad.toml");
+    fs::write(&scenario, "schema = 1\nname = \"bad\"\nabout = \"x\"\n[users]\ncuont = 3\n").expect("written");
+    for command in [vec!["sim", "--scenario"], vec!["scenario", "check"]] {
+        let output = goldenpath().args(command).arg(&scenario).assert().code(2).get_output().stderr.clone();
+        let text = String::from_utf8(output).expect("UTF-8");
+        assert!(text.contains("bad.toml:5:1") && text.contains("cuont") && text.contains("count"), "{text}");
+    }
+}
+
+#[test]
+fn bad_usage_is_exit_2_and_says_what_would_be_right() {
+    for (arguments, hint) in [
+        (vec!["sim", "--scenario", "no-such"], "golden-path"),
+        (vec!["sim", "--seed", "x"], "invalid value"),
+        (vec!["serve"], "--development-key"),
+        (vec!["replay", "no-such-file"], "no-such-file"),
+        (vec!["report", "show", "no-such-file"], "no-such-file"),
+    ] {
+        let output = goldenpath().args(&arguments).assert().code(2).get_output().stderr.clone();
+        let text = String::from_utf8(output).expect("UTF-8");
+        assert!(text.contains(hint), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_load_without_a_server_is_an_error_of_the_environment() {
+    let output = goldenpath()
+        .args(["load", "--scenario", "tiny", "--target", "ws://127.0.0.1:9/ws"])
+        .assert()
+        .code(1)
+        .get_output()
+        .stderr
+        .clone();
+    assert!(String::from_utf8_lossy(&output).contains("127.0.0.1:9"));
+}
+
+#[test]
+fn reports_are_kept_rendered_and_compared() {
+    let paths: Vec<PathBuf> = ["1", "2"].map(|seed| scratch(&format!("report-{seed}.json"))).to_vec();
+    for (seed, path) in ["1", "2"].into_iter().zip(&paths) {
+        goldenpath()
+            .args(["sim", "--scenario", "tiny", "--seed", seed, "--out"])
+            .arg(path)
+            .assert()
+            .success();
+    }
+    let html = scratch("report.html");
+    goldenpath().args(["report", "show"]).arg(&paths[0]).arg("--html").arg(&html).assert().success();
+    assert!(fs::read_to_string(&html).expect("written").contains("<svg"));
+    goldenpath().args(["report", "compare"]).args(&paths).assert().success();
+
+    let cut = scratch("cut.json");
+    let text = fs::read_to_string(&paths[0]).expect("written");
+    fs::write(&cut, &text[..text.len() / 2]).expect("written");
+    let output = goldenpath().args(["report", "show"]).arg(&cut).assert().code(2).get_output().stderr.clone();
+    assert!(String::from_utf8_lossy(&output).contains("line"));
+}
+
+#[test]
+fn a_full_disk_is_said() {
+    goldenpath().args(["sim", "--scenario", "tiny", "--out", "/dev/full"]).assert().code(1);
+}
+
+#[test]
+fn the_schema_is_the_committed_one() {
+    let committed = fs::read_to_string("scenarios/scenario.schema.json").expect("committed");
+    assert_eq!(stdout(goldenpath().args(["scenario", "schema"])), committed);
+}
