@@ -47,7 +47,7 @@ fn agree(name: &str, seed: u64) {
     let scenario = Scenario::parse(name, text).expect("parses");
 
     let options = Options { projection: true, ..Options::default() };
-    let simulated = World::new(scenario.clone(), seed, options).expect("valid limits").run();
+    let mut simulated = World::new(scenario.clone(), seed, options).expect("valid limits").run();
     let virtual_runs = simulated.checkers.projection().expect("asked for").clone();
 
     let server = Server::start(name, seed);

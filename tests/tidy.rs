@@ -45,7 +45,15 @@ const HOUSE: &[House] = &[
     House {
         manifest: "router/Cargo.toml",
         ours: &[],
-        theirs: Theirs::Only(&["bytes", "hashbrown", "serde", "serde_json", "smallvec", "time"]),
+        theirs: Theirs::Only(&[
+            "bytes",
+            "bytestring",
+            "hashbrown",
+            "serde",
+            "serde_json",
+            "smallvec",
+            "time",
+        ]),
     },
     House {
         manifest: "reports/Cargo.toml",

@@ -36,6 +36,7 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde_json::value::RawValue;
 
 use crate::{error::ErrorCode, message::Kind, run::Rule};
@@ -531,22 +532,21 @@ impl RunRequest {
 
 /// One outbound text frame: valid JSON, valid UTF-8, shared by all its recipients.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Frame(Bytes);
+pub struct Frame(ByteString);
 
 impl Frame {
     pub(crate) fn copy_of(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self(text.into())
     }
 
     /// The frame's text.
     pub fn as_str(&self) -> &str {
-        // Built from a `&str` only, so the check never fails; it costs less than an unsafe block's proof.
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
     /// The frame's bytes; cloning them shares the allocation.
     pub fn bytes(&self) -> &Bytes {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// Length in bytes.
@@ -620,6 +620,11 @@ impl Effects {
             let Effect::Send { conn, frame } = effect else { return None };
             (*conn == to).then(|| self.frame(*frame))
         })
+    }
+
+    /// Makes room for that many more.
+    pub(crate) fn reserve(&mut self, effects: usize) {
+        self.list.reserve(effects);
     }
 
     pub(crate) fn push(&mut self, effect: Effect) {

@@ -68,9 +68,17 @@ pub fn replay(mut lines: impl Iterator<Item = String>) -> Result<Replay, HeaderE
     report.kind = Kind::Replay;
     let difference = compare.finish();
     if let Some(difference) = &difference {
+        // Cut off where the two part, the repetition leaves everything open: its findings mean nothing.
+        report = diverged(report);
         report.judge(Verdict::ReplayDiverged, difference.to_string());
     }
     Ok(Replay { header, report, difference })
+}
+
+/// What a report of a run that was cut off still says: which run it was.
+fn diverged(report: Report) -> Report {
+    let Report { tool, kind, scenario, seed, .. } = report;
+    Report { scenario, seed, ..Report::new(tool, kind) }
 }
 
 fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {

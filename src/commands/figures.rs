@@ -2,8 +2,8 @@
 
 use reports::Verdict;
 
-use crate::{arguments::FiguresOptions, failure::Failure};
+use crate::{arguments::FiguresOptions, failure::Failure, output};
 
-pub(crate) fn run(_: &FiguresOptions) -> Result<Verdict, Failure> {
-    Err(Failure::Internal("not yet".to_owned()))
+pub(crate) fn run(options: &FiguresOptions) -> Result<Verdict, Failure> {
+    output::report(&benches::figures::run(), &options.report)
 }

@@ -1,4 +1,4 @@
-//! The load client: plays a [`Plan`](simulator::plan::Plan) over real sockets.
+//! The load client: plays a [`Plan`] over real sockets.
 //!
 //! - **Open model.** Every action has its instant, counted from one common start; no answer moves the next action.
 //!   Latency is taken from the instant at which a message was *meant* to be sent, so a server that stalls cannot

@@ -40,12 +40,13 @@ impl Audience {
 
     /// Sends one frame to every connection of every user.
     pub(crate) fn broadcast(&mut self, _: &Authority, frame: &Frame, flow: &mut Flow<'_>) {
-        let mut shared = None;
+        let mut fan = Fan::new(frame, 0, self.conns.len(), flow);
         for (index, conn) in self.conns.iter_mut().enumerate() {
             if conn.is_open() {
-                offer(conn, index as u32, frame, &mut shared, 0, flow);
+                fan.offer(conn, index as u32);
             }
         }
+        fan.finish();
     }
 
     /// The cursor that the owner's next run event will carry.
@@ -67,13 +68,14 @@ impl Audience {
         user.cursor += 1;
         flow.stats.events.offered += 1;
         flow.stats.events.waiting += 1;
-        let mut shared = None;
+        let mut fan = Fan::new(&sealed.frame, user.cursor, user.conns.len(), flow);
         for index in &user.conns {
             let conn = &mut conns[*index as usize];
             if conn.is_open() && conn.wants(&entry.thread) {
-                offer(conn, *index, &sealed.frame, &mut shared, user.cursor, flow);
+                fan.offer(conn, *index);
             }
         }
+        fan.finish();
         user.log_bytes += sealed.frame.len();
         user.log.push_back(Logged {
             frame: sealed.frame,
@@ -337,6 +339,47 @@ impl Audience {
                 flow.stats.events.waiting -= 1;
             }
         }
+    }
+}
+
+/// One frame on its way to many connections: shared once, counted once.
+struct Fan<'f, 'a> {
+    frame: &'f Frame,
+    cursor: u64,
+    shared: Option<FrameIx>,
+    /// Connections whose socket took it at once.
+    direct: u64,
+    flow: &'f mut Flow<'a>,
+}
+
+impl<'f, 'a> Fan<'f, 'a> {
+    fn new(frame: &'f Frame, cursor: u64, recipients: usize, flow: &'f mut Flow<'a>) -> Self {
+        flow.out.reserve(recipients);
+        Self { frame, cursor, shared: None, direct: 0, flow }
+    }
+
+    #[inline]
+    fn offer(&mut self, conn: &mut Conn, index: u32) {
+        if conn.credit == 0 || !conn.queued.is_empty() || conn.lagging {
+            offer(conn, index, self.frame, &mut self.shared, self.cursor, self.flow);
+            return;
+        }
+        let frame = match self.shared {
+            Some(frame) => frame,
+            None => *self.shared.insert(self.flow.out.share(self.frame.clone())),
+        };
+        conn.credit -= 1;
+        conn.taken = conn.taken.max(self.cursor);
+        conn.in_flight.push_back(self.cursor);
+        self.direct += 1;
+        self.flow.out.push(Effect::Send { conn: conn.id(index), frame });
+    }
+
+    fn finish(self) {
+        let frames = &mut self.flow.stats.frames;
+        frames.offered += self.direct;
+        frames.bytes += self.direct * self.frame.len() as u64;
+        frames.in_flight += self.direct;
     }
 }
 

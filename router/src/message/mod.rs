@@ -7,5 +7,6 @@ mod timestamp;
 
 pub use envelope::{Envelope, Fault, Fields, Raw};
 pub use kind::Kind;
+pub(crate) use scan::skip_plain;
 pub use scan::{MAX_NUMBER_DIGITS, scan};
 pub use timestamp::{is_trusted as is_trusted_timestamp, parse as parse_timestamp};

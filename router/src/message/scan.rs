@@ -434,7 +434,7 @@ fn slot_of(key: &[u8]) -> usize {
 /// Offset of the first byte from `at` on that a string cannot hold as it is: quote, backslash, control.
 /// Eight bytes a step ("has zero byte" trick, Mycroft 1987; exact for the lowest byte that matches).
 #[inline]
-fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let zero_in = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;

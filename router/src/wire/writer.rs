@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write as _;
 
-use crate::contract::Instant;
+use crate::{contract::Instant, message::skip_plain};
 
 /// Writes one JSON object after another into the same buffer.
 #[derive(Debug, Default)]
@@ -86,12 +86,12 @@ impl Writer {
     /// A quoted, escaped text.
     pub(crate) fn string(&mut self, text: &str) {
         self.out.push('"');
+        let bytes = text.as_bytes();
         let mut plain = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-                continue;
-            }
+        loop {
+            let at = skip_plain(bytes, plain);
             self.out.push_str(&text[plain..at]);
+            let Some(byte) = bytes.get(at) else { break };
             plain = at + 1;
             match byte {
                 b'"' => self.out.push_str("\\\""),
@@ -105,7 +105,6 @@ impl Writer {
                 }
             }
         }
-        self.out.push_str(&text[plain..]);
         self.out.push('"');
     }
 

@@ -27,26 +27,31 @@ pub fn render(step: &Step, canary: &str, out: &mut String) {
     filler(canary, bytes, salt, out);
 }
 
-/// Appends exactly `bytes` bytes of valid text: the canary, then words chosen by `salt`, some of them not
+/// Appends exactly `bytes` bytes of valid text: the canary, then phrases chosen by `salt`, some of them not
 /// ASCII. Never cuts the canary.
 pub fn filler(canary: &str, bytes: u32, salt: u64, out: &mut String) {
-    const WORDS: [&str; 24] = [
-        "please", "compare", "cost", "of", "the", "last", "month", "with", "our", "forecast", "für",
-        "región", "and", "show", "latency", "per", "model", "数据", "in", "a", "table", "naïve", "→",
+    const PHRASES: [&str; 8] = [
+        "please compare the cost of the last month with our forecast",
+        "für región and show latency per model",
+        "数据 in a table",
+        "the → naïve estimate was off by a third",
         "today",
+        "of all requests that took longer than a second, most came from two models",
+        "and then",
+        "with what we expected at the beginning of the quarter",
     ];
     let end = out.len() + (bytes as usize).max(canary.len());
     out.push_str(canary);
-    let mut word = crate::prng::mix(salt);
+    let mut choice = crate::prng::mix(salt);
     while out.len() < end {
-        let next = WORDS[(word >> 32) as usize % WORDS.len()];
+        let next = PHRASES[(choice >> 32) as usize % PHRASES.len()];
         if out.len() + 1 + next.len() <= end {
             out.push(' ');
             out.push_str(next);
         } else {
             out.extend(std::iter::repeat_n('.', end - out.len()));
         }
-        word = crate::prng::mix(word);
+        choice = crate::prng::mix(choice);
     }
 }
 
