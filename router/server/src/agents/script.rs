@@ -67,3 +67,34 @@ impl OwnedEvent {
         }
     }
 }
+
+impl From<AgentEvent<'_>> for OwnedEvent {
+    fn from(event: AgentEvent<'_>) -> Self {
+        match event {
+            AgentEvent::Started { agent, task } => {
+                OwnedEvent::Started { agent: agent.to_owned(), task: task.to_owned() }
+            }
+            AgentEvent::Thinking { reasoning, step } => {
+                OwnedEvent::Thinking { reasoning: reasoning.to_owned(), step }
+            }
+            AgentEvent::Progress { data } => OwnedEvent::Progress { data: data.to_owned() },
+            AgentEvent::ToolExecuting { call, tool, parameters } => OwnedEvent::ToolExecuting {
+                call: call.to_owned(),
+                tool: tool.to_owned(),
+                parameters: parameters.to_owned(),
+            },
+            AgentEvent::ToolCompleted { call, status, results, duration_ms } => OwnedEvent::ToolCompleted {
+                call: call.to_owned(),
+                status,
+                results: results.to_owned(),
+                duration_ms,
+            },
+            AgentEvent::Completed { response, execution_time_ms } => {
+                OwnedEvent::Completed { response: response.to_owned(), execution_time_ms }
+            }
+            AgentEvent::Failed { code, message } => {
+                OwnedEvent::Failed { code: code.to_owned(), message: message.to_owned() }
+            }
+        }
+    }
+}
