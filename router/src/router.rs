@@ -474,7 +474,7 @@ impl Router {
         let stuck = state.lagging && now.since(state.cold.last_progress) >= config.slow_reader_grace_us;
         let silent = now.since(state.last_inbound.max(state.cold.last_heartbeat)) >= config.heartbeat_us;
         let setting_up = state.state == ConnState::SettingUp;
-        if state.state == ConnState::Closing {
+        if state.state == ConnState::Closing || state.cold.timer_at > now {
             return;
         }
         if expired {
@@ -505,9 +505,9 @@ impl Router {
         out.push(Effect::Ping { conn });
     }
 
-    /// Sets the connection's next deadline. One is always set while it is open; an earlier one may be, too.
+    /// Sets the connection's next deadline, if none that is as early is set.
     fn arm(&mut self, conn: ConnId) {
-        let Some(state) = self.audience.conn(conn) else { return };
+        let Some(state) = self.audience.conn_mut(conn) else { return };
         if state.state == ConnState::Closing {
             return;
         }
@@ -522,7 +522,11 @@ impl Router {
         if state.lagging {
             at = at.min(cold.last_progress.after(self.config.slow_reader_grace_us));
         }
-        self.timers.set(at.max(self.now.after(1)), Timer::Connection(conn));
+        let at = at.max(self.now.after(1));
+        if state.cold.timer_at <= self.now || at < state.cold.timer_at {
+            state.cold.timer_at = at;
+            self.timers.set(at, Timer::Connection(conn));
+        }
     }
 
     fn user_due(&mut self, user: UserRef, out: &mut Effects) {

@@ -65,6 +65,8 @@ pub(crate) struct Cold {
     pub(crate) expires_at: Option<Instant>,
     pub(crate) last_heartbeat: Instant,
     pub(crate) last_progress: Instant,
+    /// The one deadline that counts; one that fires earlier than this was replaced.
+    pub(crate) timer_at: Instant,
     pub(crate) held: VecDeque<Box<str>>,
     pub(crate) held_bytes: usize,
     pub(crate) rejects: VecDeque<Instant>,
@@ -95,6 +97,7 @@ impl Conn {
                 expires_at: None,
                 last_heartbeat: Instant::default(),
                 last_progress: Instant::default(),
+                timer_at: Instant::default(),
                 held: VecDeque::new(),
                 held_bytes: 0,
                 rejects: VecDeque::new(),
@@ -128,6 +131,7 @@ impl Conn {
         cold.expires_at = connect.expires_at;
         cold.last_heartbeat = flow.now;
         cold.last_progress = flow.now;
+        cold.timer_at = Instant::from_micros(u64::MAX);
     }
 
     /// Frees the slot; handles to it are stale from now on.

@@ -11,6 +11,9 @@ use crate::{
     wire::{self, Writer},
 };
 
+/// Largest cursor of a client: the largest whole number that every JSON reader keeps exact (RFC 8259 §6).
+pub(crate) const CURSOR_MAX: u64 = 1 << 53;
+
 /// What a delivery needs of the router besides the audience.
 pub(crate) struct Flow<'a> {
     pub(crate) now: Instant,
@@ -90,7 +93,7 @@ impl Audience {
     pub(crate) fn attach<'b>(&mut self, owner: &Owner<'b>, member: &Member<'b>, flow: &mut Flow<'_>) {
         let conn = &mut self.conns[member.index as usize];
         conn.state = ConnState::Open;
-        let resume = conn.cold.resume;
+        let resume = conn.cold.resume.filter(|cursor| *cursor <= CURSOR_MAX);
         if let Some(cursor) = resume {
             self.resume(owner, member, cursor, flow);
         } else {
@@ -409,8 +412,11 @@ fn offer(
         flow.stats.frames.dropped += 1;
         if !conn.lagging {
             conn.lagging = true;
-            let at = conn.cold.last_progress.max(flow.now).after(flow.config.slow_reader_grace_us);
-            flow.timers.set(at, Timer::Connection(conn.id(index)));
+            let at = flow.now.after(flow.config.slow_reader_grace_us);
+            if at < conn.cold.timer_at {
+                conn.cold.timer_at = at;
+                flow.timers.set(at, Timer::Connection(conn.id(index)));
+            }
         }
         return;
     }

@@ -48,7 +48,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::marker::PhantomData;
 
 pub(crate) use conn::{Conn, ConnState};
-pub(crate) use delivery::{Entry, Flow};
+pub(crate) use delivery::{CURSOR_MAX, Entry, Flow};
 pub(crate) use user::{User, fingerprint, is_user_id};
 
 use crate::contract::{ConnId, Connect, Frame, Tier, UserId};

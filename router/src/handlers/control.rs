@@ -4,6 +4,7 @@ use alloc::{borrow::Cow, string::String};
 
 use super::Message;
 use crate::{
+    audience::CURSOR_MAX,
     contract::Effects,
     error::ErrorCode,
     message::{Fault, Kind, Raw},
@@ -16,8 +17,6 @@ use crate::{
 pub(super) const THREAD_BYTES_MAX: usize = 256;
 /// Threads one connection can be restricted to.
 const TOPICS_MAX: usize = 16;
-/// Largest cursor: the largest whole number that every JSON reader keeps exact (RFC 8259 §6).
-const CURSOR_MAX: u64 = 1 << 53;
 
 impl Router {
     pub(super) fn control(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {

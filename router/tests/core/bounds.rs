@@ -131,3 +131,30 @@ fn two_thousand_visits_leave_nothing_behind() {
     assert_eq!(world.router.stats().connections.users, 0);
     assert_eq!(world.router.timers_len(), 0);
 }
+
+#[test]
+fn a_reader_that_falls_behind_again_and_again_sets_no_more_than_its_timers() {
+    let config = Config { socket_window_frames: 1, outbound_frames_max: 1, ..Config::default() };
+    let mut world = World::new(config);
+    let tab = world.connect("ada");
+    world.stalled.push(tab);
+    for n in 0..50 {
+        let run = world.chat(tab, &format!("m{n}"));
+        world.play(&run);
+        for _ in 0..10 {
+            world.input(Input::Written { conn: tab, frames: 1 });
+        }
+        world.wait(1_000_000);
+    }
+    assert!(world.router.timers_len() < 120, "{} timers", world.router.timers_len());
+}
+
+#[test]
+fn a_cursor_beyond_all_bounds_is_no_cursor() {
+    let mut world = World::new(Config::default());
+    let connect = Connect { resume: Some(u64::MAX), ..Connect::new(Ticket(0), "ada") };
+    let tab = world.connect_with(connect).expect("accepted");
+    let run = world.chat(tab, "m1");
+    world.play(&run);
+    assert_eq!(world.types(tab), FIVE);
+}
