@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use crate::{
-    audience::{Audience, ConnState, Flow, Member, Owner, UserRef},
+    audience::{Audience, CURSOR_MAX, ConnState, Flow, Member, Owner, UserRef},
     config::{Config, ConfigError},
     contract::{
         Audit, Authority, CancelReason, Close, ConnId, Connect, Effect, Effects, Frame, Input, Instant,
@@ -17,6 +17,9 @@ use crate::{
     timers::{Timer, Timers},
     wire::{self, ServerData, Writer},
 };
+
+/// How long after the drain deadline the last events may take to reach their sockets.
+const DRAIN_FLUSH_US: u64 = 2_000_000;
 
 /// The canonical router. See [`contract`](crate::contract) for the loop that drives it.
 #[derive(Debug)]
@@ -209,6 +212,8 @@ impl Router {
             self.refuse(connect.ticket, code, limit, close, out);
             return;
         }
+        // A cursor that no router issued is no cursor.
+        let connect = &Connect { resume: connect.resume.filter(|cursor| *cursor <= CURSOR_MAX), ..*connect };
         let user = self.audience.find_or_add(connect.user, connect.tier);
         self.stats.connections.accepted += 1;
         self.stats.connections.open += 1;
@@ -377,10 +382,7 @@ impl Router {
         message_id: Option<&str>,
         out: &mut Effects,
     ) -> Outcome {
-        self.stats.count_code(code);
-        let frame = wire::error(&mut self.writer, self.now, code, fault, limit, message_id);
-        self.stats.frames.encoded += 1;
-        self.reply(conn, frame, out);
+        self.answer_error(conn, code, fault, limit, message_id, out);
         let (now, max, window) = (self.now, self.config.rejects_max as usize, self.config.reject_window_us);
         if let Some(state) = self.audience.conn_mut(conn) {
             let rejects = &mut state.cold.rejects;
@@ -393,6 +395,22 @@ impl Router {
             }
         }
         Outcome::Rejected
+    }
+
+    /// An error frame for what is not the client's fault: it does not count towards abuse.
+    pub(crate) fn answer_error(
+        &mut self,
+        conn: ConnId,
+        code: ErrorCode,
+        fault: Option<&Fault>,
+        limit: Option<u64>,
+        message_id: Option<&str>,
+        out: &mut Effects,
+    ) {
+        self.stats.count_code(code);
+        let frame = wire::error(&mut self.writer, self.now, code, fault, limit, message_id);
+        self.stats.frames.encoded += 1;
+        self.reply(conn, frame, out);
     }
 
     fn binary(&mut self, conn: ConnId, out: &mut Effects) {
@@ -556,6 +574,7 @@ impl Router {
         let deadline = self.now.after(self.config.drain_deadline_us);
         self.draining = Some(Drain { deadline, left: None, reported: false });
         self.timers.set(deadline, Timer::Drain);
+        self.timers.set(deadline.after(DRAIN_FLUSH_US), Timer::Drain);
         // Who is still being set up learns of the drain by the answers to what was held.
         let setting_up: Vec<ConnId> = self.audience.all_conns().collect();
         for conn in setting_up {
@@ -566,10 +585,11 @@ impl Router {
     }
 
     /// Ends the runs left at the deadline; once none is open, closes each connection when nothing waits behind its
-    /// socket any more, or at the deadline; says when all are gone.
+    /// socket any more, or when the time to flush is over, too; says when all are gone.
     fn progress_drain(&mut self, out: &mut Effects) {
         let Some(mut drain) = self.draining.take() else { return };
         let late = self.now >= drain.deadline;
+        let over = self.now >= drain.deadline.after(DRAIN_FLUSH_US);
         if late && self.stats.runs.open > 0 {
             let open: Vec<RunRef> = self.open_runs().collect();
             for run in open {
@@ -580,10 +600,10 @@ impl Router {
             let mut left = drain.left.take().unwrap_or_else(|| self.audience.all_conns().collect());
             left.retain(|conn| {
                 let waits = self.audience.conn(*conn).is_some_and(|state| !state.queued.is_empty());
-                if late || !waits {
+                if over || !waits {
                     self.close(*conn, Close::ShuttingDown, out);
                 }
-                !late && waits
+                !over && waits
             });
             drain.left = Some(left);
             if !drain.reported && self.stats.connections.open == 0 {

@@ -22,7 +22,8 @@ pub enum Rule {
     R5,
     /// An event after the terminal one.
     R6,
-    /// `tool_executing` for a call that is open already.
+    /// `tool_executing` for a call that is open already, or that cannot be opened: an id of more than 128 bytes,
+    /// or a 65th open call.
     R7,
 }
 
@@ -49,6 +50,11 @@ impl fmt::Display for Rule {
         f.write_str(self.name())
     }
 }
+
+/// Longest id of a tool call, in bytes.
+const CALL_BYTES_MAX: usize = 128;
+/// Tool calls open at once in one run.
+const OPEN_TOOLS_MAX: usize = 64;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,7 +119,8 @@ impl Automaton {
     /// `tool_executing`.
     pub fn tool_executing(&mut self, call: &str, tool: &str) -> Result<(), Rule> {
         self.working()?;
-        if self.open.iter().any(|open| &*open.call == call) {
+        let bounded = call.len() <= CALL_BYTES_MAX && self.open.len() < OPEN_TOOLS_MAX;
+        if !bounded || self.open.iter().any(|open| &*open.call == call) {
             return Err(Rule::R7);
         }
         self.open.push(OpenTool { call: call.into(), tool: tool.into() });

@@ -26,7 +26,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Sockets that may be at it at once; further ones wait in the listener's backlog.
 const HANDSHAKES_MAX: usize = 4096;
 /// How long after the drain deadline the server waits for the last sockets.
-const DRAIN_SLACK: Duration = Duration::from_secs(5);
+const DRAIN_SLACK: Duration = Duration::from_secs(8);
 /// Pause after a failed accept: it fails for want of file descriptors, which only time gives back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

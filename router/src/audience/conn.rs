@@ -168,6 +168,6 @@ impl Conn {
 
     /// Whether run events are on their way to this connection.
     pub(crate) const fn is_behind(&self) -> bool {
-        self.taken > self.written
+        self.lagging || self.taken > self.written
     }
 }

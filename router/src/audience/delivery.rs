@@ -13,6 +13,8 @@ use crate::{
 
 /// Largest cursor of a client: the largest whole number that every JSON reader keeps exact (RFC 8259 §6).
 pub(crate) const CURSOR_MAX: u64 = 1 << 53;
+/// Up to here a client's cursor raises ours: what we count on from there can still be resumed.
+const RAISE_MAX: u64 = 1 << 52;
 
 /// What a delivery needs of the router besides the audience.
 pub(crate) struct Flow<'a> {
@@ -72,13 +74,18 @@ impl Audience {
         flow.stats.events.offered += 1;
         flow.stats.events.waiting += 1;
         let mut fan = Fan::new(&sealed.frame, user.cursor, user.conns.len(), flow);
+        let mut wanted = user.conns.is_empty();
         for index in &user.conns {
             let conn = &mut conns[*index as usize];
             if conn.is_open() && conn.wants(&entry.thread) {
+                wanted = true;
                 fan.offer(conn, *index);
             }
         }
         fan.finish();
+        if !wanted {
+            user.skip(user.cursor);
+        }
         user.log_bytes += sealed.frame.len();
         user.log.push_back(Logged {
             frame: sealed.frame,
@@ -93,14 +100,13 @@ impl Audience {
     pub(crate) fn attach<'b>(&mut self, owner: &Owner<'b>, member: &Member<'b>, flow: &mut Flow<'_>) {
         let conn = &mut self.conns[member.index as usize];
         conn.state = ConnState::Open;
-        let resume = conn.cold.resume.filter(|cursor| *cursor <= CURSOR_MAX);
-        if let Some(cursor) = resume {
-            self.resume(owner, member, cursor, flow);
-        } else {
-            let from = self.user(owner.user).delivered;
-            let conn = &mut self.conns[member.index as usize];
-            (conn.cold.acked, conn.written, conn.taken) = (from, from, from);
-            self.replay(owner, member, from, true, flow);
+        match conn.cold.resume {
+            Some(cursor) => self.resume(owner, member, cursor, flow),
+            // Where it stood when it was accepted: what came during set-up is replayed, too.
+            None => {
+                let from = conn.cold.acked;
+                self.replay(owner, member, from, true, flow);
+            }
         }
     }
 
@@ -113,7 +119,7 @@ impl Audience {
         flow: &mut Flow<'_>,
     ) {
         self.raise(owner, cursor, flow);
-        self.lay_ghost(owner, cursor);
+        let cursor = cursor.min(self.user(owner.user).cursor);
         let conn = &mut self.conns[member.index as usize];
         conn.cold.acked = cursor;
         if !conn.is_behind() {
@@ -161,13 +167,12 @@ impl Audience {
         conn.cold.last_progress = flow.now;
         flow.stats.frames.written += count as u64;
         flow.stats.frames.in_flight -= count as u64;
-        let (moved, written) = (conn.written > before, conn.written);
+        let (moved, written, filtered) = (conn.written > before, conn.written, conn.filtered);
         if !conn.queued.is_empty() || conn.lagging {
             self.pump(owner, member, flow);
         }
         if moved {
-            let user = self.user_mut(owner.user);
-            user.delivered = user.delivered.max(written);
+            self.user_mut(owner.user).heard(written, filtered);
             self.settle(owner, flow);
         }
     }
@@ -196,7 +201,11 @@ impl Audience {
         let slot = self.user_mut(user);
         slot.conns.retain(|index| *index != id.index);
         if slot.ghosts.len() >= kept {
-            slot.ghosts.remove(0);
+            // Only the lowest place decides what is kept.
+            let highest = slot.ghosts.iter().enumerate().max_by_key(|(_, ghost)| ghost.acked);
+            if let Some((at, _)) = highest {
+                slot.ghosts.remove(at);
+            }
         }
         slot.ghosts.push(Ghost { acked, until: flow.now.after(flow.config.recovery_ttl_us) });
         self.with_owner(user, |audience, owner| audience.settle(&owner, flow));
@@ -207,6 +216,7 @@ impl Audience {
         let user = self.user_mut(owner.user);
         let lost = user.cursor - user.settled;
         user.settled = user.cursor;
+        user.unheard = None;
         user.log.clear();
         user.log.shrink_to_fit();
         user.log_bytes = 0;
@@ -225,9 +235,10 @@ impl Audience {
         flow: &mut Flow<'_>,
     ) {
         let Self { conns, users, .. } = self;
-        let user = &users[owner.user.index as usize];
+        let user = &mut users[owner.user.index as usize];
         let conn = &mut conns[member.index as usize];
         let first = user.log_first();
+        let mut skipped = None;
         if from < user.cursor && first > from + 1 {
             let frame = wire::gap(flow.writer, flow.now, from + 1, first - 1);
             flow.stats.frames.encoded += 1;
@@ -236,10 +247,14 @@ impl Audience {
         }
         let skip = (from + 1).saturating_sub(first) as usize;
         for (n, logged) in user.log.iter().enumerate().skip(skip) {
+            let cursor = first + n as u64;
             if !conn.wants(&logged.thread) {
+                skipped = skipped.or(Some(cursor));
                 continue;
             }
-            let cursor = first + n as u64;
+            if conn.lagging {
+                break; // the rest is caught up with when there is room
+            }
             if flagged {
                 let frame = wire::recovered(flow.writer, &logged.frame);
                 flow.stats.frames.encoded += 1;
@@ -248,6 +263,9 @@ impl Audience {
             } else {
                 offer(conn, member.index, &logged.frame, &mut None, cursor, flow);
             }
+        }
+        if let Some(cursor) = skipped.filter(|cursor| *cursor > user.delivered) {
+            user.skip(cursor);
         }
     }
 
@@ -276,19 +294,11 @@ impl Audience {
 
     /// A client knows cursors that this router never issued (it has lost its memory): goes on above them.
     fn raise(&mut self, owner: &Owner<'_>, cursor: u64, flow: &mut Flow<'_>) {
+        let cursor = cursor.min(RAISE_MAX);
         if cursor > self.user(owner.user).cursor {
             self.expire(owner, flow);
             let user = self.user_mut(owner.user);
             (user.cursor, user.settled, user.delivered) = (cursor, cursor, cursor);
-        }
-    }
-
-    /// The returning client's own place among those kept: the highest not above its cursor.
-    fn lay_ghost(&mut self, owner: &Owner<'_>, cursor: u64) {
-        let ghosts = &mut self.user_mut(owner.user).ghosts;
-        let own = ghosts.iter().enumerate().filter(|(_, ghost)| ghost.acked <= cursor);
-        if let Some((at, _)) = own.max_by_key(|(_, ghost)| ghost.acked) {
-            ghosts.remove(at);
         }
     }
 
@@ -299,6 +309,7 @@ impl Audience {
         user.ghosts.retain(|ghost| ghost.until > flow.now);
         let here = user.conns.iter().map(|index| conns[*index as usize].cold.acked);
         let Some(seen_by_all) = here.chain(user.ghosts.iter().map(|ghost| ghost.acked)).min() else { return };
+        let seen_by_all = user.up_to_unheard(seen_by_all);
         let mut first = user.log_first();
         while first <= seen_by_all
             && let Some(logged) = user.log.pop_front()
@@ -412,6 +423,8 @@ fn offer(
         flow.stats.frames.dropped += 1;
         if !conn.lagging {
             conn.lagging = true;
+            // The grace period begins now, however long ago there was something to write.
+            conn.cold.last_progress = flow.now;
             let at = flow.now.after(flow.config.slow_reader_grace_us);
             if at < conn.cold.timer_at {
                 conn.cold.timer_at = at;

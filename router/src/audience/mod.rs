@@ -169,6 +169,7 @@ impl Audience {
 
     pub(crate) fn find_or_add(&mut self, id: &str, tier: Tier) -> UserRef {
         if let Some(user) = self.find(id) {
+            self.user_mut(user).tier = tier;
             return user;
         }
         let id: UserId = id.into();

@@ -58,6 +58,8 @@ pub(crate) struct User {
     pub(crate) settled: u64,
     /// Every event up to here was written to some connection.
     pub(crate) delivered: u64,
+    /// The first event that only connections restricted to other threads were there for.
+    pub(crate) unheard: Option<u64>,
     pub(crate) id: UserId,
     /// Conversation of messages that name none.
     thread: Option<Arc<str>>,
@@ -94,6 +96,7 @@ impl User {
             cursor: 0,
             settled: 0,
             delivered: 0,
+            unheard: None,
             id,
             thread: None,
             log: VecDeque::new(),
@@ -161,6 +164,24 @@ impl User {
             self.tokens -= MESSAGE;
         }
         granted
+    }
+
+    /// Nobody who was there wanted the event with that cursor: it stays undelivered.
+    pub(crate) fn skip(&mut self, cursor: u64) {
+        self.unheard = Some(self.unheard.map_or(cursor, |first| first.min(cursor)));
+    }
+
+    /// `cursor`, or the last one before the first event that nobody wanted.
+    pub(crate) fn up_to_unheard(&self, cursor: u64) -> u64 {
+        self.unheard.map_or(cursor, |first| cursor.min(first - 1))
+    }
+
+    /// A connection was written everything up to `cursor`; a filtered one only what it wanted.
+    pub(crate) fn heard(&mut self, cursor: u64, filtered: bool) {
+        if !filtered && self.unheard.is_some_and(|first| first <= cursor) {
+            self.unheard = None;
+        }
+        self.delivered = self.delivered.max(self.up_to_unheard(cursor));
     }
 
     /// Cursor of the oldest event in the window; one past the newest when there is none.

@@ -12,6 +12,8 @@ use crate::{
 
 /// Name of an agent that did not say its own.
 const UNKNOWN_AGENT: &str = "unknown_agent";
+/// Longest name of an agent or a tool, in bytes; the rest is cut.
+const NAME_BYTES_MAX: usize = 256;
 
 impl Router {
     /// An agent's report: refused when the automaton forbids it, else published to the run's owner.
@@ -123,10 +125,13 @@ impl Router {
         match *event {
             AgentEvent::Started { agent, .. } => {
                 slot.automaton.started()?;
-                slot.agent = if agent.is_empty() { UNKNOWN_AGENT } else { agent }.into();
+                slot.agent =
+                    wire::cut(if agent.is_empty() { UNKNOWN_AGENT } else { agent }, NAME_BYTES_MAX).into();
             }
             AgentEvent::Thinking { .. } | AgentEvent::Progress { .. } => slot.automaton.working()?,
-            AgentEvent::ToolExecuting { call, tool, .. } => slot.automaton.tool_executing(call, tool)?,
+            AgentEvent::ToolExecuting { call, tool, .. } => {
+                slot.automaton.tool_executing(call, wire::cut(tool, NAME_BYTES_MAX))?;
+            }
             AgentEvent::ToolCompleted { call, .. } => {
                 return slot.automaton.tool_completed(call).map(Admitted::Tool);
             }
@@ -144,7 +149,7 @@ impl Router {
             AgentEvent::Thinking { reasoning, step } => Own::Thinking { reasoning, step },
             AgentEvent::Progress { data } => Own::Progress { data },
             AgentEvent::ToolExecuting { call, tool, parameters } => {
-                Own::ToolExecuting { call, tool, parameters }
+                Own::ToolExecuting { call, tool: wire::cut(tool, NAME_BYTES_MAX), parameters }
             }
             AgentEvent::ToolCompleted { call, status, results, duration_ms } => {
                 let tool = tools.first().map(ended).unwrap_or_default();

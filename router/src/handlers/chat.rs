@@ -47,7 +47,8 @@ impl Router {
             return self.bad_field(message, "message_id", "at most 128 bytes", out);
         }
         if self.is_draining() {
-            return self.reject(conn, ErrorCode::ShuttingDown, None, None, id, out);
+            self.answer_error(conn, ErrorCode::ShuttingDown, None, None, id, out);
+            return Outcome::Rejected;
         }
         let Some(text) = text_members(kind).into_iter().find_map(|key| envelope.payload().text(key)) else {
             return self.reject(conn, ErrorCode::EmptyMessage, None, None, id, out);
@@ -59,7 +60,7 @@ impl Router {
             return Outcome::Handled;
         }
         if !self.config.agents_available {
-            self.reject(conn, ErrorCode::AgentUnavailable, None, None, id, out);
+            self.answer_error(conn, ErrorCode::AgentUnavailable, None, None, id, out);
             return Outcome::Unhandled;
         }
         let limit = self.config.runs_per_user_max;

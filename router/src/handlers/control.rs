@@ -76,6 +76,9 @@ impl Router {
         let Some(cursor) = cursor.filter(|cursor| *cursor <= CURSOR_MAX) else {
             return self.bad_field(message, "cursor", "a whole number up to 2^53", out);
         };
+        let frame = wire::resumed(&mut self.writer, self.now, cursor);
+        self.stats.frames.encoded += 1;
+        self.reply(message.conn, frame, out);
         self.in_flow(message.conn, out, |audience, owner, member, flow| {
             audience.resume(owner, member, cursor, flow);
         });

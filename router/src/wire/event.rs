@@ -51,6 +51,9 @@ impl Own<'_> {
     }
 }
 
+/// Longest error code of an agent, in bytes.
+const CODE_BYTES_MAX: usize = 64;
+
 /// Longest text or JSON value of an event, given the longest frame: the rest is for the other members.
 const fn body_max(frame_max: usize) -> usize {
     // A byte of text may need six in JSON, and the ids of an event fit well below 8 KiB.
@@ -153,7 +156,7 @@ impl Body<'_> {
             }
             Own::Error { code, message } => {
                 self.w.raw(r#","status":"error""#);
-                self.text(r#","error_code":"#, code, "AGENT_ERROR");
+                self.text(r#","error_code":"#, cut(code, CODE_BYTES_MAX), "AGENT_ERROR");
                 self.text(r#","error_message":"#, message, "An error occurred");
             }
         }
@@ -183,7 +186,7 @@ impl Body<'_> {
 }
 
 /// The longest beginning of at most `max` bytes that ends between characters.
-fn cut(text: &str, max: usize) -> &str {
+pub(crate) fn cut(text: &str, max: usize) -> &str {
     let end = (0..=max.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     &text[..end]
 }

@@ -4,6 +4,8 @@ mod event;
 mod reply;
 mod writer;
 
-pub(crate) use event::{EventHead, Own, event, recovered};
-pub(crate) use reply::{ServerData, ack, duplicate, error, gap, server_message, stopped, subscription};
+pub(crate) use event::{EventHead, Own, cut, event, recovered};
+pub(crate) use reply::{
+    ServerData, ack, duplicate, error, gap, resumed, server_message, stopped, subscription,
+};
 pub(crate) use writer::{Writer, push_integer};

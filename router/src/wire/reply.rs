@@ -165,6 +165,15 @@ pub(crate) fn subscription(w: &mut Writer, now: Instant, subscribed: bool, topic
     Frame::copy_of(w.finish())
 }
 
+/// The answer to `resume`: what comes from here on is what came after the cursor.
+pub(crate) fn resumed(w: &mut Writer, now: Instant, cursor: u64) -> Frame {
+    w.begin();
+    w.number("{\"type\":\"resumed\",\"cursor\":", cursor);
+    w.unix_seconds(",\"timestamp\":", now);
+    w.raw("}");
+    Frame::copy_of(w.finish())
+}
+
 /// Announces cursors `from..=to` as gone.
 pub(crate) fn gap(w: &mut Writer, now: Instant, from: u64, to: u64) -> Frame {
     w.begin();

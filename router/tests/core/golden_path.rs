@@ -169,3 +169,46 @@ fn drain_ends_what_is_left_at_its_deadline() {
     assert_eq!(world.last(tab)["error_code"], "SHUTDOWN");
     assert_eq!(world.closed[&tab].code(), 1001);
 }
+
+#[test]
+fn a_drain_at_its_deadline_still_flushes_what_it_ended() {
+    let mut world = World::new(Config { socket_window_frames: 4, ..Config::default() });
+    let tab = world.connect("ada");
+    for n in 0..16 {
+        world.chat(tab, &format!("m{n}"));
+    }
+    world.input(Input::Drain);
+    world.wait(30_000_000);
+    let errors = world.types(tab).iter().filter(|kind| **kind == "agent_error").count();
+    assert_eq!((errors, world.closed[&tab].code()), (16, 1001));
+    assert_eq!(world.router.stats().frames.dropped, 0);
+}
+
+#[test]
+fn without_agents_a_patient_client_is_told_and_kept() {
+    let mut world = World::new(Config { agents_available: false, ..Config::default() });
+    let tab = world.connect("ada");
+    for n in 0..30 {
+        world.say(tab, &format!(r#"{{"type":"chat","message_id":"m{n}","payload":{{"content":"x"}}}}"#));
+    }
+    assert_eq!(world.last(tab)["error_code"], "AGENT_UNAVAILABLE");
+    assert!(world.closed.is_empty());
+    assert_eq!(world.router.stats().inbound.unhandled, 30);
+}
+
+#[test]
+fn names_and_calls_of_agents_are_bounded() {
+    let mut world = World::new(Config::default());
+    let tab = world.connect("ada");
+    let run = world.chat(tab, "m1");
+    let (long, value) = ("n".repeat(1_000_000), json("{}"));
+    world.agent(&run, AgentEvent::Started { agent: &long, task: &long });
+    assert_eq!(world.last(tab)["truncated"], true);
+    for n in 0..70 {
+        let call = format!("c{n}");
+        world.agent(&run, AgentEvent::ToolExecuting { call: &call, tool: &long, parameters: &value });
+    }
+    world.agent(&run, AgentEvent::ToolExecuting { call: &long, tool: "t", parameters: &value });
+    assert_eq!(world.router.stats().by_rule().collect::<Vec<_>>(), [("run.R7", 7)]);
+    assert!(world.frames(tab).iter().all(|frame| frame.to_string().len() < 256 * 1024));
+}

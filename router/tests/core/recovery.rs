@@ -35,8 +35,7 @@ fn a_cursor_resumes_exactly_behind_it() {
     let back = resume(&mut world, 3);
     assert_eq!(world.types(back), FIVE[3..]);
     world.say(back, r#"{"type":"resume","cursor":1}"#);
-    let repeated = &world.types(back)[2..];
-    assert_eq!(repeated, ["recovery_gap", FIVE[3], FIVE[4]], "up to 3 was acknowledged, so it is gone");
+    assert_eq!(world.types(back)[2..], [&["resumed"], &FIVE[1..]].concat());
 }
 
 #[test]
@@ -103,4 +102,56 @@ fn a_cursor_from_before_a_restart_raises_ours() {
     let run = world.chat(tab, "m1");
     world.play(&run);
     assert_eq!(world.frames(tab)[1]["cursor"], 501);
+}
+
+#[test]
+fn a_tab_that_resumes_keeps_the_place_of_one_that_is_away() {
+    let mut world = World::new(Config::default());
+    let (here, away) = (world.connect("ada"), world.connect("ada"));
+    world.input(Input::Closed { conn: away });
+    let run = world.chat(here, "m1");
+    world.play(&run);
+    world.say(here, r#"{"type":"resume","cursor":5}"#);
+    let back = resume(&mut world, 2);
+    assert_eq!(world.types(back), FIVE[2..]);
+}
+
+#[test]
+fn what_only_a_filtered_tab_skipped_waits_for_somebody_who_wants_it() {
+    let mut world = World::new(Config::default());
+    let connect = Connect { thread: Some("t1"), ..Connect::new(Ticket(0), "ada") };
+    let tab = world.connect_with(connect).expect("accepted");
+    for thread in ["t2", "t1"] {
+        world.say(tab, &format!(r#"{{"type":"chat","thread_id":"{thread}","payload":{{"content":"x"}}}}"#));
+        let run = world.runs.last().cloned().expect("run");
+        world.play(&run);
+    }
+    assert_eq!((world.types(tab).len(), world.router.stats().events.delivered), (5, 0));
+    world.input(Input::Closed { conn: tab });
+    let back = world.connect("ada");
+    assert_eq!(world.types(back), [FIVE, FIVE].concat());
+    assert_eq!(world.router.stats().events.delivered, 10);
+}
+
+#[test]
+fn what_came_during_set_up_is_replayed() {
+    let mut world = World::new(Config { ready_after_us: 1000, ..Config::default() });
+    let first = world.connect("ada");
+    world.wait(1000);
+    let run = world.chat(first, "m1");
+    let second = world.connect("ada");
+    world.play(&run);
+    world.wait(1000);
+    assert_eq!(world.types(second), FIVE);
+}
+
+#[test]
+fn a_huge_cursor_leaves_room_to_go_on() {
+    let mut world = World::new(Config::default());
+    let tab = resume(&mut world, 1 << 53);
+    let run = world.chat(tab, "m1");
+    world.play(&run);
+    let cursor = world.last(tab)["cursor"].as_u64().expect("a cursor");
+    world.say(tab, &format!(r#"{{"type":"resume","cursor":{cursor}}}"#));
+    assert_eq!(world.last(tab)["type"], "resumed");
 }
