@@ -143,6 +143,9 @@ pub(crate) struct ServeOptions {
     /// How long accepted work may take after SIGTERM, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub(crate) drain_deadline: Option<u64>,
+    /// Drain when stdin ends: for parents that must not leave a server behind
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_ends: bool,
 }
 
 #[derive(Args, Debug)]

@@ -66,17 +66,23 @@ pub(crate) fn report(report: &Report, options: &ReportOptions) -> Result<Verdict
         (&options.markdown, reports::markdown::render),
         (&options.junit, reports::junit::render),
     ];
+    let shown = if options.json { reports::json::to_string(report) } else { reports::text::render(report) };
+    let printed = data(&shown);
+    // Each file is tried, whatever became of the others: a result that took minutes is not thrown away.
+    let mut failures = Vec::new();
     for (path, render) in files {
-        if let Some(path) = path {
-            write_file(path, &render(report))?;
+        if let Some(path) = path
+            && let Err(failure) = write_file(path, &render(report))
+        {
+            failures.push(failure.to_string());
         }
     }
-    if options.json {
-        data(&reports::json::to_string(report))?;
-    } else {
-        data(&reports::text::render(report))?;
+    match printed {
+        // Whoever reads our output may stop reading; the verdict stays what it is.
+        Ok(()) | Err(Failure::BrokenPipe) => {}
+        Err(failure) => failures.push(failure.to_string()),
     }
-    Ok(report.verdict)
+    if failures.is_empty() { Ok(report.verdict) } else { Err(Failure::Internal(failures.join("\n"))) }
 }
 
 /// Writes a file whole, or says which and why not.

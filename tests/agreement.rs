@@ -21,7 +21,8 @@ impl Server {
     fn start(scenario: &str, seed: u64) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_goldenpath"))
             .args(["serve", "--listen", "127.0.0.1:0", "--development-key", "--scenario", scenario])
-            .args(["--seed", &seed.to_string()])
+            .args(["--seed", &seed.to_string(), "--until-stdin-ends"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");

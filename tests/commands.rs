@@ -59,6 +59,37 @@ fn findings_set_the_exit_code() {
     let shown = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
     assert!(shown.contains("objective.first_event_p99"), "{shown}");
     assert!(fs::read_to_string(&junit).expect("written").contains("<failure"));
+    // A reader that has seen enough does not turn findings into success.
+    let piped = format!(
+        "{} sim --scenario {} | head -c1; exit ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_goldenpath"),
+        scenario.display()
+    );
+    let status =
+        std::process::Command::new("bash").args(["-c", &piped]).stdout(std::process::Stdio::null()).status();
+    assert_eq!(status.expect("bash").code(), Some(6));
+}
+
+#[test]
+fn a_junit_of_a_simulation_lists_every_checker() {
+    let junit = scratch("tiny.xml");
+    goldenpath().args(["sim", "--scenario", "tiny", "--junit"]).arg(&junit).assert().success();
+    let text = fs::read_to_string(&junit).expect("written");
+    for checker in ["isolation", "order", "delivery", "golden_path", "bounds"] {
+        assert!(text.contains(&format!("name=\"{checker}\"")), "{text}");
+    }
+}
+
+#[test]
+fn a_server_does_not_outlive_its_parent() {
+    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_goldenpath"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--development-key", "--until-stdin-ends"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    drop(server.stdin.take());
+    assert!(server.wait().expect("ends").success());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use reports::{Fact, Finding, Kind, Report, ScenarioRef, Tool, Unit, Verdict};
 use router::ConfigError;
 
-use crate::checkers::Ledger;
+use crate::checkers::{Ledger, cases};
 use crate::scenario::{Expect, Micros, Scenario};
 use crate::trace::{Compare, FirstDifference, Header, HeaderError};
 use crate::world::{Options, RunResult, World};
@@ -37,6 +37,7 @@ pub fn report(scenario: &Scenario, seed: u64, result: &mut RunResult) -> Report 
     report.facts = facts(ledger, result);
     report.metrics = ledger.metrics();
     ledger.report(&mut report);
+    report.cases = cases(&report);
     if ledger.total() > 0 {
         report.reasons.push(format!("{} findings", ledger.total()));
     }

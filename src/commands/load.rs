@@ -46,10 +46,10 @@ pub(crate) fn run(options: LoadOptions) -> Result<Verdict, Failure> {
         Some(url) => format!("goldenpath load --scenario {} --seed {seed} --target {url}", options.scenario),
         None => format!("goldenpath load --scenario {} --seed {seed}", options.scenario),
     });
-    if let Some(server) = own {
-        server.stop()?;
-    }
-    output::report(&report, &options.report)
+    // The result first: a server that ends badly takes none of it away.
+    let stopped = own.map_or(Ok(()), OwnServer::stop);
+    let verdict = output::report(&report, &options.report)?;
+    if verdict == Verdict::Pass { stopped.map(|()| verdict) } else { Ok(verdict) }
 }
 
 /// Our own server in a child process: its memory and its CPU are not the generator's.
@@ -69,7 +69,10 @@ impl OwnServer {
             .args(["--scenario", scenario, "--seed", &seed.to_string()])
             // Bad frames are part of the plan: its audit records would only hide what matters.
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
-            .stdin(Stdio::null())
+            .env_remove("GOLDENPATH_JWT_KEY_FILE")
+            // The child ends when our end of this pipe does, however we come to ours.
+            .arg("--until-stdin-ends")
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| failed("spawn", &error))?;

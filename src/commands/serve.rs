@@ -19,10 +19,13 @@ pub(crate) fn run(options: ServeOptions) -> Result<Verdict, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Internal(format!("runtime: {error}")))?;
-    runtime.block_on(serve(config))
+    let ended = runtime.block_on(serve(config, options.until_stdin_ends));
+    // A thread may still be waiting for stdin, and nothing waits for it.
+    runtime.shutdown_background();
+    ended
 }
 
-async fn serve(config: ServerConfig) -> Result<Verdict, Failure> {
+async fn serve(config: ServerConfig, until_stdin_ends: bool) -> Result<Verdict, Failure> {
     let scheme = if config.tls.is_some() { "wss" } else { "ws" };
     let server = Server::bind(config).await.map_err(|error| Failure::Internal(error.to_string()))?;
     let watch = |kind| signal(kind).map_err(|error| Failure::Internal(format!("signals: {error}")));
@@ -33,6 +36,7 @@ async fn serve(config: ServerConfig) -> Result<Verdict, Failure> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                () = stdin_end(), if until_stdin_ends => {}
             }
         })
         .await;
@@ -40,6 +44,14 @@ async fn serve(config: ServerConfig) -> Result<Verdict, Failure> {
         Stopped::Drained => Ok(Verdict::Pass),
         Stopped::Overdue => Err(Failure::Internal("the drain was cut off at its deadline".to_owned())),
     }
+}
+
+/// Ready when there is nothing more to read.
+async fn stdin_end() {
+    let end =
+        tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
+    // However reading ended, there is nobody left to write.
+    _ = end.await;
 }
 
 fn config(options: &ServeOptions) -> Result<ServerConfig, Failure> {

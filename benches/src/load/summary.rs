@@ -7,18 +7,10 @@ use simulator::{
     checkers::Counts,
     plan::{Plan, Summary},
     projection::Projection,
+    scenario::Expect,
 };
 
 use super::{LoadError, LoadOptions, LoadResult, ledger::Ledger, target::Address, worker::Outcome};
-
-/// Checkers by the name their findings carry, and the rules they judge by.
-const CHECKERS: [(&str, &str); 5] = [
-    ("isolation", "iso."),
-    ("order", "run."),
-    ("delivery", "deliver."),
-    ("golden_path", "golden."),
-    ("wire", "wire."),
-];
 
 /// The target took TCP connections and not one user.
 pub(super) fn nobody_connected(outcomes: &[Outcome], address: &Address) -> Option<LoadError> {
@@ -57,7 +49,7 @@ pub(super) fn result(
     report.timelines.sort_by(|one, two| one.user.cmp(&two.user));
     report.metrics = merged.metrics();
     report.facts = merged.facts(planned, &report);
-    report.cases = cases(&report);
+    report.cases = simulator::checkers::cases(&report);
     judge(options, &merged, &mut report);
     LoadResult { report, projection }
 }
@@ -160,18 +152,33 @@ impl Merged {
     }
 }
 
-fn cases(report: &Report) -> Vec<Case> {
-    let case = |(name, prefix): (&str, &str)| {
-        let broken: Vec<String> = report
-            .findings_by_rule
-            .iter()
-            .filter(|(rule, _)| rule.starts_with(prefix))
-            .map(|(rule, count)| format!("{rule}: {count}"))
-            .collect();
-        let outcome = if broken.is_empty() { CaseOutcome::Passed } else { CaseOutcome::Failed };
-        Case::new("checkers", name, outcome, broken.join(", "))
-    };
-    CHECKERS.into_iter().map(case).collect()
+/// The objectives of the scenario, judged in real time as the simulation judges them in virtual time.
+fn missed_objectives(expect: &Expect, merged: &Merged) -> Vec<String> {
+    let limits = [
+        ("first_event", expect.first_event_p99),
+        ("event_latency", expect.event_latency_p99),
+        ("answer_latency", expect.answer_p99),
+        ("pong", expect.pong_p99),
+        ("resume", expect.resume_p99),
+    ];
+    let mut missed: Vec<String> = limits
+        .into_iter()
+        .filter_map(|(key, limit)| {
+            let limit = limit?;
+            let metric = merged.metrics.iter().find(|metric| metric.key == key && metric.count > 0)?;
+            (metric.p99 > limit.us()).then(|| {
+                format!(
+                    "objective {key}: {} at the 99th percentile, expected at most {limit}",
+                    micros(metric.p99)
+                )
+            })
+        })
+        .collect();
+    let (full, runs) = (merged.counts.full_golden, merged.counts.runs);
+    if expect.min_full_golden_share.is_some_and(|least| (full as f64) < least.get() * runs as f64) {
+        missed.push(format!("objective full_golden: {full} of {runs} runs showed all five events"));
+    }
+    missed
 }
 
 /// Whether the workload was played as planned, and on time.
@@ -182,6 +189,9 @@ fn judge(options: &LoadOptions, merged: &Merged, report: &mut Report) {
     if golden < wanted {
         let reason =
             format!("{:.2} % of the runs went as planned, {:.2} % must", golden * 100.0, wanted * 100.0);
+        report.judge(Verdict::Findings, reason);
+    }
+    for reason in missed_objectives(&options.scenario.expect, merged) {
         report.judge(Verdict::Findings, reason);
     }
     let unmet = ledger.unmet + ledger.connects_failed;

@@ -1,4 +1,4 @@
-//! Tokens: who a socket belongs to (decision D29). A token's text never reaches a log or an error.
+//! Tokens: who a socket belongs to. A token's text never reaches a log or an error.
 
 use std::{
     fmt,

@@ -41,7 +41,7 @@ const READS_PER_TURN: usize = 8;
 const CLOSE_WRITE: Duration = Duration::from_secs(3);
 /// How long the peer may take to answer the close frame.
 const CLOSE_READ: Duration = Duration::from_secs(1);
-/// Buffers of an idle connection are its memory (anchors C.2), so they are small.
+/// Buffers of an idle connection are its memory, so they are small.
 const BUFFER_BYTES: usize = 4096;
 
 /// Limits of the WebSocket layer for inbound messages and outbound frames of these sizes.

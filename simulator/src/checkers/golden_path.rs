@@ -1,5 +1,5 @@
 //! `golden.*`: every planned run ends complete, on every tab of its user, with the terminal its plan says
-//! (decision D37); and every other message gets its answer, in order.
+//!; and every other message gets its answer, in order.
 
 use std::collections::VecDeque;
 

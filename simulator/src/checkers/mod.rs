@@ -11,6 +11,7 @@
 //! | here | `wire.invalid`, `golden.closed` |
 
 pub mod bounds;
+mod cases;
 mod delivery;
 mod golden_path;
 mod isolation;
@@ -27,6 +28,7 @@ use crate::dialect::{DecodeError, FrameKind, ServerFrame};
 use crate::plan::{ActionKind, Plan};
 use crate::projection::Projection;
 
+pub use cases::cases;
 pub use ledger::{Counts, Ledger, Times};
 
 /// What to watch, and how to read times.
