@@ -62,6 +62,14 @@ fn agree(name: &str, seed: u64) {
     assert_eq!(loaded.report.verdict, Verdict::Pass, "{}", reports::text::render(&loaded.report));
     let real_runs = loaded.projection.expect("asked for");
 
+    let counts = simulated.checkers.ledger().counts;
+    let planned_reconnects = name == "agree-reconnect";
+    for key in ["reconnects", "recovered"] {
+        let real = loaded.report.facts.iter().find(|fact| fact.key == key).expect("a fact");
+        let happened = !matches!(real.value, reports::Value::Int(0));
+        assert_eq!(happened, planned_reconnects, "{key} over real sockets: {}", real.shown());
+    }
+    assert_eq!((counts.reconnects > 0, counts.recovered > 0), (planned_reconnects, planned_reconnects));
     assert_eq!(virtual_runs.per_run().len(), 200, "every run took place");
     let differences = virtual_runs.differences(&real_runs);
     assert!(

@@ -23,7 +23,7 @@ impl Projection {
             | RunEventKind::Progress
             | RunEventKind::Completed => String::new(),
         };
-        let line = format!("{} {word}", event.name()).trim_end().to_owned();
+        let line = format!("{} {} {word}", frame.seq, event.name()).trim_end().to_owned();
         self.runs.entry((user_id.to_owned(), frame.request_id.to_owned())).or_default().push(line);
     }
 
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(differences.iter().map(|found| found.request_id).collect::<Vec<_>>(), ["m2", "m3"]);
         assert_eq!(
             (differences[0].one, differences[0].other),
-            (&["agent_error B".to_owned()][..], &["agent_error C".to_owned()][..])
+            (&["0 agent_error B".to_owned()][..], &["0 agent_error C".to_owned()][..])
         );
         assert!(differences[1].one.is_empty());
     }

@@ -11,6 +11,8 @@ const NAME: &str = "delivery";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
     lanes: Vec<Lane>,
+    /// The newest cursor that any tab took, and the run it was of.
+    newest: (u64, Box<str>),
 }
 
 /// What one tab took, over all its connections.
@@ -35,6 +37,12 @@ impl Delivery {
     }
 
     pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        if seen.frame.cursor > self.newest.0 {
+            self.newest.0 = seen.frame.cursor;
+            if *self.newest.1 != *seen.frame.run_id {
+                self.newest.1 = seen.frame.run_id.into();
+            }
+        }
         let lane = self.lane(seen.tab);
         match seen.frame.kind {
             FrameKind::Welcome { cursor } => lane.last = lane.last.or(Some(cursor)),
@@ -77,6 +85,7 @@ impl Delivery {
                 let mut finding = finding("deliver.I2", &detail);
                 finding.checker = NAME.to_owned();
                 finding.connection = Some(connection(tab as u8));
+                finding.run = Some(self.newest.1.to_string());
                 finding.event = Some(format!("cursor {}", last + 1));
                 ledger.push(finding);
             }

@@ -139,6 +139,9 @@ impl GoldenPath {
             finding.checker = NAME.to_owned();
             finding.connection = tab.map(connection);
             finding.event = Some(event.to_owned());
+            if !event.is_empty() {
+                finding.run = Some(format!("of request {event}"));
+            }
             ledger.push(finding);
         };
         for asked in &self.open {

@@ -68,6 +68,7 @@ impl Order {
                 let mut finding = finding("run.R5", "the run never ended");
                 finding.checker = NAME.to_owned();
                 finding.run = Some(view.name.to_string());
+                finding.event = Some("terminal event".to_owned());
                 ledger.push(finding);
             }
         }

@@ -135,11 +135,11 @@ fn a_run_as_planned_is_silent_and_counted() {
     assert_eq!(
         projection.per_run()[&key],
         [
-            "agent_started",
-            "agent_thinking",
-            "tool_executing c0 search",
-            "tool_completed c0 completed",
-            "agent_completed"
+            "1 agent_started",
+            "2 agent_thinking",
+            "3 tool_executing c0 search",
+            "4 tool_completed c0 completed",
+            "5 agent_completed"
         ]
     );
     assert_eq!(stage.end(), []);
@@ -294,4 +294,38 @@ fn a_full_ledger_counts_on_and_keeps_breaches() {
     ledger.report(&mut report);
     assert_eq!((report.findings_total, report.findings_by_rule["run.R1"]), (6, 5));
     assert!(report.findings.iter().all(|finding| finding.domain == Domain::Wall));
+}
+
+/// For each checker a defect, the rule it breaks, and the exit code of a report with that finding.
+#[test]
+fn every_checker_can_fail_and_the_exit_code_follows() {
+    let plan = Plan::new(Scenario::default(), 1);
+    let (own, other) = (plan.canary(0), plan.canary(1));
+    type Change<'a> = Box<dyn Fn(&mut Vec<String>) + 'a>;
+    let table: Vec<(&str, u8, Change<'_>)> = vec![
+        ("iso.I1", 7, Box::new(|texts| texts[4] = texts[4].replace(&own, &other))),
+        ("run.R1", 6, Box::new(|texts| drop(texts.remove(0)))),
+        ("run.R5", 6, Box::new(|texts| texts.truncate(4))),
+        ("deliver.I2", 6, Box::new(|texts| texts.truncate(3))),
+        ("deliver.I4", 6, Box::new(|texts| drop(texts.remove(1)))),
+        ("golden.incomplete", 6, Box::new(|texts| texts.truncate(4))),
+    ];
+    for (rule, code, change) in table {
+        let mut stage = Stage::new();
+        stage.say(Terminal::Completed);
+        let mut texts = stage.run();
+        let whole = texts.clone();
+        change(&mut texts);
+        // A run that never ends must end on no tab; every other defect is one tab's.
+        stage.play(0, if rule == "run.R5" { &texts } else { &whole });
+        stage.play(1, &texts);
+        let findings = stage.end();
+        let found = findings.iter().find(|finding| finding.rule == rule);
+        let finding = found.unwrap_or_else(|| panic!("{rule}: {findings:?}"));
+        assert_eq!(finding.user, Some(plan.user_id(0)), "{rule}");
+        assert!(finding.run.is_some() && finding.event.is_some() && finding.at_us > 0, "{rule}: {finding:?}");
+        let mut report = reports::Report::new(reports::Tool::new("t", "0"), reports::Kind::Simulation);
+        report.push_finding(finding.clone());
+        assert_eq!(report.verdict.exit_code(), code, "{rule}");
+    }
 }
