@@ -148,7 +148,7 @@ impl Checkers {
     }
 
     /// A tab received a frame; `verdict` is what its cursor rule said. `tabs` is how many the user has in all.
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "an observation is all of this")]
     pub fn received(
         &mut self,
         at_us: u64,
