@@ -13,7 +13,7 @@ mod filler;
 mod lines;
 
 use crate::prng::{Domain, Prng};
-use crate::scenario::{Agent, Scenario};
+use crate::scenario::{Agent, Micros, Scenario};
 
 pub use filler::{CANARY_BYTES, canary_in, filler, render};
 pub use lines::Lines;
@@ -29,7 +29,12 @@ pub struct AgentProfile {
 
 impl From<&Scenario> for AgentProfile {
     fn from(scenario: &Scenario) -> Self {
-        Self { agent: scenario.agent.clone(), deadline_us: scenario.limits.agent_deadline_us() }
+        let mut agent = scenario.agent.clone();
+        for tool in &mut agent.tools {
+            // Looked up by name once, and not in every run.
+            tool.estimate = Some(Micros::new(tool.estimate_us()));
+        }
+        Self { agent, deadline_us: scenario.limits.agent_deadline_us() }
     }
 }
 
