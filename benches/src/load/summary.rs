@@ -65,20 +65,7 @@ struct Merged {
 
 impl Merged {
     fn add(&mut self, outcome: &Outcome) {
-        let (all, part) = (&mut self.counts, &outcome.checkers.ledger().counts);
-        all.users += part.users;
-        all.connections += part.connections;
-        all.reconnects += part.reconnects;
-        all.messages_in += part.messages_in;
-        all.messages_out += part.messages_out;
-        all.bytes_out += part.bytes_out;
-        all.events += part.events;
-        all.recovered += part.recovered;
-        all.repeats += part.repeats;
-        all.gaps += part.gaps;
-        all.runs += part.runs;
-        all.golden += part.golden;
-        all.full_golden += part.full_golden;
+        self.counts += &outcome.checkers.ledger().counts;
         self.ledger.merge(&outcome.ledger);
         self.ended_us = self.ended_us.max(outcome.ended_us);
         for metric in outcome.checkers.ledger().metrics() {

@@ -279,8 +279,9 @@ impl Audience {
             let Some(queued) = conn.queued.pop_front() else { break };
             conn.queued_bytes -= queued.frame.len() as u32;
             flow.stats.frames.queued -= 1;
+            flow.stats.frames.in_flight += 1;
             let ix = flow.out.share(queued.frame);
-            hand_over(conn, member.index, ix, queued.cursor, flow);
+            hand_over(conn, member.index, ix, queued.cursor, flow.out);
         }
         if conn.queued.is_empty() {
             conn.queued.shrink_to(16);
@@ -382,11 +383,8 @@ impl<'f, 'a> Fan<'f, 'a> {
             Some(frame) => frame,
             None => *self.shared.insert(self.flow.out.share(self.frame.clone())),
         };
-        conn.credit -= 1;
-        conn.taken = conn.taken.max(self.cursor);
-        conn.in_flight.push_back(self.cursor);
         self.direct += 1;
-        self.flow.out.push(Effect::Send { conn: conn.id(index), frame });
+        hand_over(conn, index, frame, self.cursor, self.flow.out);
     }
 
     fn finish(self) {
@@ -414,7 +412,8 @@ fn offer(
     flow.stats.frames.bytes += u64::from(bytes);
     if conn.credit > 0 && conn.queued.is_empty() {
         let ix = *shared.get_or_insert_with(|| flow.out.share(frame.clone()));
-        hand_over(conn, index, ix, cursor, flow);
+        flow.stats.frames.in_flight += 1;
+        hand_over(conn, index, ix, cursor, flow.out);
         return;
     }
     let full = conn.queued.len() >= flow.config.outbound_frames_max as usize
@@ -439,13 +438,13 @@ fn offer(
     flow.stats.frames.queued += 1;
 }
 
-fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64, flow: &mut Flow<'_>) {
+/// Gives the socket a frame; the caller counts it as in flight.
+#[inline]
+fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64, out: &mut Effects) {
     conn.credit -= 1;
     conn.taken = conn.taken.max(cursor);
     conn.in_flight.push_back(cursor);
-    flow.stats.frames.in_flight += 1;
-    let conn = conn.id(index);
-    flow.out.push(Effect::Send { conn, frame });
+    out.push(Effect::Send { conn: conn.id(index), frame });
 }
 
 fn give_up_queue(conn: &mut Conn, stats: &mut Stats) {

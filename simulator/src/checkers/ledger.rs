@@ -48,6 +48,40 @@ pub struct Counts {
     pub full_golden: u64,
 }
 
+impl std::ops::AddAssign<&Counts> for Counts {
+    /// Named one by one without a rest, so that a new count cannot be left out.
+    fn add_assign(&mut self, part: &Counts) {
+        let Counts {
+            users,
+            connections,
+            reconnects,
+            messages_in,
+            messages_out,
+            bytes_out,
+            events,
+            recovered,
+            repeats,
+            gaps,
+            runs,
+            golden,
+            full_golden,
+        } = *part;
+        self.users += users;
+        self.connections += connections;
+        self.reconnects += reconnects;
+        self.messages_in += messages_in;
+        self.messages_out += messages_out;
+        self.bytes_out += bytes_out;
+        self.events += events;
+        self.recovered += recovered;
+        self.repeats += repeats;
+        self.gaps += gaps;
+        self.runs += runs;
+        self.golden += golden;
+        self.full_golden += full_golden;
+    }
+}
+
 /// Measured times, microseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Times {
