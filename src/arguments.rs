@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Serve(ServeOptions),
     /// Check, list or describe scenario files
     Scenario(ScenarioOptions),
+    /// Play the recorded cases of what this router replaces against it, and say where it differs
+    Conform(ConformOptions),
     /// Render a saved report, or compare two
     Report(ReportCommandOptions),
     /// Measure the speed goals: ratios of two things timed in one run
@@ -166,6 +168,24 @@ pub(crate) enum ScenarioCommand {
     List,
     /// Print the JSON schema of scenario files, for editors
     Schema,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConformOptions {
+    /// Files of recorded cases (.jsonl or .jsonl.gz) or directories of them; by default the project's own
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only the cases of one unit
+    #[arg(long)]
+    pub(crate) unit: Option<String>,
+    /// Print one case side by side with what the router did
+    #[arg(long, value_name = "ID")]
+    pub(crate) show: Option<String>,
+    /// Say how recordings are translated before they are compared
+    #[arg(long)]
+    pub(crate) explain: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
 }
 
 #[derive(Args, Debug)]

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::Load(options) => commands::load::run(options),
         Command::Serve(options) => commands::serve::run(options),
         Command::Scenario(options) => commands::scenario::run(&options),
+        Command::Conform(options) => commands::conform::run(&options),
         Command::Report(options) => commands::report::run(&options),
         Command::Figures(options) => commands::figures::run(&options),
         Command::Completions(options) => commands::completions::run(&options),

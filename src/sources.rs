@@ -1,8 +1,16 @@
-//! Scenarios by name or by file.
+//! Scenarios by name or by file; recorded cases from files.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
-use simulator::scenario::{self, Scenario};
+use flate2::read::MultiGzDecoder;
+use simulator::{
+    conform::{self, Case},
+    scenario::{self, Scenario},
+};
 
 use crate::failure::Failure;
 
@@ -32,4 +40,68 @@ pub(crate) fn scenario_text(name_or_path: &str) -> Result<(String, String), Fail
 pub(crate) fn scenario(name_or_path: &str) -> Result<Scenario, Failure> {
     let (name, text) = scenario_text(name_or_path)?;
     Scenario::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+macro_rules! vectors {
+    ($($unit:literal)*) => {
+        &[$((
+            concat!("scenarios/vectors/", $unit, ".jsonl.gz"),
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/vectors/", $unit, ".jsonl.gz")),
+        ),)*]
+    };
+}
+
+/// The project's own copy of the recorded cases.
+const VECTORS: &[(&str, &[u8])] = vectors! {
+    "message_router" "message_router_intended" "message_types" "core_router" "quality_router" "event_router"
+    "scoped_router" "broadcast" "emitter" "event_validator" "tool_dispatcher"
+};
+
+/// The recorded cases of files and directories, or the project's own; each file with its name.
+pub(crate) fn vectors(paths: &[PathBuf]) -> Result<Vec<(String, Vec<Case>)>, Failure> {
+    if paths.is_empty() {
+        return VECTORS.iter().map(|(name, bytes)| cases(name, bytes)).collect();
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let entries = fs::read_dir(path).map_err(|error| Failure::unreadable(path, &error))?;
+            let mut inside: Vec<PathBuf> = entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<Result<_, _>>()
+                .map_err(|error| Failure::unreadable(path, &error))?;
+            inside.retain(|file| is_vectors(file));
+            inside.sort();
+            if inside.is_empty() {
+                return Err(Failure::Usage(format!("{}: no .jsonl or .jsonl.gz in it", path.display())));
+            }
+            files.extend(inside);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    files
+        .iter()
+        .map(|file| {
+            let bytes = fs::read(file).map_err(|error| Failure::unreadable(file, &error))?;
+            cases(&file.display().to_string(), &bytes)
+        })
+        .collect()
+}
+
+fn is_vectors(file: &Path) -> bool {
+    let name = file.to_string_lossy();
+    name.ends_with(".jsonl") || name.ends_with(".jsonl.gz")
+}
+
+fn cases(name: &str, bytes: &[u8]) -> Result<(String, Vec<Case>), Failure> {
+    let unreadable = |error: &dyn std::fmt::Display| Failure::Usage(format!("{name}: {error}"));
+    let mut text = String::new();
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        MultiGzDecoder::new(bytes).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
+    } else {
+        text = String::from_utf8(bytes.to_vec()).map_err(|error| unreadable(&error))?;
+    }
+    let cases = conform::read(&text).map_err(|error| Failure::Usage(format!("{name}, {error}")))?;
+    Ok((name.to_owned(), cases))
 }

@@ -9,10 +9,12 @@
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
 //! | [`trace`] | what happened, as a hash and as lines |
 //! | [`run`] | all of it in one call |
+//! | [`conform`] | recorded cases of what the router replaces, played against it |
 
 mod actors;
 pub mod checkers;
 pub mod client;
+pub mod conform;
 pub mod dialect;
 mod network;
 pub mod plan;

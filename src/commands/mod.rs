@@ -1,6 +1,7 @@
 //! One file per command: typed options in, a verdict or a failure out.
 
 pub(crate) mod completions;
+pub(crate) mod conform;
 pub(crate) mod figures;
 pub(crate) mod load;
 pub(crate) mod replay;

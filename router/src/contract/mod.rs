@@ -32,14 +32,21 @@
 //!
 //! [`Config::socket_window_frames`]: crate::Config::socket_window_frames
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
-use core::fmt;
+mod close;
+mod effects;
+mod request;
 
-use bytes::Bytes;
-use bytestring::ByteString;
+use alloc::{boxed::Box, string::String, sync::Arc};
+
 use serde_json::value::RawValue;
 
-use crate::{error::ErrorCode, message::Kind, run::Rule};
+pub(crate) use self::request::RequestText;
+pub use self::{
+    close::Close,
+    effects::{Effects, Frame, FrameIx},
+    request::RunRequest,
+};
+use crate::{error::ErrorCode, run::Rule};
 
 /// A point in time on the router's clock: microseconds since the Unix epoch, never running backwards.
 ///
@@ -425,216 +432,6 @@ pub enum CancelReason {
     TimedOut,
     /// The drain deadline passed.
     Shutdown,
-}
-
-/// How and why a connection is closed. Code and reason go into the close frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Close {
-    /// The drain has come to its end.
-    ShuttingDown,
-    /// Two heartbeats were not answered.
-    Unresponsive,
-    /// WebSocket protocol error.
-    Protocol,
-    /// A text frame that is not UTF-8.
-    InvalidUtf8,
-    /// No valid token.
-    AuthFailed,
-    /// The token expired, and the grace period after it.
-    TokenExpired,
-    /// The user has as many connections as allowed.
-    ConnectionLimit,
-    /// Too many rejected frames in a short time.
-    Abuse,
-    /// A message above the transport cap.
-    TooBig,
-    /// The outbound queue was full and nothing was read for the grace period.
-    SlowReader,
-}
-
-impl Close {
-    /// The code in the close frame (RFC 6455 §7.4.1 and the IANA registry).
-    pub const fn code(self) -> u16 {
-        match self {
-            Close::ShuttingDown | Close::Unresponsive => 1001,
-            Close::Protocol => 1002,
-            Close::InvalidUtf8 => 1007,
-            Close::AuthFailed | Close::TokenExpired | Close::ConnectionLimit | Close::Abuse => 1008,
-            Close::TooBig => 1009,
-            Close::SlowReader => 1013,
-        }
-    }
-
-    /// The reason in the close frame: stable, at most 123 bytes.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Close::ShuttingDown => "server is shutting down",
-            Close::Unresponsive => "two heartbeats missed",
-            Close::Protocol => "WebSocket protocol error",
-            Close::InvalidUtf8 => "text is not UTF-8",
-            Close::AuthFailed => "Authentication failed",
-            Close::TokenExpired => "token expired",
-            Close::ConnectionLimit => "too many connections",
-            Close::Abuse => "too many rejected frames",
-            Close::TooBig => "message too big",
-            Close::SlowReader => "reader too slow",
-        }
-    }
-}
-
-/// A request to run an agent, with the ids that every event of the run will carry.
-#[derive(Clone, Debug)]
-pub struct RunRequest {
-    /// Handle for the agent's reports.
-    pub run: RunRef,
-    /// Owner.
-    pub user: UserId,
-    /// Plan of the owner.
-    pub tier: Tier,
-    /// Conversation.
-    pub thread_id: Arc<str>,
-    /// The client's `message_id`, or one of ours: joins a message to its run.
-    pub request_id: Arc<str>,
-    /// What kind of message asked.
-    pub kind: Kind,
-    /// The message's payload: a JSON object, checked.
-    pub payload: Box<str>,
-    /// When the router ends the run by itself.
-    pub deadline: Instant,
-    pub(crate) node: Arc<str>,
-    pub(crate) number: u64,
-    pub(crate) text: RequestText,
-}
-
-/// The text of a request: nearly always it stands in the payload as it is.
-#[derive(Clone, Debug)]
-pub(crate) enum RequestText {
-    /// Start and end in the payload.
-    Within(u32, u32),
-    /// It was escaped.
-    Unescaped(Box<str>),
-}
-
-impl RunRequest {
-    /// The text to work on, unescaped.
-    pub fn text(&self) -> &str {
-        match &self.text {
-            RequestText::Within(start, end) => &self.payload[*start as usize..*end as usize],
-            RequestText::Unescaped(text) => text,
-        }
-    }
-
-    /// Id of this run, unique per router incarnation.
-    pub fn run_id(&self) -> String {
-        crate::run::id("run", &self.node, self.number)
-    }
-}
-
-/// One outbound text frame: valid JSON, valid UTF-8, shared by all its recipients.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Frame(ByteString);
-
-impl Frame {
-    pub(crate) fn copy_of(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The frame's text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The frame's bytes; cloning them shares the allocation.
-    pub fn bytes(&self) -> &Bytes {
-        self.0.as_bytes()
-    }
-
-    /// Length in bytes.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether the frame has no text; never true for a frame that the router made.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Position of a frame in its [`Effects`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FrameIx(pub(crate) u32);
-
-/// Ordered effects of one or more inputs. Reuse it: after warm-up, appending allocates nothing.
-#[derive(Debug, Default)]
-pub struct Effects {
-    list: Vec<Effect>,
-    frames: Vec<Frame>,
-}
-
-impl Effects {
-    /// An empty list.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Forgets all effects and keeps the memory.
-    pub fn clear(&mut self) {
-        self.list.clear();
-        self.frames.clear();
-    }
-
-    /// The effects, in the order in which they must happen.
-    pub fn iter(&self) -> core::slice::Iter<'_, Effect> {
-        self.list.iter()
-    }
-
-    /// How many effects there are.
-    pub fn len(&self) -> usize {
-        self.list.len()
-    }
-
-    /// Whether nothing is to be done.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// The frame an effect names. Panics for an index of another list, which is a fault of the caller.
-    pub fn frame(&self, ix: FrameIx) -> &Frame {
-        &self.frames[ix.0 as usize]
-    }
-
-    /// How many different frames the effects share.
-    pub fn frames_len(&self) -> usize {
-        self.frames.len()
-    }
-
-    /// The frames sent to one connection, in order.
-    pub fn frames_to(&self, to: ConnId) -> impl Iterator<Item = &Frame> {
-        self.list.iter().filter_map(move |effect| {
-            let Effect::Send { conn, frame } = effect else { return None };
-            (*conn == to).then(|| self.frame(*frame))
-        })
-    }
-
-    /// Makes room for that many more.
-    pub(crate) fn reserve(&mut self, effects: usize) {
-        self.list.reserve(effects);
-    }
-
-    pub(crate) fn push(&mut self, effect: Effect) {
-        self.list.push(effect);
-    }
-
-    pub(crate) fn share(&mut self, frame: Frame) -> FrameIx {
-        self.frames.push(frame);
-        FrameIx(self.frames.len() as u32 - 1)
-    }
 }
 
 /// Why the router wants to be woken.

@@ -1,0 +1,116 @@
+//! Frames, and the ordered list of effects that shares them.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{ConnId, Effect};
+
+/// One outbound text frame: valid JSON, valid UTF-8, shared by all its recipients.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame(ByteString);
+
+impl Frame {
+    pub(crate) fn copy_of(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The frame's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The frame's bytes; cloning them shares the allocation.
+    pub fn bytes(&self) -> &Bytes {
+        self.0.as_bytes()
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the frame has no text; never true for a frame that the router made.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Position of a frame in its [`Effects`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameIx(u32);
+
+/// Ordered effects of one or more inputs. Reuse it: after warm-up, appending allocates nothing.
+#[derive(Debug, Default)]
+pub struct Effects {
+    list: Vec<Effect>,
+    frames: Vec<Frame>,
+}
+
+impl Effects {
+    /// An empty list.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets all effects and keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.frames.clear();
+    }
+
+    /// The effects, in the order in which they must happen.
+    pub fn iter(&self) -> core::slice::Iter<'_, Effect> {
+        self.list.iter()
+    }
+
+    /// How many effects there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The frame an effect names. Panics for an index of another list, which is a fault of the caller.
+    pub fn frame(&self, ix: FrameIx) -> &Frame {
+        &self.frames[ix.0 as usize]
+    }
+
+    /// How many different frames the effects share.
+    pub fn frames_len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The frames sent to one connection, in order.
+    pub fn frames_to(&self, to: ConnId) -> impl Iterator<Item = &Frame> {
+        self.list.iter().filter_map(move |effect| {
+            let Effect::Send { conn, frame } = effect else { return None };
+            (*conn == to).then(|| self.frame(*frame))
+        })
+    }
+
+    /// Makes room for that many more.
+    pub(crate) fn reserve(&mut self, effects: usize) {
+        self.list.reserve(effects);
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.list.push(effect);
+    }
+
+    pub(crate) fn share(&mut self, frame: Frame) -> FrameIx {
+        self.frames.push(frame);
+        FrameIx(self.frames.len() as u32 - 1)
+    }
+}

@@ -1,0 +1,217 @@
+//! The order of steps. One input in, effects out; every rule about a message is in here or below.
+
+mod deadlines;
+mod inbound;
+mod session;
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+
+use crate::{
+    audience::{Audience, Flow, Member, Owner, UserRef},
+    config::{Config, ConfigError},
+    contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, Wake},
+    error::ErrorCode,
+    run::Automaton,
+    stats::Stats,
+    timers::Timers,
+    wire::{self, ServerData, Writer},
+};
+
+/// The canonical router. See [`contract`](crate::contract) for the loop that drives it.
+#[derive(Debug)]
+pub struct Router {
+    pub(crate) config: Config,
+    /// The node's name, to be shared.
+    pub(crate) node: Arc<str>,
+    pub(crate) now: Instant,
+    pub(crate) audience: Audience,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) free_runs: Vec<u32>,
+    pub(crate) runs_started: u64,
+    pub(crate) timers: Timers,
+    pub(crate) stats: Stats,
+    pub(crate) writer: Writer,
+    draining: Option<deadlines::Drain>,
+    authority: Option<Authority>,
+}
+
+/// One run; a slot of it is reused, with another generation, after the run ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) generation: u32,
+    pub(crate) owner: Option<UserRef>,
+    pub(crate) number: u64,
+    pub(crate) thread: Arc<str>,
+    pub(crate) request: Arc<str>,
+    pub(crate) agent: Box<str>,
+    pub(crate) automaton: Automaton,
+    pub(crate) seq: u64,
+}
+
+impl Router {
+    /// A router with nobody connected, or which limit makes no sense.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.validate()?;
+        Ok(Self {
+            node: config.node.as_str().into(),
+            config,
+            now: Instant::default(),
+            audience: Audience::default(),
+            runs: Vec::new(),
+            free_runs: Vec::new(),
+            runs_started: 0,
+            timers: Timers::default(),
+            stats: Stats::default(),
+            writer: Writer::default(),
+            draining: None,
+            authority: Some(Authority(())),
+        })
+    }
+
+    /// Takes one input and appends its effects, in the order in which they must happen. Never panics and never
+    /// fails: what is wrong with an input is itself an effect.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
+        self.now = self.now.max(now);
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            self.fire(timer, out);
+        }
+        match input {
+            Input::Connect(connect) => self.connect(&connect, out),
+            Input::AuthFailed { ticket } => {
+                self.stats.connections.refused += 1;
+                self.refuse(ticket, ErrorCode::AuthFailed, None, Close::AuthFailed, out);
+            }
+            Input::Text { conn, text } => self.text(conn, text, out),
+            Input::Binary { conn } => self.binary(conn, out),
+            Input::Pong { conn } => self.heard(conn),
+            Input::Violation { conn, kind } => self.violation(conn, kind, out),
+            Input::Written { conn, frames } => self.written(conn, frames, out),
+            Input::Closed { conn } => self.closed(conn, out),
+            Input::Agent { run, event } => self.report(run, &event, out),
+            Input::Broadcast { authority, kind, data } => {
+                let data = ServerData::Given { kind, data: data.get() };
+                let frame = self.encode(data);
+                let (audience, mut flow) = self.flow(out);
+                audience.broadcast(authority, &frame, &mut flow);
+            }
+            Input::Drain => self.drain(out),
+            Input::Tick => {}
+        }
+        self.progress_drain(out);
+    }
+
+    /// When the router must be called again at the latest, and for what; a wake-up for nothing is possible.
+    pub fn next_deadline(&self) -> Option<(Instant, Wake)> {
+        self.timers.next()
+    }
+
+    /// Counters and levels.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The limits in force.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The right to send to all users. There is one: a second call answers `None`.
+    pub fn take_authority(&mut self) -> Option<Authority> {
+        self.authority.take()
+    }
+
+    /// Whether new work is refused because the router drains.
+    pub const fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
+    /// Recounts everything that the counters claim: sums, levels, bounds, ownership. Costs a walk over all state;
+    /// for tests and simulations. `Err` names the first claim that does not hold.
+    pub fn verify(&self) -> Result<(), String> {
+        self.stats.check()?;
+        let (mut in_flight, mut queued, mut held, mut waiting, mut runs) = (0, 0, 0, 0, 0);
+        for user in self.audience.users() {
+            waiting += user.cursor - user.settled;
+            runs += user.runs.len() as u64;
+            let bounded = user.log.len() <= self.config.recovery_frames_max as usize
+                && user.conns.len() <= self.config.connections_per_user_max as usize
+                && user.runs.len() <= self.config.runs_per_user_max as usize;
+            if !bounded || user.settled > user.cursor || user.delivered > user.cursor {
+                return Err(alloc::format!("user {}: a bound does not hold", user.id));
+            }
+            for run in &user.runs {
+                let owner = self.run(*run).and_then(|run| run.owner);
+                if owner.is_none_or(|owner| self.audience.user(owner).id != user.id) {
+                    return Err(alloc::format!("user {}: lists a run of somebody else", user.id));
+                }
+            }
+            for index in &user.conns {
+                let conn = self.audience.conn_at(*index);
+                if self.audience.user(conn.user).id != user.id {
+                    return Err(alloc::format!("user {}: lists a connection of somebody else", user.id));
+                }
+                in_flight += conn.in_flight.len() as u64;
+                queued += conn.queued.len() as u64;
+                held += conn.cold.held.len() as u64;
+                if conn.queued.len() > self.config.outbound_frames_max as usize {
+                    return Err(alloc::format!("user {}: an outbound queue is too long", user.id));
+                }
+            }
+        }
+        let levels = [
+            ("frames in flight", self.stats.frames.in_flight, in_flight),
+            ("frames queued", self.stats.frames.queued, queued),
+            ("messages held", self.stats.inbound.held, held),
+            ("events waiting", self.stats.events.waiting, waiting),
+            ("open runs", self.stats.runs.open, runs),
+            ("open connections", self.stats.connections.open, self.audience.conns_len() as u64),
+            ("users", self.stats.connections.users, self.audience.users_len() as u64),
+        ];
+        match levels.into_iter().find(|(_, claimed, counted)| claimed != counted) {
+            Some((what, claimed, counted)) => {
+                Err(alloc::format!("{what}: counter says {claimed}, there are {counted}"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Deadlines pending, stale ones included: a bound on memory that nothing else shows.
+    pub fn timers_len(&self) -> usize {
+        self.timers.len()
+    }
+
+    pub(crate) fn encode(&mut self, data: ServerData<'_>) -> Frame {
+        self.stats.frames.encoded += 1;
+        wire::server_message(&mut self.writer, self.now, data)
+    }
+
+    /// Sends a frame to the connection it answers.
+    pub(crate) fn reply(&mut self, conn: ConnId, frame: Frame, out: &mut Effects) {
+        self.in_flow(conn, out, |audience, owner, member, flow| {
+            audience.send(member, &owner.seal(frame), flow);
+        });
+    }
+
+    /// Looks up the connection and its owner and lends everything a delivery needs.
+    pub(crate) fn in_flow<R>(
+        &mut self,
+        conn: ConnId,
+        out: &mut Effects,
+        f: impl for<'b> FnOnce(&mut Audience, &Owner<'b>, &Member<'b>, &mut Flow<'_>) -> R,
+    ) -> Option<R> {
+        let (audience, mut flow) = self.flow(out);
+        audience.with_member(conn, |audience, owner, member| f(audience, &owner, &member, &mut flow))
+    }
+
+    pub(crate) fn flow<'a>(&'a mut self, out: &'a mut Effects) -> (&'a mut Audience, Flow<'a>) {
+        let flow = Flow {
+            now: self.now,
+            config: &self.config,
+            stats: &mut self.stats,
+            timers: &mut self.timers,
+            writer: &mut self.writer,
+            out,
+        };
+        (&mut self.audience, flow)
+    }
+}

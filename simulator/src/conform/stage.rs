@@ -1,0 +1,266 @@
+//! A stage for recorded cases: the real router, a clock that is set by hand, and sockets that do as they are told.
+
+use std::collections::BTreeMap;
+
+use router::{
+    Authority, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Router, Ticket,
+};
+use serde_json::Value;
+
+use super::Sent;
+
+/// Where the clock of every stage starts: 2023-11-14T22:13:20Z, as in the recordings.
+pub const START: Instant = Instant::from_micros(1_700_000_000_000_000);
+
+/// What a socket does with a frame it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Line {
+    /// Writes it at once.
+    #[default]
+    Up,
+    /// Fails, and the connection with it.
+    Down,
+    /// Writes that many more, then fails.
+    FailsAfter(u32),
+    /// Writes it that many microseconds later.
+    Slow(u64),
+}
+
+#[derive(Debug)]
+struct Socket {
+    conn: ConnId,
+    user: String,
+    line: Line,
+}
+
+/// The real router between sockets that do as they are told.
+#[derive(Debug)]
+pub struct Stage {
+    router: Router,
+    authority: Option<Authority>,
+    now: Instant,
+    tickets: u64,
+    /// By label. A socket that closed is no longer there.
+    sockets: BTreeMap<String, Socket>,
+    /// Writes under way: when, where, what.
+    writing: Vec<(Instant, ConnId, String)>,
+    sent: Vec<Sent>,
+    /// When the running step began.
+    step: Instant,
+    /// Effects for the host: agents, tools, services, receipts, refusals.
+    asked: Vec<Effect>,
+}
+
+impl Stage {
+    /// A router with nobody connected.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let mut router = Router::new(config)?;
+        let authority = router.take_authority();
+        Ok(Self {
+            router,
+            authority,
+            now: START,
+            tickets: 0,
+            sockets: BTreeMap::new(),
+            writing: Vec::new(),
+            sent: Vec::new(),
+            step: START,
+            asked: Vec::new(),
+        })
+    }
+
+    /// The router, to look at.
+    pub const fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// The router, for what a host does outside the stream of inputs: registering handlers, say.
+    pub const fn router_mut(&mut self) -> &mut Router {
+        &mut self.router
+    }
+
+    /// Now.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Begins a step: forgets what was sent and asked before.
+    pub fn begin(&mut self) {
+        self.sent.clear();
+        self.asked.clear();
+        self.step = self.now;
+    }
+
+    /// What reached the sockets since [`begin`](Self::begin), in order.
+    pub fn sent(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// Takes the effects for the host since [`begin`](Self::begin).
+    pub fn take_asked(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// Connects a socket under a label; its welcome is not reported. `false` when it was refused.
+    pub fn connect(&mut self, label: &str, user: &str, line: Line) -> bool {
+        self.tickets += 1;
+        let connect = Connect::new(Ticket(self.tickets), user);
+        self.connect_as(label, &connect, line)
+    }
+
+    /// Connects a socket with everything said about it. The ticket must be a new one.
+    pub fn connect_as(&mut self, label: &str, connect: &Connect<'_>, line: Line) -> bool {
+        let mut out = Effects::new();
+        self.router.handle(self.now, Input::Connect(*connect), &mut out);
+        let conn = out.iter().find_map(|effect| {
+            let Effect::Accepted { conn, .. } = effect else { return None };
+            Some(*conn)
+        });
+        let Some(conn) = conn else {
+            self.carry_out(&out);
+            return false;
+        };
+        self.sockets.insert(label.to_owned(), Socket { conn, user: connect.user.to_owned(), line: Line::Up });
+        let before = self.sent.len();
+        self.carry_out(&out);
+        // The first frame is the welcome, which no recording of a router has.
+        if let Some(at) = self.sent[before..].iter().position(|sent| sent.conn == label) {
+            self.sent.remove(before + at);
+        }
+        self.set_line(label, line);
+        true
+    }
+
+    /// A new ticket, for [`connect_as`](Self::connect_as).
+    pub const fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    /// Changes what a socket does from now on.
+    pub fn set_line(&mut self, label: &str, line: Line) {
+        if let Some(socket) = self.sockets.get_mut(label) {
+            socket.line = line;
+        }
+    }
+
+    /// The connection under a label, while its socket is open.
+    pub fn conn(&self, label: &str) -> Option<ConnId> {
+        self.sockets.get(label).map(|socket| socket.conn)
+    }
+
+    /// The label of a connection.
+    pub fn label(&self, conn: ConnId) -> Option<&str> {
+        self.sockets.iter().find(|(_, socket)| socket.conn == conn).map(|(label, _)| label.as_str())
+    }
+
+    /// A text frame from a socket.
+    pub fn text(&mut self, label: &str, text: &str) {
+        if let Some(conn) = self.conn(label) {
+            self.input(Input::Text { conn, text });
+        }
+    }
+
+    /// The socket closes.
+    pub fn disconnect(&mut self, label: &str) {
+        if let Some(socket) = self.sockets.remove(label) {
+            self.writing.retain(|(_, conn, _)| *conn != socket.conn);
+            self.input(Input::Closed { conn: socket.conn });
+        }
+    }
+
+    /// One input, its effects carried out.
+    pub fn input(&mut self, input: Input<'_>) {
+        let mut out = Effects::new();
+        self.router.handle(self.now, input, &mut out);
+        self.carry_out(&out);
+    }
+
+    /// An input that needs the authority to cross users.
+    pub fn with_authority(&mut self, input: impl for<'a> FnOnce(&'a Authority) -> Input<'a>) {
+        let mut out = Effects::new();
+        if let Some(authority) = &self.authority {
+            self.router.handle(self.now, input(authority), &mut out);
+        }
+        self.carry_out(&out);
+    }
+
+    /// Lets time pass: writes under way end, deadlines fire, each at its time.
+    pub fn advance(&mut self, micros: u64) {
+        let end = self.now.after(micros);
+        loop {
+            let write = self.writing.iter().map(|(at, ..)| *at).min();
+            let wake = self.router.next_deadline().map(|(at, _)| at);
+            let Some(next) = [write, wake].into_iter().flatten().min().filter(|at| *at <= end) else { break };
+            self.now = self.now.max(next);
+            if write.is_some_and(|at| at <= next) {
+                self.finish_writes();
+            } else {
+                self.input(Input::Tick);
+            }
+        }
+        self.now = end;
+    }
+
+    fn finish_writes(&mut self) {
+        let now = self.now;
+        let (done, left) = std::mem::take(&mut self.writing).into_iter().partition(|(at, ..)| *at <= now);
+        self.writing = left;
+        let done: Vec<(Instant, ConnId, String)> = done;
+        for (_, conn, text) in done {
+            if let Some(label) = self.label(conn).map(str::to_owned) {
+                self.wrote(&label, &text);
+            }
+        }
+    }
+
+    fn wrote(&mut self, label: &str, text: &str) {
+        let Some(socket) = self.sockets.get(label) else { return };
+        let conn = socket.conn;
+        self.sent.push(Sent {
+            conn: label.to_owned(),
+            user: socket.user.clone(),
+            at_us: self.now.since(self.step),
+            message: serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
+        });
+        self.input(Input::Written { conn, frames: 1 });
+    }
+
+    /// Carries effects out in order. What writing brings about comes after all of them.
+    fn carry_out(&mut self, out: &Effects) {
+        let mut writes = Vec::new();
+        let mut closes = Vec::new();
+        for effect in out.iter() {
+            if let Effect::Send { conn, frame } = effect {
+                writes.push((*conn, out.frame(*frame).as_str().to_owned()));
+            } else if let Effect::Close { conn, .. } = effect {
+                closes.push(*conn);
+            } else {
+                self.asked.push(effect.clone());
+            }
+        }
+        for (conn, text) in writes {
+            let Some(label) = self.label(conn).map(str::to_owned) else { continue };
+            let Some(socket) = self.sockets.get_mut(&label) else { continue };
+            match socket.line {
+                Line::Up => self.wrote(&label, &text),
+                Line::Down | Line::FailsAfter(0) => self.disconnect(&label),
+                Line::FailsAfter(left) => {
+                    socket.line = Line::FailsAfter(left - 1);
+                    self.wrote(&label, &text);
+                }
+                Line::Slow(micros) => {
+                    // One after the other, as a socket does.
+                    let last = self.writing.iter().filter(|(_, to, _)| *to == conn).map(|(at, ..)| *at).max();
+                    let at = last.unwrap_or(self.now).after(micros);
+                    self.writing.push((at, conn, text));
+                }
+            }
+        }
+        for conn in closes {
+            if let Some(label) = self.label(conn).map(str::to_owned) {
+                self.disconnect(&label);
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! One module per recorded unit: operations of the old part in terms of the canonical router.
+
+mod broadcast;
+mod core_router;
+mod emitter;
+mod event_router;
+mod event_validator;
+mod message_router;
+mod message_types;
+mod quality_router;
+mod scoped_router;
+mod tool_dispatcher;
+
+use serde_json::{Map, Value};
+
+use super::{Action, Difference, Expect, Inexpressible, Notes};
+
+/// A recorded unit, played against the canonical router.
+///
+/// `act` sees the operation only; `compare` sees what was recorded, too, but can no longer act.
+pub trait Unit {
+    /// Does the operation. `Err` when the canonical API has no such thing.
+    fn act(&mut self, action: &Action) -> Result<(), Inexpressible>;
+
+    /// Compares the recording with what the last `act` brought about. An empty answer: they agree.
+    fn compare(&mut self, action: &Action, expect: &Expect, notes: &mut Notes) -> Vec<Difference>;
+
+    /// Says what the last `act` brought about, for people.
+    fn show(&self) -> Value;
+
+    /// Compares the verdict that was intended, in cases of event sequences, after the last step.
+    fn verdict(&mut self, intended: &Value, notes: &mut Notes) -> Vec<Difference> {
+        _ = (intended, notes);
+        vec![Difference::new("intended", "<a verdict>", "<this unit gives none>")]
+    }
+}
+
+type Open = fn(&Map<String, Value>) -> Result<Box<dyn Unit>, Inexpressible>;
+
+const UNITS: &[(&str, Open)] = &[];
+
+/// The names of all units, in the order of reports.
+pub const NAMES: &[&str] = &[
+    "message_router",
+    "message_router_intended",
+    "message_types",
+    "core_router",
+    "quality_router",
+    "event_router",
+    "scoped_router",
+    "broadcast",
+    "emitter",
+    "event_validator",
+    "tool_dispatcher",
+];
+
+/// Opens a unit with the set-up of a case; `None` for a unit that nobody knows.
+pub(super) fn open(unit: &str, setup: &Map<String, Value>) -> Option<Result<Box<dyn Unit>, Inexpressible>> {
+    UNITS.iter().find(|(name, _)| *name == unit).map(|(_, open)| open(setup))
+}
