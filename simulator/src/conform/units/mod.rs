@@ -37,7 +37,19 @@ pub trait Unit {
 
 type Open = fn(&Map<String, Value>) -> Result<Box<dyn Unit>, Inexpressible>;
 
-const UNITS: &[(&str, Open)] = &[];
+const UNITS: &[(&str, Open)] = &[
+    ("message_router", message_router::open),
+    ("message_router_intended", message_router::open),
+    ("message_types", message_types::open),
+    ("core_router", core_router::open),
+    ("quality_router", quality_router::open),
+    ("event_router", event_router::open),
+    ("scoped_router", scoped_router::open),
+    ("broadcast", broadcast::open),
+    ("emitter", emitter::open),
+    ("event_validator", event_validator::open),
+    ("tool_dispatcher", tool_dispatcher::open),
+];
 
 /// The names of all units, in the order of reports.
 pub const NAMES: &[&str] = &[
