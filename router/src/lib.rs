@@ -61,6 +61,6 @@ pub use crate::contract::{
 };
 pub use crate::error::ErrorCode;
 pub use crate::message::Kind;
-pub use crate::router::Router;
+pub use crate::router::{Router, Sizes};
 pub use crate::run::Rule;
 pub use crate::stats::{Outcome, Stats};

@@ -222,6 +222,11 @@ impl Audience {
         self.conns.len() - self.free_conns.len()
     }
 
+    /// Slots for connections and for users, the free ones included.
+    pub(crate) fn slots(&self) -> (usize, usize) {
+        (self.conns.len(), self.users.len())
+    }
+
     pub(crate) fn users_len(&self) -> usize {
         self.by_id.len()
     }
