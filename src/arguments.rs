@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Scenario(ScenarioOptions),
     /// Play the recorded cases of what this router replaces against it, and say where it differs
     Conform(ConformOptions),
+    /// Find what is still written against the names that this router replaces
+    Migrate(MigrateOptions),
     /// Render a saved report, or compare two
     Report(ReportCommandOptions),
     /// Measure the speed goals: ratios of two things timed in one run
@@ -186,6 +188,27 @@ pub(crate) struct ConformOptions {
     pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MigrateOptions {
+    #[command(subcommand)]
+    pub(crate) command: MigrateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// List imports and uses of replaced names in Python and Rust sources; exit code 6 when there are too many
+    Scan {
+        /// A source file or a tree
+        path: PathBuf,
+        /// Share of files that must be free of them, percent
+        #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+        at_least: f64,
+        /// Print the hits as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -21,6 +21,7 @@
 mod arguments;
 mod commands;
 mod failure;
+mod migrate;
 mod output;
 mod sources;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => commands::serve::run(options),
         Command::Scenario(options) => commands::scenario::run(&options),
         Command::Conform(options) => commands::conform::run(&options),
+        Command::Migrate(options) => commands::migrate::run(&options),
         Command::Report(options) => commands::report::run(&options),
         Command::Figures(options) => commands::figures::run(&options),
         Command::Completions(options) => commands::completions::run(&options),

@@ -1,0 +1,97 @@
+//! Finds uses of the names that this router replaces in source trees. Text in, hits out: no files here.
+
+mod names;
+mod python;
+mod rust;
+
+use serde::Serialize;
+use tree_sitter::{Node, Parser, Tree};
+
+/// A language whose sources are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Language {
+    /// `.py`, `.pyi`.
+    Python,
+    /// `.rs`.
+    Rust,
+}
+
+impl Language {
+    /// The language of a file with that extension.
+    pub(crate) fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
+            "py" | "pyi" => Some(Language::Python),
+            "rs" => Some(Language::Rust),
+            _ => None,
+        }
+    }
+}
+
+/// What a hit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HitKind {
+    /// An import, in whatever form.
+    Import,
+    /// A use of what an import brought.
+    Use,
+}
+
+/// One place that names something replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Hit {
+    /// Line, from 1.
+    pub(crate) line: usize,
+    /// Column in characters of one byte, from 1.
+    pub(crate) column: usize,
+    /// Import or use.
+    pub(crate) kind: HitKind,
+    /// The name, with its module.
+    pub(crate) legacy: String,
+    /// What stands in its place.
+    pub(crate) canonical: String,
+}
+
+impl Hit {
+    fn at(node: Node<'_>, kind: HitKind, legacy: String, canonical: &str) -> Self {
+        let start = node.start_position();
+        Self { line: start.row + 1, column: start.column + 1, kind, legacy, canonical: canonical.to_owned() }
+    }
+}
+
+/// The hits of one source, in order. `path` is the file's place in its tree: relative imports are read from it.
+/// `Err` when the source cannot be read at all; a syntax error somewhere hides nothing but itself.
+pub(crate) fn scan(language: Language, path: &[&str], text: &str) -> Result<Vec<Hit>, String> {
+    let grammar = match language {
+        Language::Python => tree_sitter_python::LANGUAGE.into(),
+        Language::Rust => tree_sitter_rust::LANGUAGE.into(),
+    };
+    let mut parser = Parser::new();
+    parser.set_language(&grammar).map_err(|error| error.to_string())?;
+    let tree: Tree = parser.parse(text, None).ok_or("the parser gave up")?;
+    let mut hits = match language {
+        Language::Python => python::hits(tree.root_node(), path, text),
+        Language::Rust => rust::hits(tree.root_node(), text),
+    };
+    hits.sort_by_key(|hit| (hit.line, hit.column));
+    hits.dedup();
+    Ok(hits)
+}
+
+/// Calls `visit` for every node below, parents first; `false` leaves out what is below the node.
+fn walk<'t>(node: Node<'t>, visit: &mut dyn FnMut(Node<'t>) -> bool) {
+    if visit(node) {
+        let mut cursor = node.walk();
+        for child in node.named_children(&mut cursor).collect::<Vec<_>>() {
+            walk(child, visit);
+        }
+    }
+}
+
+fn text_of<'s>(node: Node<'_>, source: &'s str) -> &'s str {
+    &source[node.byte_range()]
+}
+
+#[cfg(test)]
+mod tests;
