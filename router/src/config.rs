@@ -71,6 +71,16 @@ pub struct Config {
     pub drain_deadline_us: u64,
     /// Shortest time between two audit records of one user.
     pub audit_interval_us: u64,
+    /// Routes between services.
+    pub routes_max: u32,
+    /// Handlers of one route.
+    pub route_handlers_max: u32,
+    /// Middleware before the routes.
+    pub middleware_max: u32,
+    /// Newest messages between services kept per user; 0 keeps none.
+    pub route_history_messages_max: u32,
+    /// Bytes of messages between services kept per user.
+    pub route_history_bytes_max: u32,
 }
 
 impl Default for Config {
@@ -107,6 +117,11 @@ impl Default for Config {
             token_grace_us: 60 * SECOND,
             drain_deadline_us: 30 * SECOND,
             audit_interval_us: SECOND,
+            routes_max: 1024,
+            route_handlers_max: 64,
+            middleware_max: 64,
+            route_history_messages_max: 100,
+            route_history_bytes_max: 256 * 1024,
         }
     }
 }

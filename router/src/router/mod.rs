@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ConfigError},
     contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, Wake},
     error::ErrorCode,
+    routes::Routes,
     run::Automaton,
     stats::Stats,
     timers::Timers,
@@ -31,6 +32,8 @@ pub struct Router {
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
     pub(crate) writer: Writer,
+    /// Messages between services.
+    pub(crate) routes: Routes,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
 }
@@ -63,6 +66,7 @@ impl Router {
             timers: Timers::default(),
             stats: Stats::default(),
             writer: Writer::default(),
+            routes: Routes::default(),
             draining: None,
             authority: Some(Authority(())),
         })
@@ -158,7 +162,9 @@ impl Router {
                 }
             }
         }
+        let kept = self.routes.verify(&self.audience, &self.config)?;
         let levels = [
+            ("messages in histories", self.stats.dispatches.kept, kept),
             ("frames in flight", self.stats.frames.in_flight, in_flight),
             ("frames queued", self.stats.frames.queued, queued),
             ("messages held", self.stats.inbound.held, held),
