@@ -53,6 +53,8 @@ async fn a_host_dispatches_for_its_users() {
     assert_eq!(ids(&server, None), ["c"]);
     let counts = server.handle.stats().dispatches;
     assert_eq!((counts.offered, counts.routed, counts.dropped, counts.unrouted), (3, 1, 1, 1));
+    let metrics = server.get("/metrics").await;
+    assert!(metrics.contains("goldenpath_dispatches_total{outcome=\"routed\"} 1\n"), "{metrics}");
     // Nothing of it went to a socket: the next frame of each is the answer to its own.
     for client in [&mut ada, &mut eve] {
         client.send(r#"{"type":"ping"}"#).await;
