@@ -143,6 +143,9 @@ impl Router {
             if !bounded || user.settled > user.cursor || user.delivered > user.cursor {
                 return Err(alloc::format!("user {}: a bound does not hold", user.id));
             }
+            if user.settled + 1 < user.log_first() {
+                return Err(alloc::format!("user {}: an event left the window unsettled", user.id));
+            }
             for run in &user.runs {
                 let owner = self.run(*run).and_then(|run| run.owner);
                 if owner.is_none_or(|owner| self.audience.user(owner).id != user.id) {
