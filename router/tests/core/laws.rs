@@ -482,7 +482,7 @@ fn play(ops: &[Op]) -> Result<Vec<String>, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn same_inputs_same_effects_and_every_law_holds(ops in ops()) {
