@@ -61,16 +61,6 @@ pub struct Config {
     pub recovery_bytes_max: u32,
     /// How long they are kept after the user's last connection or run ended.
     pub recovery_ttl_us: u64,
-    /// Message ids remembered per user against repeats.
-    pub dedupe_ids_max: u32,
-    /// How long a message id is remembered.
-    pub dedupe_ttl_us: u64,
-    /// How long a connection may outlive its token.
-    pub token_grace_us: u64,
-    /// How long accepted work may take once the drain began.
-    pub drain_deadline_us: u64,
-    /// Shortest time between two audit records of one user.
-    pub audit_interval_us: u64,
     /// Routes between services.
     pub routes_max: u32,
     /// Handlers of one route.
@@ -81,6 +71,16 @@ pub struct Config {
     pub route_history_messages_max: u32,
     /// Bytes of messages between services kept per user.
     pub route_history_bytes_max: u32,
+    /// Message ids remembered per user against repeats.
+    pub dedupe_ids_max: u32,
+    /// How long a message id is remembered.
+    pub dedupe_ttl_us: u64,
+    /// How long a connection may outlive its token.
+    pub token_grace_us: u64,
+    /// How long accepted work may take once the drain began.
+    pub drain_deadline_us: u64,
+    /// Shortest time between two audit records of one user.
+    pub audit_interval_us: u64,
 }
 
 impl Default for Config {
@@ -112,16 +112,16 @@ impl Default for Config {
             recovery_frames_max: 200,
             recovery_bytes_max: 1024 * 1024,
             recovery_ttl_us: 120 * SECOND,
-            dedupe_ids_max: 1000,
-            dedupe_ttl_us: 600 * SECOND,
-            token_grace_us: 60 * SECOND,
-            drain_deadline_us: 30 * SECOND,
-            audit_interval_us: SECOND,
             routes_max: 1024,
             route_handlers_max: 64,
             middleware_max: 64,
             route_history_messages_max: 100,
             route_history_bytes_max: 256 * 1024,
+            dedupe_ids_max: 1000,
+            dedupe_ttl_us: 600 * SECOND,
+            token_grace_us: 60 * SECOND,
+            drain_deadline_us: 30 * SECOND,
+            audit_interval_us: SECOND,
         }
     }
 }

@@ -238,7 +238,7 @@ impl Router {
     }
 
     /// Figures on messages between services.
-    pub fn figures(&self) -> Figures {
+    pub fn dispatch_figures(&self) -> Figures {
         let pipeline = self.pipeline();
         Figures {
             total_messages: self.stats.dispatches.offered,

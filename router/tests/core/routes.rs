@@ -111,7 +111,7 @@ fn a_removed_route_is_gone_and_a_handler_installed_twice_runs_twice() {
     assert_eq!((router.remove_route("d"), router.remove_route("d")), (2, 0));
     let outcome = router.dispatch(NOW, message("m2", "d", None));
     assert!(matches!(outcome, Ok(Dispatched::Unrouted { .. })));
-    assert_eq!(router.figures().active_routes, 0);
+    assert_eq!(router.dispatch_figures().active_routes, 0);
 }
 
 struct Guard(Result<Verdict, &'static str>);
@@ -220,7 +220,7 @@ fn what_is_no_message_is_refused_and_counted() {
     assert_eq!(router.dispatch_value(NOW, json!(5)).map_err(Refused::code), Err(ErrorCode::NotAnObject));
     let whole = json!({"id": "m", "source": "s", "destination": "d"});
     assert!(router.dispatch_value(NOW, whole).is_ok());
-    assert_eq!((router.figures().total_messages, router.stats().dispatches.refused), (3, 2));
+    assert_eq!((router.dispatch_figures().total_messages, router.stats().dispatches.refused), (3, 2));
     assert_eq!(ids(&router, None), ["m"]);
     router.verify().expect("accounts");
 }
@@ -230,12 +230,12 @@ fn the_figure_active_decides_nothing_and_a_drain_does() {
     let mut world = World::new(Config::default());
     world.router.add_route("d", Arc::new(Named("h", Ok(1)))).expect("room");
     let go = |world: &mut World| world.router.dispatch(NOW, message("m", "d", None)).is_ok();
-    assert!(!world.router.figures().active && go(&mut world));
+    assert!(!world.router.dispatch_figures().active && go(&mut world));
     world.router.start();
     world.router.start();
-    assert!(world.router.figures().active && go(&mut world));
+    assert!(world.router.dispatch_figures().active && go(&mut world));
     world.router.stop();
-    assert!(!world.router.figures().active && go(&mut world));
+    assert!(!world.router.dispatch_figures().active && go(&mut world));
     let started = world.router.begin_dispatch(message("under way", "d", None)).expect("accepted");
     world.input(Input::Drain);
     assert_eq!(world.router.dispatch(NOW, message("late", "d", None)), Err(Refused::ShuttingDown));
@@ -268,7 +268,7 @@ fn a_full_table_refuses_and_stays_as_it_is() {
     assert_eq!(router.add_middleware(Arc::new(Guard(Ok(Verdict::Pass)))), Ok(()));
     let full = router.add_middleware(Arc::new(Guard(Ok(Verdict::Drop))));
     assert_eq!(full, Err(Full { limit: "middleware_max" }));
-    let figures = router.figures();
+    let figures = router.dispatch_figures();
     assert_eq!((figures.active_routes, figures.middleware_count), (1, 1));
     assert_eq!(results(router.dispatch(NOW, message("m", "d", None))).len(), 2);
 }
@@ -528,8 +528,8 @@ proptest! {
                     .collect();
                 prop_assert_eq!(history, model.kept(user, HISTORY_MAX as usize));
             }
-            prop_assert_eq!(world.router.figures().total_messages, model.history.len() as u64);
-            prop_assert_eq!(world.router.figures().active_routes, model.routes.len());
+            prop_assert_eq!(world.router.dispatch_figures().total_messages, model.history.len() as u64);
+            prop_assert_eq!(world.router.dispatch_figures().active_routes, model.routes.len());
         }
     }
 }

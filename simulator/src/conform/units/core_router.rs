@@ -112,7 +112,7 @@ impl Unit for CoreRouter {
             "start" => router.start(),
             "stop" => router.stop(),
             "get_statistics" => {
-                let figures = router.figures();
+                let figures = router.dispatch_figures();
                 self.answer = Answer::Figures(json!({
                     "total_messages": figures.total_messages,
                     "active_routes": figures.active_routes,
@@ -221,7 +221,7 @@ impl CoreRouter {
             .collect();
         let history: Vec<Value> = router.history(None).map(recorded_form).collect();
         json!({
-            "routes": routes, "middleware": middleware, "active": router.figures().active, "history": history,
+            "routes": routes, "middleware": middleware, "active": router.dispatch_figures().active, "history": history,
         })
     }
 
