@@ -61,6 +61,16 @@ pub struct Config {
     pub recovery_bytes_max: u32,
     /// How long they are kept after the user's last connection or run ended.
     pub recovery_ttl_us: u64,
+    /// Routes between services.
+    pub routes_max: u32,
+    /// Handlers of one route.
+    pub route_handlers_max: u32,
+    /// Middleware before the routes.
+    pub middleware_max: u32,
+    /// Newest messages between services kept per user; 0 keeps none.
+    pub route_history_messages_max: u32,
+    /// Bytes of messages between services kept per user.
+    pub route_history_bytes_max: u32,
     /// Message ids remembered per user against repeats.
     pub dedupe_ids_max: u32,
     /// How long a message id is remembered.
@@ -102,6 +112,11 @@ impl Default for Config {
             recovery_frames_max: 200,
             recovery_bytes_max: 1024 * 1024,
             recovery_ttl_us: 120 * SECOND,
+            routes_max: 1024,
+            route_handlers_max: 64,
+            middleware_max: 64,
+            route_history_messages_max: 100,
+            route_history_bytes_max: 256 * 1024,
             dedupe_ids_max: 1000,
             dedupe_ttl_us: 600 * SECOND,
             token_grace_us: 60 * SECOND,

@@ -10,6 +10,7 @@
 //! | [`contract`] | every input, every effect, the loop that joins them |
 //! | [`config`] | every limit, with its unit last in its name |
 //! | [`router`] | the order of steps: timers, session, envelope, handler, effects |
+//! | [`routes`] | messages between services: exact routes, middleware, a history per user |
 //! | [`message`] | message types and aliases, the one checking pass over a frame, the envelope |
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
@@ -49,6 +50,7 @@ pub mod error;
 mod handlers;
 pub mod message;
 pub mod router;
+pub mod routes;
 pub mod run;
 pub mod stats;
 mod timers;

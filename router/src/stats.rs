@@ -119,6 +119,30 @@ pub struct Connections {
     pub gaps: u64,
 }
 
+/// Messages between services. `offered = refused + dropped + unrouted + routed`, and of those not refused, each is
+/// either `kept` or `forgotten`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dispatches {
+    /// Handed in, and done with.
+    pub offered: u64,
+    /// Not dispatched: no message, or the router drains.
+    pub refused: u64,
+    /// Ended by a middleware.
+    pub dropped: u64,
+    /// Nobody listened at the destination.
+    pub unrouted: u64,
+    /// Given to the handlers of a route.
+    pub routed: u64,
+    /// Calls of handlers.
+    pub calls: u64,
+    /// Those of them that failed.
+    pub calls_failed: u64,
+    /// In a history (a level).
+    pub kept: u64,
+    /// In no history any more: for newer ones, with their user, or because they were never kept.
+    pub forgotten: u64,
+}
+
 /// All counters of a router. Plain values: reading them changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -132,6 +156,8 @@ pub struct Stats {
     pub runs: Runs,
     /// Connections and users.
     pub connections: Connections,
+    /// Messages between services.
+    pub dispatches: Dispatches,
     by_kind: Vec<u64>,
     by_code: Vec<u64>,
     by_rule: Vec<u64>,
@@ -145,6 +171,7 @@ impl Default for Stats {
             frames: Frames::default(),
             runs: Runs::default(),
             connections: Connections::default(),
+            dispatches: Dispatches::default(),
             by_kind: vec![0; Kind::ALL.len()],
             by_code: vec![0; ErrorCode::ALL.len()],
             by_rule: vec![0; Rule::ALL.len()],
@@ -179,13 +206,15 @@ impl Stats {
 
     /// Whether all sums hold; if not, the equation that broke, with its numbers. Costs a few additions.
     pub fn check(&self) -> Result<(), String> {
-        let Self { inbound: i, events: e, frames: f, runs: r, connections: c, .. } = self;
+        let Self { inbound: i, events: e, frames: f, runs: r, connections: c, dispatches: d, .. } = self;
         let sums = [
             ("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held),
             ("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting),
             ("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued),
             ("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open),
             ("connections", c.accepted, c.closed + c.open),
+            ("dispatches", d.offered, d.refused + d.dropped + d.unrouted + d.routed),
+            ("histories", d.offered - d.refused, d.kept + d.forgotten),
         ];
         match sums.into_iter().find(|(_, whole, parts)| whole != parts) {
             Some((name, whole, parts)) => Err(format!("{name}: {whole} came in, {parts} accounted for")),

@@ -8,6 +8,7 @@ use std::{
 use router::{
     AgentEvent, Audit, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input, Instant, Router,
     RunRef, Stats, Ticket,
+    routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -137,6 +138,28 @@ impl Shared {
 
     pub(crate) fn stats(&self) -> Stats {
         self.lock().router.stats().clone()
+    }
+
+    /// Installs what handles messages between services.
+    pub(crate) fn install(
+        &self,
+        routes: Vec<(String, Arc<dyn RouteHandler>)>,
+        middleware: Vec<Arc<dyn Middleware>>,
+    ) -> Result<(), Full> {
+        let router = &mut self.lock().router;
+        middleware.into_iter().try_for_each(|middleware| router.add_middleware(middleware))?;
+        routes.into_iter().try_for_each(|(key, handler)| router.add_route(&key, handler))
+    }
+
+    /// Takes a message through its route. Handlers run outside of the lock.
+    pub(crate) fn dispatch(&self, message: Envelope) -> Result<Dispatched, Refused> {
+        let started = self.lock().router.begin_dispatch(message)?;
+        let finished = started.run();
+        Ok(self.lock().router.end_dispatch(self.clock.now(), finished))
+    }
+
+    pub(crate) fn history(&self, user: Option<&str>) -> Vec<Record> {
+        self.lock().router.history(user).cloned().collect()
     }
 
     /// One input in, its effects carried out before any other input.

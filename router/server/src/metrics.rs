@@ -44,6 +44,7 @@ pub(crate) fn render(stats: &Stats, door: &Doorbell, connections: usize) -> Stri
     page.inbound(stats);
     page.outbound(stats);
     page.levels(stats, connections);
+    page.dispatches(stats);
     page.by("kind", "messages", "Inbound messages by type", stats.by_kind());
     page.by("code", "refusals", "Refusals by error code", stats.by_code());
     page.by("rule", "agent_refusals", "Agent reports refused, by rule", stats.by_rule());
@@ -100,6 +101,18 @@ impl Page {
             ("timestamp_replaced", inbound.timestamps_replaced),
         ];
         self.by("event", "router_events", "Other things that happened", oddities);
+    }
+
+    fn dispatches(&mut self, stats: &Stats) {
+        let dispatches = &stats.dispatches;
+        let outcomes = [
+            ("offered", dispatches.offered),
+            ("refused", dispatches.refused),
+            ("dropped", dispatches.dropped),
+            ("unrouted", dispatches.unrouted),
+            ("routed", dispatches.routed),
+        ];
+        self.by("outcome", "dispatches", "Messages between services by outcome", outcomes);
     }
 
     fn outbound(&mut self, stats: &Stats) {

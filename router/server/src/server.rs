@@ -2,7 +2,10 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use router::{Config, ConfigError, Stats};
+use router::{
+    Config, ConfigError, Stats,
+    routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -44,6 +47,10 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Who works on runs.
     pub agents: Arc<dyn AgentBackend>,
+    /// Handlers of messages between services, each with its key, in the order of installation.
+    pub routes: Vec<(String, Arc<dyn RouteHandler>)>,
+    /// What sees such messages before their route, in order.
+    pub middleware: Vec<Arc<dyn Middleware>>,
 }
 
 impl ServerConfig {
@@ -55,6 +62,8 @@ impl ServerConfig {
             auth,
             tls: None,
             agents: Arc::new(Scripted::new(Rehearsed::default())),
+            routes: Vec::new(),
+            middleware: Vec::new(),
         }
     }
 }
@@ -87,6 +96,7 @@ impl Server {
         let drain_deadline = Duration::from_micros(router.drain_deadline_us);
         let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
         let shared = Shared::new(router, config.agents)?;
+        shared.install(config.routes, config.middleware)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let handle =
@@ -175,7 +185,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Looks at a server, and stops it.
+/// Looks at a server, hands it messages between services, and stops it.
 #[derive(Clone)]
 pub struct ServerHandle {
     local_addr: SocketAddr,
@@ -201,6 +211,18 @@ impl ServerHandle {
     /// A copy of the router's counters.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// Takes a message through middleware and routes, on the caller's thread. No lock is held meanwhile, so a handler
+    /// may take its time and may use a handle itself. Refused once the server drains.
+    pub fn dispatch(&self, message: Envelope) -> Result<Dispatched, Refused> {
+        self.shared.dispatch(message)
+    }
+
+    /// A copy of the messages dispatched for a user, or with `None` for the services themselves; in the order in which
+    /// they ended.
+    pub fn history(&self, user: Option<&str>) -> Vec<Record> {
+        self.shared.history(user)
     }
 
     /// Name of this router incarnation.
@@ -243,6 +265,12 @@ pub enum ServerError {
 impl From<ConfigError> for ServerError {
     fn from(error: ConfigError) -> Self {
         ServerError::Config(error)
+    }
+}
+
+impl From<Full> for ServerError {
+    fn from(full: Full) -> Self {
+        ServerError::Config(full.into())
     }
 }
 

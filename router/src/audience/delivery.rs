@@ -325,13 +325,14 @@ impl Audience {
         self.settle(owner, flow);
     }
 
-    /// Counts as delivered what some connection has and none still waits for.
+    /// Counts as delivered what some connection has and none still waits for; and what left the window because every
+    /// client says it has seen it, from wherever.
     fn settle(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
         let Self { conns, users, .. } = self;
         let user = &mut users[owner.user.index as usize];
         let behind = user.conns.iter().map(|index| &conns[*index as usize]);
         let behind = behind.filter(|conn| conn.is_open() && conn.is_behind()).map(|conn| conn.written);
-        let settled = behind.fold(user.delivered, u64::min);
+        let settled = behind.fold(user.delivered, u64::min).max(user.log_first() - 1);
         if settled > user.settled {
             let count = settled - user.settled;
             user.settled = settled;

@@ -108,6 +108,7 @@ impl Router {
         match remembered {
             Some(until) => self.timers.set(until, Timer::User(user)),
             None => {
+                self.forget_dispatches(user);
                 self.audience.remove_user(user);
                 self.stats.connections.users = self.audience.users_len() as u64;
             }

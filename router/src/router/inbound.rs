@@ -79,10 +79,10 @@ impl Router {
         {
             self.stats.inbound.timestamps_replaced += 1;
         }
-        self.dispatch(conn, user, &envelope, out)
+        self.hand_on(conn, user, &envelope, out)
     }
 
-    pub(super) fn dispatch(
+    pub(super) fn hand_on(
         &mut self,
         conn: ConnId,
         user: UserRef,

@@ -25,6 +25,8 @@ pub struct Router {
     pub(crate) node: Arc<str>,
     pub(crate) now: Instant,
     pub(crate) audience: Audience,
+    /// Messages between services.
+    pub(crate) routes: crate::routes::Routes,
     pub(crate) runs: Vec<Run>,
     pub(crate) free_runs: Vec<u32>,
     pub(crate) runs_started: u64,
@@ -70,6 +72,7 @@ impl Router {
             config,
             now: Instant::default(),
             audience: Audience::default(),
+            routes: crate::routes::Routes::default(),
             runs: Vec::new(),
             free_runs: Vec::new(),
             runs_started: 0,
@@ -152,6 +155,9 @@ impl Router {
             if !bounded || user.settled > user.cursor || user.delivered > user.cursor {
                 return Err(alloc::format!("user {}: a bound does not hold", user.id));
             }
+            if user.settled + 1 < user.log_first() {
+                return Err(alloc::format!("user {}: an event left the window unsettled", user.id));
+            }
             for run in &user.runs {
                 let owner = self.run(*run).and_then(|run| run.owner);
                 if owner.is_none_or(|owner| self.audience.user(owner).id != user.id) {
@@ -171,7 +177,9 @@ impl Router {
                 }
             }
         }
+        let kept = self.routes.verify(&self.audience, &self.config)?;
         let levels = [
+            ("messages in histories", self.stats.dispatches.kept, kept),
             ("frames in flight", self.stats.frames.in_flight, in_flight),
             ("frames queued", self.stats.frames.queued, queued),
             ("messages held", self.stats.inbound.held, held),

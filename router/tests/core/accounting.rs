@@ -46,3 +46,21 @@ fn inputs_for_what_is_gone_change_nothing() {
     assert_eq!(after.connections.stale_inputs - before.connections.stale_inputs, 6);
     assert_eq!(after.inbound, before.inbound);
 }
+
+#[test]
+fn what_a_client_has_seen_elsewhere_is_delivered_though_its_socket_stalls() {
+    let mut world =
+        World::new(Config { socket_window_frames: 3, recovery_frames_max: 6, ..Config::default() });
+    let tab = world.connect("ada");
+    let request = world.chat(tab, "m1");
+    world.stalled.push(tab);
+    world.play(&request);
+    world.say(tab, r#"{"type":"resume","payload":{"cursor":2}}"#);
+    let events = world.router.stats().events;
+    assert_eq!((events.offered, events.delivered, events.waiting), (5, 2, 3));
+    // Newer events push the oldest of the rest out: given up, and not what was seen.
+    let request = world.chat(tab, "m2");
+    world.play(&request);
+    let events = world.router.stats().events;
+    assert_eq!((events.offered, events.delivered, events.gapped, events.waiting), (10, 2, 2, 6));
+}
