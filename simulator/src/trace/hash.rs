@@ -1,7 +1,7 @@
 //! A rolling 128-bit hash: two lanes that each take the same sixteen bytes a step. It guards against accidents, not
 //! against attackers.
 
-use router::{AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant};
+use router::{AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant, ToolStep};
 
 const K: [u64; 4] =
     [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
