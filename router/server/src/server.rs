@@ -19,6 +19,7 @@ use crate::{
     driver::{Phase, Shared},
     handshake::{self, Door},
     tls::{self, TlsError, TlsFiles},
+    tools::ToolSet,
 };
 
 /// A socket must have become a connection, or have its answer, within this time.
@@ -44,6 +45,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Who works on runs.
     pub agents: Arc<dyn AgentBackend>,
+    /// What agents may call, and for whom.
+    pub tools: ToolSet,
 }
 
 impl ServerConfig {
@@ -55,6 +58,7 @@ impl ServerConfig {
             auth,
             tls: None,
             agents: Arc::new(Scripted::new(Rehearsed::default())),
+            tools: ToolSet::default(),
         }
     }
 }
@@ -66,6 +70,7 @@ impl fmt::Debug for ServerConfig {
             .field("router", &self.router)
             .field("auth", &self.auth)
             .field("tls", &self.tls)
+            .field("tools", &self.tools)
             .finish_non_exhaustive()
     }
 }
@@ -86,7 +91,7 @@ impl Server {
         let router = Config { development: config.auth.is_development(), ..config.router };
         let drain_deadline = Duration::from_micros(router.drain_deadline_us);
         let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
-        let shared = Shared::new(router, config.agents)?;
+        let shared = Shared::new(router, config.agents, config.tools)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let handle =
