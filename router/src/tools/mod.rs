@@ -17,6 +17,7 @@
 
 mod context;
 mod dispatcher;
+mod figures;
 mod permission;
 mod policy;
 mod steps;
@@ -27,8 +28,9 @@ pub mod validate;
 pub use self::{
     context::{Context, ContextError, ContextFault},
     dispatcher::{Begun, Dispatcher, Ended, Ending, Figures},
+    figures::{Health, OpenError, ToolLimits, ToolStats},
     permission::{Permission, PermissionCounts, PermissionRecord, PermissionResult, Permissions},
     policy::{Grants, Level, ParameterRule, Person, Plan, PlanRank, Policy},
     text::{estimate_ms, remaining_ms, summary},
-    toolbox::{Call, Health, OpenError, ToolLimits, ToolStats, Toolbox},
+    toolbox::{Call, Toolbox},
 };

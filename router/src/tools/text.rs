@@ -191,6 +191,8 @@ pub(super) fn progress(percentage: f64, message: &str, remaining_ms: u64) -> Str
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned as _;
+
     use super::*;
 
     #[test]

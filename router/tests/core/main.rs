@@ -9,3 +9,4 @@ mod golden_path;
 mod harness;
 mod laws;
 mod recovery;
+mod tools;

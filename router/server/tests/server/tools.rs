@@ -38,7 +38,7 @@ impl Tool for Scripted {
                 let go = Arc::clone(go);
                 async move {
                     go.notified().await;
-                    Ok(RawValue::from_string(request.parameters.into()).unwrap())
+                    Ok(RawValue::from_string(request.parameters.into()).expect("checked JSON"))
                 }
                 .boxed()
             }
@@ -74,8 +74,9 @@ where
 
 fn words(frames: &[Value]) -> Vec<String> {
     let word = |frame: &Value| {
-        let tool = frame["tool_name"].as_str().unwrap_or_default();
-        format!("{} {tool} {}", frame["type"].as_str().unwrap(), frame["status"].as_str().unwrap())
+        let text = |key: &str| frame[key].as_str().unwrap_or_default().to_owned();
+        let tool = text("tool_name");
+        format!("{} {tool} {}", text("type"), text("status"))
     };
     frames.iter().map(word).collect()
 }

@@ -76,10 +76,8 @@ impl Desk {
         let user: UserId = asked["user_id"].as_str().unwrap_or_default().into();
         let tool = action.text("tool_name").unwrap_or_default();
         let person = person(asked);
-        let parameters = match action.arg("parameters") {
-            Value::Null => "{}".to_owned(),
-            given => given.to_string(),
-        };
+        let given = action.arg("parameters");
+        let parameters = if given.is_null() { "{}".to_owned() } else { given.to_string() };
         let verdict = self.layer.check(self.now, &user, &person, tool, &parameters);
         *self.said.entry(verdict.result).or_default() += 1;
         if verdict.holds_slot
