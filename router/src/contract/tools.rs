@@ -12,7 +12,8 @@ use crate::tools::PermissionResult;
 /// runs what [`Effect::RunTool`](super::Effect::RunTool) says and reports by [`Done`](Self::Done).
 #[derive(Clone, Copy, Debug)]
 pub enum ToolStep<'a> {
-    /// The agent offers tools of its own to this run; a name that is known already is described anew.
+    /// The agent offers a tool of its own to this run; a name that is known already is described anew. A name that
+    /// is none, or one tool too many, is counted as refused and changes nothing.
     Register {
         /// The tool's name, exact and case-sensitive.
         name: &'a str,
@@ -109,15 +110,13 @@ pub enum ToolOutcome {
 }
 
 /// Why a call was refused before its tool was run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What it broke.
     pub reason: RefusalReason,
     /// Text for the agent.
     pub text: String,
 }
-
-impl Eq for Refusal {}
 
 /// What a refused call broke, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -149,6 +149,7 @@ pub struct Permissions {
     usage: BTreeMap<UserId, BTreeMap<Box<str>, Usage>>,
     pairs: usize,
     sweep_at: usize,
+    swept: Instant,
     audit: VecDeque<PermissionRecord>,
     counts: PermissionCounts,
 }
@@ -161,6 +162,7 @@ impl Default for Permissions {
             usage: BTreeMap::new(),
             pairs: 0,
             sweep_at: SWEEP_MIN,
+            swept: Instant::default(),
             audit: VecDeque::new(),
             counts: PermissionCounts::default(),
         }
@@ -270,6 +272,7 @@ impl Permissions {
 
     /// Writes a verdict down; a grant is recorded and takes its slot.
     pub(super) fn settle(&mut self, now: Instant, user: &UserId, tool: &str, verdict: &mut Permission) {
+        self.sweep(now);
         self.counts.checked += 1;
         let count = match verdict.result {
             PermissionResult::Allowed => &mut self.counts.granted,
@@ -297,7 +300,6 @@ impl Permissions {
         if widest.is_none() && !holds_slot {
             return false;
         }
-        self.sweep(now);
         let tools = self.usage.entry(user.clone()).or_default();
         if !tools.contains_key(tool) {
             self.pairs += 1;
@@ -313,11 +315,14 @@ impl Permissions {
         holds_slot
     }
 
-    /// Forgets pairs that no window sees any more, whenever their number has doubled.
+    /// Forgets pairs that no window sees any more, whenever their number has doubled; once a minute when there is no
+    /// room for another.
     fn sweep(&mut self, now: Instant) {
-        if self.pairs < self.sweep_at {
+        let full = self.pairs >= PAIRS_MAX;
+        if self.pairs < self.sweep_at || (full && now.since(self.swept) < WINDOWS_US[0]) {
             return;
         }
+        self.swept = now;
         self.usage.retain(|_, tools| {
             tools.retain(|_, usage| !usage.is_over(now));
             !tools.is_empty()
@@ -371,9 +376,11 @@ fn remaining(policy: &Policy, usage: Option<&Usage>, now: Instant) -> Result<Opt
     let mut tightest = None;
     for (window, limit) in limits(policy) {
         let Some(limit) = limit else { continue };
-        let mut seen = usage.into_iter().flat_map(|usage| &usage.calls).filter(|at| now.since(**at) < window);
-        let oldest = seen.next();
-        let count = oldest.map_or(0, |_| 1 + seen.count());
+        let calls = usage.map(|usage| &usage.calls);
+        // Oldest first, so that those within the window are at the end.
+        let first = calls.map_or(0, |calls| calls.partition_point(|at| now.since(*at) >= window));
+        let oldest = calls.and_then(|calls| calls.get(first));
+        let count = calls.map_or(0, VecDeque::len) - first;
         let left = limit.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
         if left == 0 {
             return Err(oldest.copied().unwrap_or(now).after(window));

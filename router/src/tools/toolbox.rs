@@ -383,7 +383,7 @@ impl Toolbox {
             Ending::Cancelled => &mut self.stats.cancelled,
         };
         *count += 1;
-        self.stats.in_flight -= 1;
+        self.stats.in_flight = self.stats.in_flight.saturating_sub(1);
         self.stats.total_us += dispatcher.figures.total_us - total_before;
         let user = dispatcher.context.user();
         if held_slot {
@@ -408,7 +408,7 @@ impl Toolbox {
         dispatcher.active = false;
         dispatcher.own = BTreeMap::new();
         self.stats.closed += 1;
-        self.stats.active -= 1;
+        self.stats.active = self.stats.active.saturating_sub(1);
         if let Some(user) = self.users.get_mut(&**dispatcher.context.user()) {
             user.dispatchers = user.dispatchers.saturating_sub(1);
         }

@@ -21,7 +21,6 @@ const PYTHON_SIDE: &[&str] = &[
     "user_counts",
     "timestamp",
     "reason",
-    "error",
 ];
 /// Cuts of texts in events, in characters: the shortest one tells what may have been cut.
 const CUT_CHARS: usize = 30;
