@@ -113,7 +113,7 @@ impl Shared {
         let node = config.node.clone();
         let window = config.socket_window_frames as usize;
         let mut router = Router::new(config)?;
-        let tools = tools::install(tools, router.toolbox_mut());
+        let tools = tools::install(tools, &mut router);
         let state = State {
             router,
             out: Effects::new(),

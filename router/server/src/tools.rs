@@ -12,8 +12,8 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use router::{
-    RunRef, ToolAnswer, ToolFailure, ToolRequest,
-    tools::{Grants, Policy, Toolbox},
+    Router, RunRef, ToolAnswer, ToolFailure, ToolRequest,
+    tools::{Grants, Policy},
 };
 use serde_json::value::RawValue;
 use tokio::{sync::oneshot, task::AbortHandle};
@@ -73,15 +73,15 @@ impl fmt::Debug for ToolSet {
 pub(crate) type Shelf = BTreeMap<String, Arc<dyn Tool>>;
 
 /// Tells the router of the tools, and answers them by name.
-pub(crate) fn install(set: ToolSet, toolbox: &mut Toolbox) -> Shelf {
+pub(crate) fn install(set: ToolSet, router: &mut Router) -> Shelf {
     for (tool, policy) in set.policies {
-        toolbox.permissions_mut().set_policy(&tool, policy);
+        router.set_tool_policy(&tool, policy);
     }
     for (user, grants) in set.grants {
-        toolbox.set_grants(&user, Some(grants));
+        router.set_grants(&user, Some(grants));
     }
     for tool in &set.tools {
-        toolbox.add_tool(tool.name(), tool.description());
+        router.add_tool(tool.name(), tool.description());
     }
     set.tools.into_iter().map(|tool| (tool.name().to_owned(), tool)).collect()
 }

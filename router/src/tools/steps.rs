@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::{
     context::Context,
     dispatcher::{Begun, Dispatcher, Ended, Ending, raw},
-    policy::{Grants, Person},
+    figures::Health,
+    policy::{Grants, Person, Policy},
     text,
     toolbox::{Call, Toolbox},
 };
@@ -31,9 +32,27 @@ impl Router {
         &self.tools
     }
 
-    /// The same, for a host to add tools, set policies and grant roles. No client's frame gets here.
-    pub const fn toolbox_mut(&mut self) -> &mut Toolbox {
-        &mut self.tools
+    /// Adds a tool that every run may call, subject to its policy; the last description of a name holds, and an empty
+    /// one becomes `Dynamic tool: NAME`.
+    pub fn add_tool(&mut self, name: &str, description: &str) {
+        self.tools.add_tool(name, description);
+    }
+
+    /// Sets who may call a tool, and how often.
+    pub fn set_tool_policy(&mut self, tool: &str, policy: Policy) {
+        self.tools.permissions_mut().set_policy(tool, policy);
+    }
+
+    /// Sets roles, features and the admin flag of a user, whose plan is that of the connection. No client's frame gets
+    /// here.
+    pub fn set_grants(&mut self, user: &str, grants: Option<Grants>) {
+        self.tools.set_grants(user, grants);
+    }
+
+    /// Whether tool calls could be dispatched right now; `took_us` is how long the host saw its last call's beginning
+    /// take.
+    pub fn tool_health(&mut self, took_us: u64) -> Health {
+        self.tools.health(self.now, took_us)
     }
 
     /// The dispatcher of an open run; `None` while it has called no tool, and after its end.

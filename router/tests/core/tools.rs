@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use router::{
-    AgentEvent, Config, ConnId, Effect, Effects, Input, RefusalReason, RunRef, ToolAnswer, ToolFailure,
-    ToolOutcome, ToolRequest, ToolStatus, ToolStep,
+    AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, RefusalReason, RunRef, Ticket, Tier,
+    ToolAnswer, ToolFailure, ToolOutcome, ToolRequest, ToolStatus, ToolStep,
     tools::{Context, Ending, Grants, Health, Level, OpenError, PermissionResult, Policy, Toolbox},
 };
 use serde_json::{Value, json, value::RawValue};
@@ -21,7 +21,7 @@ fn world(config: Config) -> (World, ConnId) {
     let (long_us, no_heartbeat_us) = (1_000_000_000_000, 1_000_000_000_000);
     let mut world = World::new(Config { heartbeat_us: no_heartbeat_us, recovery_ttl_us: long_us, ..config });
     for tool in ["look", "search_corpus", "create_corpus", "delete_corpus"] {
-        world.router.toolbox_mut().add_tool(tool, "");
+        world.router.add_tool(tool, "");
     }
     let conn = world.connect("ada");
     world.received.clear();
@@ -153,6 +153,11 @@ fn a_deadline_applies_and_a_late_report_changes_nothing() {
     let results = &world.received[&conn].last().expect("an event")["results"];
     assert_eq!((&results["error_type"], &results["recoverable"]), (&"TimeoutError".into(), &true.into()));
     assert_eq!(world.router.stats().tools.late, 1);
+    call(&mut world, run, "d", "look");
+    done(&mut world, run, "d", &json!(1));
+    let figures = world.router.dispatcher_of(run).expect("open").figures();
+    assert_eq!((figures.executed, figures.successful, figures.failed), (2, 1, 1));
+    assert_eq!((figures.success_rate(), figures.average_ms()), (0.5, 15_000.0));
 }
 
 #[test]
@@ -290,9 +295,37 @@ fn a_user_has_so_many_dispatchers_and_calls_and_no_more() {
 }
 
 #[test]
+fn a_host_makes_admins_and_a_connection_its_plan() {
+    let (mut world, _) = world(Config::default());
+    let enterprise = Connect { tier: Tier::Enterprise, ..Connect::new(Ticket(0), "grace") };
+    let conn = world.connect_with(enterprise).expect("accepted");
+    let error = |world: &World| answers(world).last().map(|answer| answer.error().to_owned());
+    let run = working(&mut world, conn);
+    call(&mut world, run, "a", "create_corpus");
+    assert_eq!(requests(&world).len(), 1, "enterprise is cleared for PREMIUM");
+    call(&mut world, run, "b", "delete_corpus");
+    assert_eq!(error(&world).as_deref(), Some("Security level ADMIN required, user has PREMIUM"));
+    world.router.set_grants("grace", Some(Grants { admin: true, ..Grants::default() }));
+    call(&mut world, run, "c", "delete_corpus");
+    assert_eq!(
+        error(&world).as_deref(),
+        Some("Security level ADMIN required, user has PREMIUM"),
+        "the dispatcher of this run was made without the capability"
+    );
+    let run = working(&mut world, conn);
+    call(&mut world, run, "d", "delete_corpus");
+    assert_eq!(error(&world).as_deref(), Some("Required roles [admin] not satisfied. User roles: []"));
+    let roles = BTreeSet::from(["admin".to_owned()]);
+    world.router.set_grants("grace", Some(Grants { admin: true, roles, ..Grants::default() }));
+    call(&mut world, run, "e", "delete_corpus");
+    assert_eq!(requests(&world).last().map(|request| &*request.call), Some("e"));
+    assert_eq!(world.router.tool_health(0), Health::Healthy);
+    world.router.verify().expect("the probe leaves no trace");
+}
+
+#[test]
 fn slots_are_counted_per_user_and_tool() {
-    let mut toolbox = World::new(Config::default()).router;
-    let toolbox = toolbox.toolbox_mut();
+    let mut toolbox = Toolbox::new(*World::new(Config::default()).router.toolbox().limits());
     let one = Policy { concurrent_max: Some(1), ..Policy::open(Level::Basic) };
     for tool in ["a", "b"] {
         toolbox.permissions_mut().set_policy(tool, one.clone());
@@ -316,9 +349,33 @@ fn slots_are_counted_per_user_and_tool() {
 }
 
 #[test]
+fn a_window_sees_calls_strictly_newer_than_its_length() {
+    let mut toolbox = Toolbox::new(*World::new(Config::default()).router.toolbox().limits());
+    let two = Policy { per_min: Some(2), per_day: Some(3), ..Policy::open(Level::Basic) };
+    toolbox.permissions_mut().set_policy("a", two);
+    let person =
+        router::tools::Person { plan: router::tools::Plan::named("free"), grants: Grants::default() };
+    let mut ask = |at_s: u64| {
+        let at = router::Instant::from_micros(at_s * 1_000_000);
+        let said = toolbox.permissions_mut().check(at, &"ada".into(), &person, "a", "{}");
+        (said.calls_remaining, said.reset_at.map(|at| at.as_micros() / 1_000_000))
+    };
+    let table = [
+        (100, (Some(2), None)),
+        (110, (Some(1), None)),
+        (159, (Some(0), Some(160))),
+        (160, (Some(1), None)),
+        (171, (Some(0), Some(86_500))),
+        (86_500, (Some(1), None)),
+    ];
+    for (at_s, expected) in table {
+        assert_eq!(ask(at_s), expected, "at {at_s} s");
+    }
+}
+
+#[test]
 fn the_admin_capability_needs_the_flag_and_a_dispatcher_that_has_it() {
-    let mut world = World::new(Config::default());
-    let toolbox: &mut Toolbox = world.router.toolbox_mut();
+    let mut toolbox = Toolbox::new(*World::new(Config::default()).router.toolbox().limits());
     toolbox.add_tool("root", "");
     toolbox.permissions_mut().set_policy("root", Policy::open(Level::Admin));
     let now = router::Instant::from_micros(1);
@@ -376,7 +433,7 @@ proptest! {
     fn calls_are_conserved(moves in moves()) {
         let (mut world, mut conn) = world(Config { agent_deadline_us: u64::MAX / 2, ..Config::default() });
         let one = Policy { concurrent_max: Some(1), ..Policy::open(Level::Basic) };
-        world.router.toolbox_mut().permissions_mut().set_policy("search_corpus", one);
+        world.router.set_tool_policy("search_corpus", one);
         let mut runs: Vec<_> = (0..3).map(|_| working(&mut world, conn)).collect();
         let mut frames: Vec<Value> = Vec::new();
         let (mut asked, mut answered, mut requested, mut online) = (0, 0, 0, true);

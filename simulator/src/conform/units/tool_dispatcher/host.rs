@@ -20,7 +20,7 @@ const TURNS_MAX: usize = 10_000;
 pub(super) struct ScriptedTool {
     pub(super) name: String,
     behaviour: String,
-    takes_us: u64,
+    pub(super) takes_us: u64,
     pub(super) result: Value,
     pub(super) message: String,
 }

@@ -3,7 +3,7 @@
 use router::{ToolAnswer, ToolOutcome};
 use serde_json::{Value, json};
 
-use super::{Dispatchers, Tally, decisions, encode::same_text, perm};
+use super::{Dispatchers, Tally, decisions, encode::same_text, host::ScriptedTool, perm};
 use crate::conform::{Action, Difference, Expect, Notes, Translation, compare};
 
 /// Members of recordings that are the old process's own.
@@ -144,7 +144,10 @@ fn calls(unit: &Dispatchers, action: &Action, expect: &Expect, notes: &mut Notes
     events(&expect.sent, &sent, late, notes, &mut out);
     let recorded_order = expect.all.get("order").cloned().unwrap_or_else(|| json!([]));
     compare::values("order", &recorded_order, &Value::from(order), &[], notes, &mut out);
-    if late && out.is_empty() {
+    let deadline_us = unit.host.stage().router().config().tool_deadline_us;
+    let slow = |script: &ScriptedTool| script.takes_us >= deadline_us;
+    let due = !all_refused && answers_given.iter().any(|(_, script)| script.as_ref().is_some_and(slow));
+    if (late || due) && out.is_empty() {
         let mut broken = deadline(unit, &sent);
         if broken.is_empty() {
             notes.decided(decisions::DEADLINE);
@@ -315,8 +318,12 @@ fn add_up(tally: &Tally, figures: &Value, [executed, successful, failed]: [&str;
 
 /// Passes over differences in figures that only the recording gets wrong.
 fn by_decision(out: &mut Vec<Difference>, demanded: bool, may: &[&str], notes: &mut Notes) {
+    if !demanded {
+        out.push(Difference::new("returns", decisions::METRICS.demands, "<other figures>"));
+        return;
+    }
     let only_figures = out.iter().all(|difference| may.iter().any(|name| difference.at.ends_with(name)));
-    if !out.is_empty() && demanded && only_figures {
+    if !out.is_empty() && only_figures {
         notes.decided(decisions::METRICS);
         notes.cured("T8");
         notes.cured("T9");

@@ -117,9 +117,7 @@ impl Desk {
     ) -> Vec<Difference> {
         let mut out = Vec::new();
         compare::values("returns", &expect.returns, seen, &[], notes, &mut out);
-        let Some((_, person, tool, verdict)) = self.last.as_ref().filter(|_| !out.is_empty()) else {
-            return out;
-        };
+        let Some((_, person, tool, verdict)) = &self.last else { return out };
         let recorded = &expect.returns;
         let (was, is) = (recorded["result"].as_str().unwrap_or_default(), verdict.result.name());
         if (was == "quota_exceeded") != (is == "quota_exceeded") {
@@ -139,6 +137,12 @@ impl Desk {
                 notes.cured("T15");
                 self.plans_ordered = true;
                 out.clear();
+            } else {
+                out.push(Difference::new(
+                    "returns.reason",
+                    decisions::PLANS.demands,
+                    verdict.reason.as_str(),
+                ));
             }
         }
         out
