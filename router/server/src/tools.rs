@@ -19,6 +19,33 @@ use serde_json::value::RawValue;
 use tokio::{sync::oneshot, task::AbortHandle};
 
 /// A tool that agents may call.
+///
+/// ```
+/// use futures_util::{FutureExt, future::BoxFuture};
+/// use router::ToolRequest;
+/// use router_server::tools::{Tool, ToolError};
+/// use serde_json::value::RawValue;
+///
+/// /// Answers its own parameters.
+/// struct Echo;
+///
+/// impl Tool for Echo {
+///     fn name(&self) -> &str {
+///         "echo"
+///     }
+///
+///     fn run(&self, request: ToolRequest) -> BoxFuture<'static, Result<Box<RawValue>, ToolError>> {
+///         async move {
+///             let failed = |error: serde_json::Error| ToolError {
+///                 message: error.to_string(),
+///                 kind: "ValueError".into(),
+///             };
+///             RawValue::from_string(request.parameters.into()).map_err(failed)
+///         }
+///         .boxed()
+///     }
+/// }
+/// ```
 pub trait Tool: Send + Sync + 'static {
     /// Its name, exact and case-sensitive.
     fn name(&self) -> &str;

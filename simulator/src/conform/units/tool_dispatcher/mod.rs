@@ -205,6 +205,9 @@ impl Dispatchers {
         let run = self.current()?.place.run;
         let name = action.text("tool_name").unwrap_or_default();
         let tool = ScriptedTool::of(&json!({"name": name, "behaviour": action.arg("behaviour")}));
+        if self.host.stage().router().tools_of(run).is_none() {
+            self.seen.refused = Some("disposed".to_owned());
+        }
         self.host.register(run, &tool);
         if let Some(bound) = self.places.get_mut(&self.current) {
             bound.tools.insert(name.to_owned(), tool);
