@@ -55,6 +55,20 @@ pub struct Config {
     pub heartbeats_missed_max: u32,
     /// A run is ended after this time.
     pub agent_deadline_us: u64,
+    /// A tool call is given up after this time.
+    pub tool_deadline_us: u64,
+    /// Runs of one user that may have a tool dispatcher at once; a further one's calls are refused.
+    pub tool_dispatchers_per_user_max: u32,
+    /// Tool calls of one user in flight, over all runs and tools.
+    pub tool_calls_in_flight_per_user_max: u32,
+    /// Tool calls of one user within a minute, over all runs and tools.
+    pub tool_calls_per_user_per_min: u32,
+    /// Tools that a run may have beside those of the catalogue.
+    pub tool_own_per_run_max: u32,
+    /// Longest parameters of a tool call, and longest result.
+    pub tool_value_bytes_max: u32,
+    /// More tool dispatchers at once than this are reported as degraded health.
+    pub tool_dispatchers_healthy_max: u32,
     /// Newest run events kept per user for replay.
     pub recovery_frames_max: u32,
     /// Bytes of run events kept per user for replay.
@@ -109,6 +123,13 @@ impl Default for Config {
             heartbeat_us: 25 * SECOND,
             heartbeats_missed_max: 2,
             agent_deadline_us: 60 * SECOND,
+            tool_deadline_us: 30 * SECOND,
+            tool_dispatchers_per_user_max: 10,
+            tool_calls_in_flight_per_user_max: 10,
+            tool_calls_per_user_per_min: 100,
+            tool_own_per_run_max: 64,
+            tool_value_bytes_max: 1024 * 1024,
+            tool_dispatchers_healthy_max: 100,
             recovery_frames_max: 200,
             recovery_bytes_max: 1024 * 1024,
             recovery_ttl_us: 120 * SECOND,
@@ -146,7 +167,7 @@ impl core::error::Error for ConfigError {}
 impl Config {
     /// Says which field is out of range, if one is.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let rules: [(bool, &'static str, &'static str); 12] = [
+        let rules: [(bool, &'static str, &'static str); 13] = [
             (
                 !self.node.is_empty() && self.node.bytes().all(|b| b.is_ascii_alphanumeric()),
                 "node",
@@ -171,6 +192,7 @@ impl Config {
                 "above 0",
             ),
             (self.agent_deadline_us > 0, "agent_deadline_us", "above 0"),
+            (self.tool_deadline_us > 0, "tool_deadline_us", "above 0"),
         ];
         match rules.into_iter().find(|(holds, ..)| !holds) {
             Some((_, field, expected)) => Err(ConfigError { field, expected }),

@@ -16,6 +16,7 @@
 //! | [`run`] | the automaton of the five events |
 //! | [`wire`] | frames as they leave: run events, replies, errors |
 //! | [`error`] | the codes a client can meet |
+//! | [`tools`] | tool calls: one dispatcher per run, permissions, validation |
 //! | [`stats`] | outcome accounting that adds up at every step |
 //!
 //! # Example
@@ -54,12 +55,14 @@ pub mod routes;
 pub mod run;
 pub mod stats;
 mod timers;
+pub mod tools;
 pub mod wire;
 
 pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
     AgentEvent, Audit, Authority, CancelReason, Close, ConnId, Connect, Effect, Effects, Frame, FrameIx,
-    Input, Instant, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolStatus, UserId, Violation, Wake,
+    Input, Instant, Refusal, RefusalReason, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolAnswer,
+    ToolFailure, ToolOutcome, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
 pub use crate::message::Kind;

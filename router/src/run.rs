@@ -116,13 +116,19 @@ impl Automaton {
         }
     }
 
-    /// `tool_executing`.
-    pub fn tool_executing(&mut self, call: &str, tool: &str) -> Result<(), Rule> {
+    /// Whether `tool_executing` may come now for that call.
+    pub fn may_execute(&self, call: &str) -> Result<(), Rule> {
         self.working()?;
         let bounded = call.len() <= CALL_BYTES_MAX && self.open.len() < OPEN_TOOLS_MAX;
         if !bounded || self.open.iter().any(|open| &*open.call == call) {
             return Err(Rule::R7);
         }
+        Ok(())
+    }
+
+    /// `tool_executing`.
+    pub fn tool_executing(&mut self, call: &str, tool: &str) -> Result<(), Rule> {
+        self.may_execute(call)?;
         self.open.push(OpenTool { call: call.into(), tool: tool.into() });
         Ok(())
     }

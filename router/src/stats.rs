@@ -3,7 +3,7 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use crate::{error::ErrorCode, message::Kind, run::Rule};
+use crate::{error::ErrorCode, message::Kind, run::Rule, tools::ToolStats};
 
 /// How an inbound frame ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,6 +158,8 @@ pub struct Stats {
     pub connections: Connections,
     /// Messages between services.
     pub dispatches: Dispatches,
+    /// Tool calls and their dispatchers.
+    pub tools: ToolStats,
     by_kind: Vec<u64>,
     by_code: Vec<u64>,
     by_rule: Vec<u64>,
@@ -172,6 +174,7 @@ impl Default for Stats {
             runs: Runs::default(),
             connections: Connections::default(),
             dispatches: Dispatches::default(),
+            tools: ToolStats::default(),
             by_kind: vec![0; Kind::ALL.len()],
             by_code: vec![0; ErrorCode::ALL.len()],
             by_rule: vec![0; Rule::ALL.len()],
@@ -206,7 +209,9 @@ impl Stats {
 
     /// Whether all sums hold; if not, the equation that broke, with its numbers. Costs a few additions.
     pub fn check(&self) -> Result<(), String> {
-        let Self { inbound: i, events: e, frames: f, runs: r, connections: c, dispatches: d, .. } = self;
+        let Self {
+            inbound: i, events: e, frames: f, runs: r, connections: c, dispatches: d, tools: t, ..
+        } = self;
         let sums = [
             ("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held),
             ("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting),
@@ -215,6 +220,8 @@ impl Stats {
             ("connections", c.accepted, c.closed + c.open),
             ("dispatches", d.offered, d.refused + d.dropped + d.unrouted + d.routed),
             ("histories", d.offered - d.refused, d.kept + d.forgotten),
+            ("tool calls", t.executed, t.completed + t.failed + t.timed_out + t.cancelled + t.in_flight),
+            ("dispatchers", t.created, t.closed + t.active),
         ];
         match sums.into_iter().find(|(_, whole, parts)| whole != parts) {
             Some((name, whole, parts)) => Err(format!("{name}: {whole} came in, {parts} accounted for")),

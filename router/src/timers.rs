@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Connection(ConnId),
     /// The run's deadline.
     Run(RunRef),
+    /// The deadline of a tool call of the run, by the call's number.
+    Tool(RunRef, u64),
     /// The user's recovery window.
     User(UserRef),
     /// The drain deadline.
@@ -38,7 +40,7 @@ impl Timers {
             Timer::Run(run) if self.runs.back().is_none_or(|(last, ..)| *last <= at) => {
                 self.runs.push_back((at, self.set, run));
             }
-            Timer::Run(_) | Timer::Connection(_) | Timer::User(_) | Timer::Drain => {
+            Timer::Run(_) | Timer::Tool(..) | Timer::Connection(_) | Timer::User(_) | Timer::Drain => {
                 self.heap.push(Reverse((at, self.set, timer)));
             }
         }
@@ -63,6 +65,7 @@ impl Timers {
             let wake = match timer {
                 Timer::Connection(_) => Wake::Connection,
                 Timer::Run(_) => Wake::Run,
+                Timer::Tool(..) => Wake::Tool,
                 Timer::User(_) => Wake::User,
                 Timer::Drain => Wake::Drain,
             };

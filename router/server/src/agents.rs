@@ -12,7 +12,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use router::{AgentEvent, CancelReason, RunRef, RunRequest};
+use router::{AgentEvent, CancelReason, Input, RunRef, RunRequest, ToolAnswer, ToolStep};
+use serde_json::value::RawValue;
 use tokio::{
     task::AbortHandle,
     time::{Instant, sleep_until},
@@ -47,6 +48,20 @@ pub struct RunSink {
 impl RunSink {
     pub(crate) fn new(shared: Arc<Shared>, run: RunRef) -> Self {
         Self { shared, run }
+    }
+
+    /// Has a tool run for this run, and waits for its outcome. Whether it may run, its two events and its deadline
+    /// are the router's; `None` when the server is gone. Never from within [`AgentBackend::start`] or
+    /// [`cancel`](AgentBackend::cancel).
+    pub async fn call_tool(&self, tool: &str, parameters: &RawValue) -> Option<ToolAnswer> {
+        self.shared.call_tool(self.run, tool, parameters).await
+    }
+
+    /// Tells of progress of work that is no tool call: the client gets a `progress_update` with the time `tool` may
+    /// still take, judged by its name.
+    pub fn progress(&self, tool: &str, percentage: f64, message: &str) {
+        let step = ToolStep::Progress { call: None, tool, percentage, message };
+        self.shared.input(Input::Tool { run: self.run, step });
     }
 
     /// Hands one event to the router. Never from within [`AgentBackend::start`] or

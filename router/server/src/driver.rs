@@ -2,19 +2,22 @@
 
 use std::{
     mem,
+    sync::atomic::{AtomicU64, Ordering},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use router::{
     AgentEvent, Audit, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input, Instant, Router,
-    RunRef, Stats, Ticket,
+    RunRef, Stats, Ticket, ToolAnswer, ToolRequest, ToolStep,
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
+use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
+    tools::{self, Calls, Shelf, ToolSet},
 };
 
 /// Slots of a socket's channel beyond the router's window: pings and the close.
@@ -70,6 +73,8 @@ pub(crate) struct Shared {
     clock: Clock,
     window: usize,
     agents: Arc<dyn AgentBackend>,
+    tools: Shelf,
+    tool_calls: AtomicU64,
     timer: Notify,
     phase: watch::Sender<Phase>,
     state: Mutex<State>,
@@ -83,6 +88,7 @@ struct State {
     open: usize,
     tickets: u64,
     joining: Option<Joining>,
+    calls: Calls,
     /// What the timer sleeps for; `None` if for nothing.
     armed: Option<Instant>,
 }
@@ -100,16 +106,23 @@ struct Joining {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, agents: Arc<dyn AgentBackend>) -> Result<Arc<Self>, ConfigError> {
+    pub(crate) fn new(
+        config: Config,
+        agents: Arc<dyn AgentBackend>,
+        tools: ToolSet,
+    ) -> Result<Arc<Self>, ConfigError> {
         let node = config.node.clone();
         let window = config.socket_window_frames as usize;
+        let mut router = Router::new(config)?;
+        let tools = tools::install(tools, &mut router);
         let state = State {
-            router: Router::new(config)?,
+            router,
             out: Effects::new(),
             sockets: Vec::new(),
             open: 0,
             tickets: 0,
             joining: None,
+            calls: Calls::default(),
             armed: None,
         };
         Ok(Arc::new(Self {
@@ -117,6 +130,8 @@ impl Shared {
             clock: Clock::start(),
             window,
             agents,
+            tools,
+            tool_calls: AtomicU64::new(0),
             timer: Notify::new(),
             phase: watch::Sender::new(Phase::Serving),
             state: Mutex::new(state),
@@ -170,6 +185,40 @@ impl Shared {
     /// An agent's report.
     pub(crate) fn report(self: &Arc<Self>, run: RunRef, event: AgentEvent<'_>) {
         self.input(Input::Agent { run, event });
+    }
+
+    /// An agent's call of a tool: decided by the router, run by [`run_tool`](Self::run_tool) if it says so. `None` when
+    /// the server is gone.
+    pub(crate) async fn call_tool(
+        self: &Arc<Self>,
+        run: RunRef,
+        tool: &str,
+        parameters: &RawValue,
+    ) -> Option<ToolAnswer> {
+        let number = self.tool_calls.fetch_add(1, Ordering::Relaxed);
+        let call: Arc<str> = format!("tool-{number}").into();
+        let answer = {
+            let mut state = self.lock();
+            let answer = state.calls.wait(run, Arc::clone(&call));
+            let step = ToolStep::Call { call: &call, run_id: None, tool, parameters };
+            self.step(&mut state, Input::Tool { run, step });
+            answer
+        };
+        answer.await.ok()
+    }
+
+    fn run_tool(self: &Arc<Self>, state: &mut State, request: ToolRequest) {
+        let (shared, tool) = (Arc::clone(self), self.tools.get(&*request.tool).cloned());
+        let (run, call) = (request.run, Arc::clone(&request.call));
+        let named = Arc::clone(&call);
+        let task = tokio::spawn(async move {
+            let result = tools::work(tool, request).await;
+            let mut state = shared.lock();
+            state.calls.ended(run, &call);
+            let step = ToolStep::Done { call: &call, result: tools::reported(&result) };
+            shared.step(&mut state, Input::Tool { run, step });
+        });
+        state.calls.began(run, named, task.abort_handle());
     }
 
     /// Asks the router to take in a socket; `make` gets the ticket and builds the input.
@@ -281,6 +330,9 @@ impl Shared {
                 self.agents.start(request.as_ref().clone(), sink);
             }
             Effect::CancelRun { run, reason } => self.agents.cancel(*run, *reason),
+            Effect::RunTool(request) => self.run_tool(state, request.as_ref().clone()),
+            Effect::CancelTool { run, call } => state.calls.cancel(*run, call),
+            Effect::ToolAnswered(answer) => state.calls.answered(answer),
             Effect::AgentRefused(refused) => {
                 tracing::debug!(run = ?refused.run, rule = ?refused.rule, "an agent's report was refused");
             }

@@ -14,6 +14,7 @@
 //! | `clock` | time, and a fresh name for each start |
 //! | [`auth`] | tokens |
 //! | [`agents`] | who works on a run; the scripted agent |
+//! | [`tools`] | what agents may call |
 //! | `metrics` | the router's counters as Prometheus text |
 //! | `tls` | certificates |
 #![forbid(unsafe_code)]
@@ -28,6 +29,7 @@ mod http;
 mod metrics;
 mod server;
 mod tls;
+pub mod tools;
 
 pub use crate::server::{Server, ServerConfig, ServerError, ServerHandle, Stopped};
 pub use crate::tls::{TlsError, TlsFiles};

@@ -86,6 +86,16 @@ impl Page {
             ("shut_down", runs.shut_down),
         ];
         self.by("outcome", "runs", "Agent runs by outcome", ends);
+        let tools = &stats.tools;
+        let ends = [
+            ("executed", tools.executed),
+            ("completed", tools.completed),
+            ("failed", tools.failed),
+            ("timed_out", tools.timed_out),
+            ("cancelled", tools.cancelled),
+            ("refused", tools.refused),
+        ];
+        self.by("outcome", "tool_calls", "Tool calls by outcome", ends);
         let connections = &stats.connections;
         let fates = [
             ("accepted", connections.accepted),
@@ -142,6 +152,8 @@ impl Page {
         self.level("sockets_open", "Sockets in the shell's table", connections as u64);
         self.level("users", "Users that anything is kept of", stats.connections.users);
         self.level("runs_open", "Runs that have not ended", stats.runs.open);
+        self.level("tool_dispatchers", "Runs with a tool dispatcher", stats.tools.active);
+        self.level("tool_calls_in_flight", "Tools at work", stats.tools.in_flight);
         self.level("inbound_held", "Frames held during set-up", stats.inbound.held);
         self.level("events_waiting", "Run events in the recovery window", stats.events.waiting);
         self.level("frames_in_flight", "Frames handed to a socket, not yet written", stats.frames.in_flight);

@@ -22,6 +22,7 @@ use crate::{
     driver::{Phase, Shared},
     handshake::{self, Door},
     tls::{self, TlsError, TlsFiles},
+    tools::ToolSet,
 };
 
 /// A socket must have become a connection, or have its answer, within this time.
@@ -51,6 +52,8 @@ pub struct ServerConfig {
     pub routes: Vec<(String, Arc<dyn RouteHandler>)>,
     /// What sees such messages before their route, in order.
     pub middleware: Vec<Arc<dyn Middleware>>,
+    /// What agents may call, and for whom.
+    pub tools: ToolSet,
 }
 
 impl ServerConfig {
@@ -64,6 +67,7 @@ impl ServerConfig {
             agents: Arc::new(Scripted::new(Rehearsed::default())),
             routes: Vec::new(),
             middleware: Vec::new(),
+            tools: ToolSet::default(),
         }
     }
 }
@@ -75,6 +79,7 @@ impl fmt::Debug for ServerConfig {
             .field("router", &self.router)
             .field("auth", &self.auth)
             .field("tls", &self.tls)
+            .field("tools", &self.tools)
             .finish_non_exhaustive()
     }
 }
@@ -95,7 +100,7 @@ impl Server {
         let router = Config { development: config.auth.is_development(), ..config.router };
         let drain_deadline = Duration::from_micros(router.drain_deadline_us);
         let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
-        let shared = Shared::new(router, config.agents)?;
+        let shared = Shared::new(router, config.agents, config.tools)?;
         shared.install(config.routes, config.middleware)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;

@@ -35,6 +35,7 @@
 mod close;
 mod effects;
 mod request;
+mod tools;
 
 use alloc::{boxed::Box, string::String, sync::Arc};
 
@@ -45,6 +46,7 @@ pub use self::{
     close::Close,
     effects::{Effects, Frame, FrameIx},
     request::RunRequest,
+    tools::{Refusal, RefusalReason, ToolAnswer, ToolFailure, ToolOutcome, ToolRequest, ToolStep},
 };
 use crate::{error::ErrorCode, run::Rule};
 
@@ -231,6 +233,13 @@ pub enum Input<'a> {
         /// What happened.
         event: AgentEvent<'a>,
     },
+    /// A step in the life of a run's tool calls.
+    Tool {
+        /// Which run.
+        run: RunRef,
+        /// What happened.
+        step: ToolStep<'a>,
+    },
     /// Sends one server message to every open connection; needs the capability.
     Broadcast {
         /// Proof of the right to cross users.
@@ -391,6 +400,17 @@ pub enum Effect {
         /// Why.
         reason: CancelReason,
     },
+    /// Run a tool, and report its end by [`ToolStep::Done`].
+    RunTool(Box<ToolRequest>),
+    /// Stop a tool; its call has ended already, and its report would come late.
+    CancelTool {
+        /// The run.
+        run: RunRef,
+        /// The call's id within it.
+        call: Arc<str>,
+    },
+    /// Hand an agent what became of its tool call.
+    ToolAnswered(Box<ToolAnswer>),
     /// An agent's report broke the run's contract and was dropped.
     AgentRefused(RefusedEvent),
     /// A frame named another user: one structured record for the audit log, without content, rate-limited.
@@ -441,6 +461,8 @@ pub enum Wake {
     Connection,
     /// A run's deadline.
     Run,
+    /// A tool call's deadline.
+    Tool,
     /// A user's recovery window.
     User,
     /// The drain deadline.

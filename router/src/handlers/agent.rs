@@ -11,13 +11,16 @@ use crate::{
 };
 
 /// Name of an agent that did not say its own.
-const UNKNOWN_AGENT: &str = "unknown_agent";
+pub(crate) const UNKNOWN_AGENT: &str = "unknown_agent";
 /// Longest name of an agent or a tool, in bytes; the rest is cut.
 const NAME_BYTES_MAX: usize = 256;
 
 impl Router {
     /// An agent's report: refused when the automaton forbids it, else published to the run's owner.
     pub(crate) fn report(&mut self, run: RunRef, event: &AgentEvent<'_>, out: &mut Effects) {
+        if matches!(event, AgentEvent::Failed { .. }) {
+            self.cancel_tools(run, out);
+        }
         match self.admit(run, event) {
             Ok(Admitted::Event) => self.publish_report(run, event, &[], out),
             Ok(Admitted::Tool(tool)) => self.publish_report(run, event, &[tool], out),
@@ -55,6 +58,7 @@ impl Router {
             let event = AgentEvent::Started { agent: UNKNOWN_AGENT, task: "" };
             self.report(run, &event, out);
         }
+        self.cancel_tools(run, out);
         let event = AgentEvent::Failed { code: ending.code(), message: ending.text() };
         if let Ok(Admitted::Failure(open)) = self.admit(run, &event) {
             self.publish_report(run, &event, &open, out);
@@ -112,10 +116,14 @@ impl Router {
         let Some(owner) = slot.owner.take() else { return };
         slot.generation += 1;
         slot.agent = alloc::boxed::Box::default();
+        let dispatcher = slot.tools.take();
         self.free_runs.push(run.index);
         self.stats.runs.open -= 1;
         self.audience.user_mut(owner).runs.retain(|open| *open != run);
         self.idle(owner);
+        if let Some(dispatcher) = dispatcher {
+            self.close_tools(dispatcher);
+        }
     }
 
     /// The automaton's verdict; its state has moved when the answer is `Ok`.
@@ -133,6 +141,10 @@ impl Router {
                 slot.automaton.tool_executing(call, wire::cut(tool, NAME_BYTES_MAX))?;
             }
             AgentEvent::ToolCompleted { call, .. } => {
+                // A dispatched call ends by its dispatcher, not by the agent's word.
+                if slot.tools.as_ref().is_some_and(|tools| tools.has_in_flight(call)) {
+                    return Err(Rule::R3);
+                }
                 return slot.automaton.tool_completed(call).map(Admitted::Tool);
             }
             AgentEvent::Completed { .. } => slot.automaton.completed()?,

@@ -173,6 +173,7 @@ impl Router {
             agent: Box::default(),
             automaton: Automaton::default(),
             seq: 0,
+            tools: None,
         });
         let user = self.audience.user_mut(message.user);
         user.runs.push(run);

@@ -5,6 +5,7 @@ mod agent;
 mod chat;
 mod control;
 
+pub(crate) use self::agent::UNKNOWN_AGENT;
 use crate::{
     audience::UserRef,
     contract::{ConnId, Effects},

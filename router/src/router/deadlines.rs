@@ -27,6 +27,7 @@ impl Router {
         match timer {
             Timer::Connection(conn) => self.connection_due(conn, out),
             Timer::Run(run) => self.run_due(run, out),
+            Timer::Tool(run, serial) => self.tool_due(run, serial, out),
             Timer::User(user) => self.user_due(user, out),
             Timer::Drain => {}
         }

@@ -14,6 +14,7 @@ use crate::{
     run::Automaton,
     stats::Stats,
     timers::Timers,
+    tools::{Dispatcher, ToolLimits, Toolbox},
     wire::{self, ServerData, Writer},
 };
 
@@ -32,6 +33,7 @@ pub struct Router {
     pub(crate) runs_started: u64,
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
+    pub(crate) tools: Toolbox,
     pub(crate) writer: Writer,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
@@ -61,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) agent: Box<str>,
     pub(crate) automaton: Automaton,
     pub(crate) seq: u64,
+    /// Made at the run's first tool step; a run that calls none pays for none.
+    pub(crate) tools: Option<Box<Dispatcher>>,
 }
 
 impl Router {
@@ -69,6 +73,15 @@ impl Router {
         config.validate()?;
         Ok(Self {
             node: config.node.as_str().into(),
+            tools: Toolbox::new(ToolLimits {
+                dispatchers_per_user_max: config.tool_dispatchers_per_user_max,
+                calls_in_flight_per_user_max: config.tool_calls_in_flight_per_user_max,
+                calls_per_user_per_min: config.tool_calls_per_user_per_min,
+                own_tools_max: config.tool_own_per_run_max,
+                value_bytes_max: config.tool_value_bytes_max,
+                deadline_us: config.tool_deadline_us,
+                healthy_dispatchers_max: config.tool_dispatchers_healthy_max,
+            }),
             config,
             now: Instant::default(),
             audience: Audience::default(),
@@ -104,6 +117,7 @@ impl Router {
             Input::Written { conn, frames } => self.written(conn, frames, out),
             Input::Closed { conn } => self.closed(conn, out),
             Input::Agent { run, event } => self.report(run, &event, out),
+            Input::Tool { run, step } => self.tool_step(run, &step, out),
             Input::Broadcast { authority, kind, data } => {
                 let data = ServerData::Given { kind, data: data.get() };
                 let frame = self.encode(data);
@@ -146,6 +160,7 @@ impl Router {
     pub fn verify(&self) -> Result<(), String> {
         self.stats.check()?;
         let (mut in_flight, mut queued, mut held, mut waiting, mut runs) = (0, 0, 0, 0, 0);
+        let (mut dispatchers, mut calls) = (0, 0);
         for user in self.audience.users() {
             waiting += user.cursor - user.settled;
             runs += user.runs.len() as u64;
@@ -159,6 +174,9 @@ impl Router {
                 return Err(alloc::format!("user {}: an event left the window unsettled", user.id));
             }
             for run in &user.runs {
+                let dispatcher = self.dispatcher_of(*run);
+                dispatchers += dispatcher.map_or(0, |_| 1);
+                calls += dispatcher.map_or(0, |dispatcher| dispatcher.in_flight() as u64);
                 let owner = self.run(*run).and_then(|run| run.owner);
                 if owner.is_none_or(|owner| self.audience.user(owner).id != user.id) {
                     return Err(alloc::format!("user {}: lists a run of somebody else", user.id));
@@ -185,6 +203,8 @@ impl Router {
             ("messages held", self.stats.inbound.held, held),
             ("events waiting", self.stats.events.waiting, waiting),
             ("open runs", self.stats.runs.open, runs),
+            ("dispatchers", self.stats.tools.active, dispatchers),
+            ("tool calls in flight", self.stats.tools.in_flight, calls),
             ("open connections", self.stats.connections.open, self.audience.conns_len() as u64),
             ("users", self.stats.connections.users, self.audience.users_len() as u64),
         ];

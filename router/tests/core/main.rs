@@ -10,3 +10,4 @@ mod harness;
 mod laws;
 mod recovery;
 mod routes;
+mod tools;

@@ -47,8 +47,9 @@ pub struct Stage {
     sent: Vec<Sent>,
     /// When the running step began.
     step: Instant,
-    /// Effects for the host: agents, tools, services, receipts, refusals.
-    asked: Vec<Effect>,
+    /// Effects for the host: agents, tools, services, receipts, refusals; each with the number of frames that
+    /// had been handed to sockets before it.
+    asked: Vec<(usize, Effect)>,
 }
 
 impl Stage {
@@ -98,6 +99,11 @@ impl Stage {
 
     /// Takes the effects for the host since [`begin`](Self::begin).
     pub fn take_asked(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.asked).into_iter().map(|(_, effect)| effect).collect()
+    }
+
+    /// The same, each with the number of frames since [`begin`](Self::begin) that come before it.
+    pub fn take_asked_in_order(&mut self) -> Vec<(usize, Effect)> {
         std::mem::take(&mut self.asked)
     }
 
@@ -236,7 +242,7 @@ impl Stage {
             } else if let Effect::Close { conn, .. } = effect {
                 closes.push(*conn);
             } else {
-                self.asked.push(effect.clone());
+                self.asked.push((self.sent.len() + writes.len(), effect.clone()));
             }
         }
         for (conn, text) in writes {

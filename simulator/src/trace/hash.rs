@@ -1,7 +1,7 @@
 //! A rolling 128-bit hash: two lanes that each take the same sixteen bytes a step. It guards against accidents, not
 //! against attackers.
 
-use router::{AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant};
+use router::{AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant, ToolStep};
 
 const K: [u64; 4] =
     [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
@@ -87,8 +87,45 @@ impl RunHash {
                 self.bytes(kind.as_bytes());
                 self.bytes(data.get().as_bytes());
             }
+            Input::Tool { run, step } => {
+                self.word(40, pair(run.index(), run.generation()));
+                self.tool(step);
+            }
             Input::Drain => self.word(11, 0),
             Input::Tick => self.word(12, 0),
+        }
+    }
+
+    fn tool(&mut self, step: &ToolStep<'_>) {
+        match step {
+            ToolStep::Register { name, description } => {
+                self.word(1, 0);
+                self.bytes(name.as_bytes());
+                self.bytes(description.as_bytes());
+            }
+            ToolStep::Call { call, run_id, tool, parameters } => {
+                self.word(2, u64::from(run_id.is_some()));
+                for text in [call, run_id.unwrap_or_default(), tool, parameters.get()] {
+                    self.bytes(text.as_bytes());
+                }
+            }
+            ToolStep::Progress { call, tool, percentage, message } => {
+                self.word(3 | u64::from(call.is_some()) << 8, percentage.to_bits());
+                for text in [call.unwrap_or_default(), tool, message] {
+                    self.bytes(text.as_bytes());
+                }
+            }
+            ToolStep::Done { call, result } => {
+                self.word(4, u64::from(result.is_ok()));
+                self.bytes(call.as_bytes());
+                match result {
+                    Ok(result) => self.bytes(result.get().as_bytes()),
+                    Err(failure) => {
+                        self.bytes(failure.message.as_bytes());
+                        self.bytes(failure.kind.as_bytes());
+                    }
+                }
+            }
         }
     }
 
@@ -175,6 +212,22 @@ impl RunHash {
                 self.word(9 | audit.suppressed << 8, pair(audit.conn.index(), audit.conn.generation()));
                 self.bytes(audit.user.as_bytes());
                 self.bytes(audit.path.as_bytes());
+            }
+            Effect::RunTool(request) => {
+                self.word(40, pair(request.run.index(), request.run.generation()));
+                for text in [&*request.call, &request.tool, &request.parameters, &request.user] {
+                    self.bytes(text.as_bytes());
+                }
+                self.word(request.deadline.as_micros(), 0);
+            }
+            Effect::CancelTool { run, call } => {
+                self.word(41, pair(run.index(), run.generation()));
+                self.bytes(call.as_bytes());
+            }
+            Effect::ToolAnswered(answer) => {
+                self.word(42, pair(answer.run.index(), answer.run.generation()));
+                self.bytes(answer.call.as_bytes());
+                self.bytes(answer.to_json().as_bytes());
             }
             Effect::Drained => self.word(10, 0),
         }

@@ -137,6 +137,11 @@ fn write_input(input: &Input<'_>, out: &mut String) {
             quoted(&format!("{event:?}"), out);
             out.push('}');
         }
+        Input::Tool { run, step } => {
+            _ = write!(out, r#"{{"run":[{},{}],"tool":"#, run.index(), run.generation());
+            quoted(&format!("{step:?}"), out);
+            out.push('}');
+        }
         Input::Tick => out.push_str(r#""tick""#),
         Input::Drain => out.push_str(r#""drain""#),
         Input::AuthFailed { .. }
@@ -182,6 +187,13 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
             let (index, generation) = (run.index(), run.generation());
             _ = write!(out, r#"{{"cancel":[{index},{generation}],"reason":"{reason:?}"}}"#);
         }
+        Effect::ToolAnswered(answer) => {
+            let (index, generation) = (answer.run.index(), answer.run.generation());
+            _ = write!(out, r#"{{"tool":[{index},{generation}],"call":"#);
+            quoted(&answer.call, out);
+            _ = write!(out, r#","answer":{}}}"#, answer.to_json());
+        }
+        Effect::RunTool(_) | Effect::CancelTool { .. } => quoted(&format!("{effect:?}"), out),
         Effect::AgentRefused(_) | Effect::Audit(_) => quoted(&format!("{effect:?}"), out),
         Effect::Drained => out.push_str(r#""drained""#),
     }

@@ -41,6 +41,8 @@ impl World<'_> {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
                 self.note_fault(refused.rule.name(), &detail);
             }
+            // The scripted agents report their tools' events themselves; none calls a tool through the router.
+            Effect::RunTool(_) | Effect::CancelTool { .. } | Effect::ToolAnswered(_) => {}
             Effect::Audit(_) | Effect::Drained => {}
         }
     }

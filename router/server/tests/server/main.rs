@@ -7,3 +7,4 @@ mod limits;
 mod login;
 mod operations;
 mod routes;
+mod tools;
