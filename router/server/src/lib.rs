@@ -14,6 +14,7 @@
 //! | `clock` | time, and a fresh name for each start |
 //! | [`auth`] | tokens |
 //! | [`agents`] | who works on a run; the scripted agent |
+//! | [`quality`] | who answers questions about quality |
 //! | `metrics` | the router's counters as Prometheus text |
 //! | `tls` | certificates |
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ mod driver;
 mod handshake;
 mod http;
 mod metrics;
+pub mod quality;
 mod server;
 mod tls;
 

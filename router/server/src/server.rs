@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use router::{Config, ConfigError, Stats};
+use router::{Config, ConfigError, QualityNews, Stats};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -18,6 +18,7 @@ use crate::{
     connection::websocket_config,
     driver::{Phase, Shared},
     handshake::{self, Door},
+    quality::QualityBackend,
     tls::{self, TlsError, TlsFiles},
 };
 
@@ -44,6 +45,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Who works on runs.
     pub agents: Arc<dyn AgentBackend>,
+    /// Who answers questions about quality; without one, the embedded services do.
+    pub quality: Option<Arc<dyn QualityBackend>>,
 }
 
 impl ServerConfig {
@@ -55,6 +58,7 @@ impl ServerConfig {
             auth,
             tls: None,
             agents: Arc::new(Scripted::new(Rehearsed::default())),
+            quality: None,
         }
     }
 }
@@ -86,7 +90,7 @@ impl Server {
         let router = Config { development: config.auth.is_development(), ..config.router };
         let drain_deadline = Duration::from_micros(router.drain_deadline_us);
         let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
-        let shared = Shared::new(router, config.agents)?;
+        let shared = Shared::new(router, config.agents, config.quality)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let handle =
@@ -201,6 +205,11 @@ impl ServerHandle {
     /// A copy of the router's counters.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// Tells everybody who subscribed to quality. Crosses users: what is told must be fit for all of them.
+    pub fn publish_quality(&self, news: QualityNews<'_>) {
+        self.shared.quality_news(news);
     }
 
     /// Name of this router incarnation.

@@ -42,6 +42,7 @@
 mod conn;
 mod dedupe;
 mod delivery;
+mod topics;
 mod user;
 
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -111,6 +112,7 @@ pub struct Audience {
     users: Vec<User>,
     free_users: Vec<u32>,
     by_id: BTreeMap<UserId, u32>,
+    topics: topics::Topics,
     opened: u64,
 }
 
@@ -188,6 +190,7 @@ impl Audience {
     }
 
     pub(crate) fn remove_user(&mut self, user: UserRef) {
+        self.leave_topics(user);
         let slot = &mut self.users[user.index as usize];
         self.by_id.remove(&slot.id);
         slot.free();

@@ -173,6 +173,10 @@ impl Router {
             agent: Box::default(),
             automaton: Automaton::default(),
             seq: 0,
+            began: self.now,
+            tools: 0,
+            tool_errors: 0,
+            gated: Self::wants_gate(message),
         });
         let user = self.audience.user_mut(message.user);
         user.runs.push(run);

@@ -4,6 +4,7 @@
 mod agent;
 mod chat;
 mod control;
+mod quality;
 
 use crate::{
     audience::UserRef,
@@ -79,11 +80,11 @@ impl Router {
             | Kind::JsonrpcResponse
             | Kind::JsonrpcNotification
             | Kind::ResilienceTest
-            | Kind::RecoveryTest
-            | Kind::GetQualityMetrics
-            | Kind::SubscribeQualityAlerts
-            | Kind::ValidateContent
-            | Kind::GenerateQualityReport => self.unowned(message, out),
+            | Kind::RecoveryTest => self.unowned(message, out),
+            Kind::GetQualityMetrics => self.quality_metrics(message, out),
+            Kind::SubscribeQualityAlerts => self.quality_subscription(message, out),
+            Kind::ValidateContent => self.quality_validation(message, out),
+            Kind::GenerateQualityReport => self.quality_report(message, out),
         }
     }
 }

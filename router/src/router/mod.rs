@@ -9,8 +9,9 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use crate::{
     audience::{Audience, Flow, Member, Owner, UserRef},
     config::{Config, ConfigError},
-    contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, Wake},
+    contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, UserId, Wake},
     error::ErrorCode,
+    quality::{Desk, Monitor},
     run::Automaton,
     stats::Stats,
     timers::Timers,
@@ -31,6 +32,7 @@ pub struct Router {
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
     pub(crate) writer: Writer,
+    pub(crate) desk: Desk,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
 }
@@ -46,6 +48,11 @@ pub(crate) struct Run {
     pub(crate) agent: Box<str>,
     pub(crate) automaton: Automaton,
     pub(crate) seq: u64,
+    pub(crate) began: Instant,
+    pub(crate) tools: u32,
+    pub(crate) tool_errors: u32,
+    /// Its final response goes to the quality gate.
+    pub(crate) gated: bool,
 }
 
 impl Router {
@@ -54,6 +61,7 @@ impl Router {
         config.validate()?;
         Ok(Self {
             node: config.node.as_str().into(),
+            desk: Desk::new(&config),
             config,
             now: Instant::default(),
             audience: Audience::default(),
@@ -94,10 +102,13 @@ impl Router {
                 let (audience, mut flow) = self.flow(out);
                 audience.broadcast(authority, &frame, &mut flow);
             }
+            Input::Quality { ask, answer } => self.quality_answered(ask, answer, out),
+            Input::QualityNews { authority, news } => self.quality_news(authority, news, out),
             Input::Drain => self.drain(out),
             Input::Tick => {}
         }
         self.progress_drain(out);
+        self.stats.quality.open = self.desk.len() as u64;
     }
 
     /// When the router must be called again at the latest, and for what; a wake-up for nothing is possible.
@@ -118,6 +129,19 @@ impl Router {
     /// The right to send to all users. There is one: a second call answers `None`.
     pub fn take_authority(&mut self) -> Option<Authority> {
         self.authority.take()
+    }
+
+    /// The embedded monitor, to answer [`Effect::AskQuality`](crate::Effect::AskQuality) with.
+    pub const fn quality_monitor(&self) -> &Monitor {
+        &self.desk.monitor
+    }
+
+    /// The users subscribed to a topic, in the order of their ids.
+    pub fn subscribers(&self, topic: &str) -> Vec<UserId> {
+        let ids = self.audience.topic_subscribers(topic).map(|user| self.audience.user(user).id.clone());
+        let mut ids: Vec<UserId> = ids.collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// Whether new work is refused because the router drains.
@@ -166,7 +190,11 @@ impl Router {
             ("open runs", self.stats.runs.open, runs),
             ("open connections", self.stats.connections.open, self.audience.conns_len() as u64),
             ("users", self.stats.connections.users, self.audience.users_len() as u64),
+            ("open questions", self.stats.quality.open, self.desk.len() as u64),
         ];
+        if !self.audience.topics_hold() {
+            return Err(String::from("a topic lists a user who is not known"));
+        }
         match levels.into_iter().find(|(_, claimed, counted)| claimed != counted) {
             Some((what, claimed, counted)) => {
                 Err(alloc::format!("{what}: counter says {claimed}, there are {counted}"))

@@ -8,4 +8,5 @@ mod frames;
 mod golden_path;
 mod harness;
 mod laws;
+mod quality;
 mod recovery;
