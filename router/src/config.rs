@@ -33,6 +33,8 @@ pub struct Config {
     pub connections_per_user_max: u32,
     /// Open runs per user; a further one is refused.
     pub runs_per_user_max: u32,
+    /// Topics one user can subscribe to.
+    pub topics_per_user_max: u32,
     /// Inbound messages per user and second, sustained.
     pub rate_per_s: u32,
     /// Inbound messages per user at once.
@@ -88,6 +90,7 @@ impl Default for Config {
             nesting_max: 64,
             connections_per_user_max: 8,
             runs_per_user_max: 16,
+            topics_per_user_max: 16,
             rate_per_s: 30,
             rate_burst: 100,
             rejects_max: 20,

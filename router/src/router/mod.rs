@@ -54,9 +54,9 @@ impl Router {
         config.validate()?;
         Ok(Self {
             node: config.node.as_str().into(),
+            audience: Audience::with_topics(config.topics_per_user_max),
             config,
             now: Instant::default(),
-            audience: Audience::default(),
             runs: Vec::new(),
             free_runs: Vec::new(),
             runs_started: 0,
