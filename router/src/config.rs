@@ -33,6 +33,8 @@ pub struct Config {
     pub connections_per_user_max: u32,
     /// Open runs per user; a further one is refused.
     pub runs_per_user_max: u32,
+    /// Topics one user can subscribe to.
+    pub topics_per_user_max: u32,
     /// Inbound messages per user and second, sustained.
     pub rate_per_s: u32,
     /// Inbound messages per user at once.
@@ -82,8 +84,6 @@ pub struct Config {
     /// Longest answer of a quality service, and of all those in one report; a longer one counts as failed. A quarter
     /// of [`outbound_frame_bytes_max`](Self::outbound_frame_bytes_max) is the most in any case.
     pub quality_answer_bytes_max: u32,
-    /// Users subscribed to quality at once; a further one is refused.
-    pub quality_subscribers_max: u32,
     /// Agents that the embedded monitor tells apart, that for all further ones included.
     pub quality_agents_max: u32,
     /// Newest runs per agent that the embedded monitor's figures are about.
@@ -105,6 +105,7 @@ impl Default for Config {
             nesting_max: 64,
             connections_per_user_max: 8,
             runs_per_user_max: 16,
+            topics_per_user_max: 16,
             rate_per_s: 30,
             rate_burst: 100,
             rejects_max: 20,
@@ -129,7 +130,6 @@ impl Default for Config {
             quality_deadline_us: 10 * SECOND,
             quality_asks_per_user_max: 4,
             quality_answer_bytes_max: 64 * 1024,
-            quality_subscribers_max: 100_000,
             quality_agents_max: 64,
             quality_samples_max: 256,
         }

@@ -1,83 +1,114 @@
-//! Who hears of a topic. A subscription is the user's, not a connection's: it lives while the user has a connection
-//! or an unexpired recovery window, and every connection of the user hears of it.
+//! Who wants to hear of a topic: users, never connections.
 
 use alloc::{
-    boxed::Box,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 
-use super::{Audience, Owner, Sealed, UserRef, delivery::Flow};
-use crate::contract::Frame;
+use super::{Audience, UserRef};
 
-/// The subscribers of each topic; a topic without any is not kept.
+/// Users by topic, and topics by user. A subscription lives as long as the router knows the user: while the user has a
+/// connection or a recovery window.
 #[derive(Debug, Default)]
-pub(super) struct Topics(BTreeMap<Box<str>, BTreeSet<UserRef>>);
+pub(super) struct Topics {
+    by_topic: BTreeMap<Arc<str>, BTreeSet<UserRef>>,
+    by_user: BTreeMap<UserRef, Vec<Arc<str>>>,
+    per_user_max: usize,
+}
+
+impl Topics {
+    pub(super) fn new(per_user_max: u32) -> Self {
+        Self { per_user_max: per_user_max as usize, ..Self::default() }
+    }
+
+    fn add(&mut self, user: UserRef, topic: &str) -> bool {
+        let known = self.by_user.get(&user).map_or(&[][..], Vec::as_slice);
+        if known.iter().any(|known| **known == *topic) {
+            return true;
+        }
+        if known.len() >= self.per_user_max {
+            return false;
+        }
+        let topic: Arc<str> = match self.by_topic.get_key_value(topic) {
+            Some((topic, _)) => topic.clone(),
+            None => topic.into(),
+        };
+        self.by_topic.entry(topic.clone()).or_default().insert(user);
+        self.by_user.entry(user).or_default().push(topic);
+        true
+    }
+
+    fn remove(&mut self, user: UserRef, topic: &str) -> bool {
+        let Some(topics) = self.by_user.get_mut(&user) else { return false };
+        let before = topics.len();
+        topics.retain(|known| **known != *topic);
+        let removed = topics.len() < before;
+        if topics.is_empty() {
+            self.by_user.remove(&user);
+        }
+        if removed {
+            self.leave(user, topic);
+        }
+        removed
+    }
+
+    fn leave(&mut self, user: UserRef, topic: &str) {
+        let Some(users) = self.by_topic.get_mut(topic) else { return };
+        users.remove(&user);
+        if users.is_empty() {
+            self.by_topic.remove(topic);
+        }
+    }
+
+    /// Forgets everything about a user.
+    pub(super) fn forget(&mut self, user: UserRef) {
+        for topic in self.by_user.remove(&user).unwrap_or_default() {
+            self.leave(user, &topic);
+        }
+    }
+}
 
 impl Audience {
-    /// Lets a user hear of a topic; `false` if they do already.
+    /// Makes a user a subscriber of a topic; a second time changes nothing. `false` when the user is not known or has
+    /// as many subscriptions as [`topics_per_user_max`](crate::Config::topics_per_user_max).
     pub(crate) fn subscribe_topic(&mut self, user: UserRef, topic: &str) -> bool {
-        match self.topics.0.get_mut(topic) {
-            Some(subscribers) => subscribers.insert(user),
-            None => self.topics.0.insert(topic.into(), BTreeSet::from([user])).is_none(),
-        }
+        self.knows(user) && self.topics.add(user, topic)
     }
 
-    /// Lets a user hear no more of a topic; `false` if they did not.
+    /// Ends a subscription; `false` when there was none.
     pub(crate) fn unsubscribe_topic(&mut self, user: UserRef, topic: &str) -> bool {
-        let Some(subscribers) = self.topics.0.get_mut(topic) else { return false };
-        let left = subscribers.remove(&user);
-        if subscribers.is_empty() {
-            self.topics.0.remove(topic);
-        }
-        left
+        self.topics.remove(user, topic)
     }
 
-    /// Lets a user hear no more of anything.
-    pub(crate) fn leave_topics(&mut self, user: UserRef) {
-        self.topics.0.retain(|_, subscribers| {
-            subscribers.remove(&user);
-            !subscribers.is_empty()
-        });
+    /// The subscribers at this moment. Who comes or goes while it is in use does not change it.
+    pub(crate) fn topic_subscribers(&self, topic: &str) -> Vec<UserRef> {
+        self.topics.by_topic.get(topic).map(|users| users.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// The subscribers of a topic.
-    pub(crate) fn topic_subscribers(&self, topic: &str) -> impl Iterator<Item = UserRef> + '_ {
-        self.topics.0.get(topic).into_iter().flatten().copied()
+    /// Ends all subscriptions of a user.
+    pub(crate) fn unsubscribe_all(&mut self, user: UserRef) {
+        self.topics.forget(user);
     }
+}
 
-    /// How many users subscribed to a topic.
-    pub(crate) fn topic_len(&self, topic: &str) -> usize {
-        self.topics.0.get(topic).map_or(0, BTreeSet::len)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Tier;
 
-    /// Whether a user subscribed to a topic.
-    pub(crate) fn is_subscribed(&self, user: UserRef, topic: &str) -> bool {
-        self.topics.0.get(topic).is_some_and(|subscribers| subscribers.contains(&user))
-    }
-
-    /// Whether every subscriber is a user that is known.
-    pub(crate) fn topics_hold(&self) -> bool {
-        self.topics
-            .0
-            .values()
-            .all(|subscribers| !subscribers.is_empty() && subscribers.iter().all(|user| self.knows(*user)))
-    }
-
-    /// Hands a frame to the open connections of all who are subscribed now; it is not kept for the others.
-    pub(crate) fn publish_topic(&mut self, topic: &str, frame: &Frame, flow: &mut Flow<'_>) {
-        let snapshot: Vec<UserRef> = self.topic_subscribers(topic).collect();
-        for user in snapshot {
-            self.with_owner(user, |audience, owner| {
-                let sealed: Sealed<'_> = owner.seal(frame.clone());
-                audience.tell(&owner, &sealed, flow);
-            });
-        }
-    }
-
-    /// Hands a frame that is no run event to every open connection of its owner; it is not kept for those away.
-    pub(crate) fn tell<'b>(&mut self, owner: &Owner<'b>, sealed: &Sealed<'b>, flow: &mut Flow<'_>) {
-        let Self { conns, users, .. } = self;
-        super::delivery::fan_out(conns, &users[owner.user.index as usize].conns, &sealed.frame, flow);
+    #[test]
+    fn subscriptions_are_bounded_idempotent_and_go_with_their_user() {
+        let mut audience = Audience::with_topics(2);
+        let (ada, eve) = (audience.find_or_add("ada", Tier::Free), audience.find_or_add("eve", Tier::Free));
+        assert!(audience.subscribe_topic(ada, "a") && audience.subscribe_topic(ada, "a"));
+        assert!(audience.subscribe_topic(ada, "b") && !audience.subscribe_topic(ada, "c"));
+        assert!(audience.subscribe_topic(eve, "a"));
+        assert_eq!(audience.topic_subscribers("a"), [ada, eve]);
+        assert!(audience.unsubscribe_topic(ada, "b") && !audience.unsubscribe_topic(ada, "b"));
+        assert!(audience.topic_subscribers("b").is_empty());
+        audience.remove_user(ada);
+        assert_eq!(audience.topic_subscribers("a"), [eve]);
+        assert!(!audience.subscribe_topic(ada, "a"), "a user that is no more subscribes to nothing");
     }
 }

@@ -126,13 +126,10 @@ impl Router {
         out: &mut Effects,
     ) -> Result<(), Outcome> {
         if on {
-            let limit = self.config.quality_subscribers_max;
-            let subscribed = self.audience.is_subscribed(message.user, TOPIC);
-            if !subscribed && self.audience.topic_len(TOPIC) >= limit as usize {
-                let limit = Some(u64::from(limit));
+            if !self.audience.subscribe_topic(message.user, TOPIC) {
+                let limit = Some(u64::from(self.config.topics_per_user_max));
                 return Err(self.reject(message.conn, ErrorCode::Overloaded, None, limit, None, out));
             }
-            self.audience.subscribe_topic(message.user, TOPIC);
         } else {
             self.audience.unsubscribe_topic(message.user, TOPIC);
         }
@@ -416,7 +413,7 @@ impl Router {
         self.stats.frames.encoded += 1;
         self.stats.quality.news += 1;
         let (audience, mut flow) = self.flow(out);
-        audience.publish_topic(TOPIC, &frame, &mut flow);
+        audience.tell_topic(TOPIC, &frame, &mut flow);
     }
 
     /// The ids of a message, envelope before payload. `Err`: one of them is refused, and said so.

@@ -106,7 +106,7 @@ impl Router {
         let remembered = state.dedupe_until(&self.config).filter(|until| *until > self.now);
         let (audience, mut flow) = self.flow(out);
         audience.with_owner(user, |audience, owner| audience.expire(&owner, &mut flow));
-        self.audience.leave_topics(user);
+        self.audience.unsubscribe_all(user);
         self.forget_asks(user);
         match remembered {
             Some(until) => self.timers.set(until, Timer::User(user)),

@@ -7,7 +7,7 @@
 //! | `manager.fail_for`, `create_fails_for` | that user's socket fails; there is a new one for each message |
 //! | `manager.during_send` | the message arrives after the first recipient's write and before the others' |
 //! | `monitoring`, `gate` | the host's answers, failures and delays; without them, the embedded services |
-//! | `monitoring.subscribe_raises` | the table of subscribers is full |
+//! | `monitoring.subscribe_raises` | the user may have no subscription at all |
 //! | `subscribers` | users who connected and subscribed before the first step |
 
 mod compare;
@@ -32,9 +32,9 @@ use crate::conform::{
 pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpressible> {
     let host = Host::new(setup);
     let config = Config {
-        inbound_bytes_max: 60_000,
+        inbound_bytes_max: 65_535,
         transport_bytes_max: 128 * 1024,
-        quality_subscribers_max: if host.refuses_subscribers() { 0 } else { 1000 },
+        topics_per_user_max: if host.refuses_subscribers() { 0 } else { 16 },
         ..Config::default()
     };
     let stage = Stage::new(config).map_err(|_| Inexpressible("limits that the router refuses"))?;

@@ -77,7 +77,8 @@ impl Host {
         let given = |value: &Value| serde_json::value::to_raw_value(value).ok();
         match (&request.question, &self.monitoring, &self.gate) {
             (QualityQuestion::Dashboard, Some(monitoring), _) => {
-                self.failure("dashboard_raises").is_none().then(|| given(&monitoring["dashboard"]))?
+                let dashboard = monitoring.get("dashboard").unwrap_or(&Value::Null);
+                self.failure("dashboard_raises").is_none().then(|| given(dashboard))?
             }
             (QualityQuestion::AgentReport { agent, hours }, Some(monitoring), _) => {
                 let mut report = monitoring.get("agent_report").cloned().unwrap_or_default();
@@ -87,7 +88,9 @@ impl Host {
                 }
                 self.failure("agent_report_raises").is_none().then(|| given(&report))?
             }
-            (QualityQuestion::Validate { .. }, _, Some(gate)) => given(gate.get("result")?),
+            (QualityQuestion::Validate { .. }, _, Some(gate)) => {
+                gate.get("raises").is_none_or(Value::is_null).then(|| given(gate.get("result")?))?
+            }
             (
                 QualityQuestion::Dashboard
                 | QualityQuestion::AgentReport { .. }
