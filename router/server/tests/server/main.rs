@@ -6,3 +6,4 @@ mod harness;
 mod limits;
 mod login;
 mod operations;
+mod quality;
