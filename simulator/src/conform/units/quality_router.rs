@@ -246,3 +246,6 @@ fn text_of(code: &Value) -> Option<&'static str> {
 fn later(now: Instant, seconds: f64) -> Instant {
     now.after((seconds * 1e6) as u64)
 }
+
+#[cfg(test)]
+mod tests;
