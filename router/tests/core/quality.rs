@@ -444,3 +444,64 @@ fn a_thread_of_somebody_else_is_refused() {
     world.say(ada, &format!(r#"{{"type":"get_quality_metrics","thread_id":"{thread}","payload":{{}}}}"#));
     assert_eq!(asked(&mut world).len(), 1);
 }
+
+proptest::proptest! {
+    /// Whatever comes in whatever order: the accounts add up (the harness recounts after every input), nobody is told
+    /// what another one asked, and every answer carries the ids of its own message.
+    #[test]
+    fn no_order_of_questions_answers_and_leaving_crosses_users(
+        steps in proptest::collection::vec((0_u8..9, 0_usize..3, 0_usize..5), 1..60),
+    ) {
+        const USERS: [&str; 3] = ["ada", "bob", "eve"];
+        let mut world = World::new(Config { rejects_max: 0, recovery_ttl_us: 3_000_000, ..Config::default() });
+        let mut tabs: Vec<(usize, ConnId)> = (0..3).map(|user| (user, world.connect(USERS[user]))).collect();
+        let mut open: Vec<QualityRequest> = Vec::new();
+        for (n, (op, user, which)) in steps.into_iter().enumerate() {
+            let tab = tabs.iter().find(|(owner, _)| *owner == user).map(|(_, conn)| *conn);
+            let payload = [
+                r#""agent_name":"a""#, r#""report_type":"detailed""#, r#""action":"unsubscribe""#, r#""content":"x""#, "",
+            ][which];
+            let kind = match op {
+                0 => "get_quality_metrics",
+                1 => "generate_quality_report",
+                2 => "validate_content",
+                3 => "subscribe_quality_alerts",
+                _ => "",
+            };
+            match (op, tab) {
+                (0..=3, Some(tab)) => {
+                    let id = format!("{}-{n}", USERS[user]);
+                    world.say(tab, &format!(
+                        r#"{{"type":"{kind}","message_id":"{id}","thread_id":"{id}","payload":{{{payload}}}}}"#
+                    ));
+                }
+                (4 | 5, _) if !open.is_empty() => {
+                    let request = open.remove(which % open.len());
+                    let told = format!(r#"{{"for":"{}","id":{:?}}}"#, request.user, request.thread_id);
+                    let told = told.replace("Some(", "").replace(')', "");
+                    answer(&mut world, request.ask, &told);
+                }
+                (6, Some(tab)) => {
+                    world.input(Input::Closed { conn: tab });
+                    tabs.retain(|(_, conn)| *conn != tab);
+                }
+                (7, _) => tabs.extend((tabs.len() < 12).then(|| (user, world.connect(USERS[user])))),
+                (8, _) => world.wait(1_000_000 * which as u64),
+                _ => {}
+            }
+            open.extend(asked(&mut world));
+        }
+        for (conn, frames) in &world.received {
+            let owner = frames[0]["data"]["user_id"].as_str().expect("welcome").trim_end_matches('.').to_owned();
+            for frame in frames.iter().filter(|frame| !frame["payload"].is_null()) {
+                let id = frame["message_id"].as_str().expect("an id");
+                proptest::prop_assert!(id.starts_with(&owner), "{conn:?}: {frame}");
+                proptest::prop_assert_eq!(&frame["message_id"], &frame["thread_id"]);
+                if let Some(asked_as) = frame["payload"]["id"].as_str() {
+                    proptest::prop_assert_eq!(asked_as, id);
+                    proptest::prop_assert_eq!(&frame["payload"]["for"], owner.as_str());
+                }
+            }
+        }
+    }
+}
