@@ -34,12 +34,12 @@ impl Router {
         match event {
             AgentEvent::Completed { response, .. } => {
                 self.stats.runs.completed += 1;
-                self.run_over(run, RunEnd::Completed, response, out);
+                self.observe_end(run, RunEnd::Completed, response, out);
                 self.remove_run(run);
             }
             AgentEvent::Failed { .. } => {
                 self.stats.runs.failed += 1;
-                self.run_over(run, RunEnd::Failed, "", out);
+                self.observe_end(run, RunEnd::Failed, "", out);
                 self.remove_run(run);
             }
             AgentEvent::Started { .. }
@@ -76,7 +76,7 @@ impl Router {
                 RunEnd::ShutDown
             }
         };
-        self.run_over(run, end, "", out);
+        self.observe_end(run, end, "", out);
         self.remove_run(run);
         out.push(Effect::CancelRun { run, reason });
     }

@@ -81,10 +81,10 @@ impl Router {
             | Kind::JsonrpcNotification
             | Kind::ResilienceTest
             | Kind::RecoveryTest => self.unowned(message, out),
-            Kind::GetQualityMetrics => self.quality_metrics(message, out),
-            Kind::SubscribeQualityAlerts => self.quality_subscription(message, out),
-            Kind::ValidateContent => self.quality_validation(message, out),
-            Kind::GenerateQualityReport => self.quality_report(message, out),
+            Kind::GetQualityMetrics
+            | Kind::SubscribeQualityAlerts
+            | Kind::ValidateContent
+            | Kind::GenerateQualityReport => self.quality(message, out),
         }
     }
 }

@@ -32,8 +32,23 @@ const ID_BYTES_MAX: usize = 128;
 const REPORT_TYPE_BYTES_MAX: usize = 64;
 
 impl Router {
+    /// A quality message. Turned off, they are types that nobody owns.
+    pub(super) fn quality(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        if !self.config.quality_enabled {
+            self.unowned(message, out)
+        } else if message.kind == Kind::SubscribeQualityAlerts {
+            self.quality_subscription(message, out)
+        } else if message.kind == Kind::ValidateContent {
+            self.quality_validation(message, out)
+        } else if message.kind == Kind::GenerateQualityReport {
+            self.quality_report(message, out)
+        } else {
+            self.quality_metrics(message, out)
+        }
+    }
+
     /// `get_quality_metrics`: one agent's figures if one is named, else those of all.
-    pub(super) fn quality_metrics(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+    fn quality_metrics(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
         let payload = message.payload();
         let question = match payload.find("agent_name").filter(|name| is_truthy(*name)) {
             Some(agent) => QualityQuestion::AgentReport {
@@ -46,7 +61,7 @@ impl Router {
     }
 
     /// `validate_content`: a verdict on a text.
-    pub(super) fn quality_validation(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+    fn quality_validation(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
         let payload = message.payload();
         let kind = payload.find("content_type").and_then(Raw::text);
         let question = QualityQuestion::Validate {
@@ -58,10 +73,7 @@ impl Router {
     }
 
     /// `generate_quality_report`: a summary, or one with a report of each agent ahead of it.
-    pub(super) fn quality_report(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
-        if !self.config.quality_enabled {
-            return self.unowned(message, out);
-        }
+    fn quality_report(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
         let payload = message.payload();
         let report_type = match payload.find("report_type") {
             None => Some(Cow::Borrowed("summary")),
@@ -91,10 +103,7 @@ impl Router {
     }
 
     /// `subscribe_quality_alerts`: the same table as `subscribe` with the topic `quality`.
-    pub(super) fn quality_subscription(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
-        if !self.config.quality_enabled {
-            return self.unowned(message, out);
-        }
+    fn quality_subscription(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
         let action = message.payload().find("action");
         let on = match action.map_or(Some(Cow::Borrowed("subscribe")), Raw::text).as_deref() {
             Some("subscribe") => true,
@@ -195,7 +204,7 @@ impl Router {
     }
 
     /// A run is about to end: the monitor sees it, and a gated response goes to the gate.
-    pub(crate) fn run_over(&mut self, run: RunRef, end: RunEnd, response: &str, out: &mut Effects) {
+    pub(crate) fn observe_end(&mut self, run: RunRef, end: RunEnd, response: &str, out: &mut Effects) {
         if !self.config.quality_enabled {
             return;
         }
@@ -266,9 +275,6 @@ impl Router {
         question: QualityQuestion,
         out: &mut Effects,
     ) -> Outcome {
-        if !self.config.quality_enabled {
-            return self.unowned(message, out);
-        }
         let ids = match self.ids_of(message, out) {
             Ok(ids) => ids,
             Err(outcome) => return outcome,
