@@ -62,7 +62,7 @@ pub struct RunSeen<'a> {
     pub end: RunEnd,
     /// When.
     pub at: Instant,
-    /// How long it took, microseconds.
+    /// From its request to its end, microseconds.
     pub duration_us: u64,
     /// Tool calls that ended.
     pub tools: u32,

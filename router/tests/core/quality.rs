@@ -253,6 +253,22 @@ fn a_drain_waits_for_answers_and_takes_no_new_questions() {
 }
 
 #[test]
+fn a_drain_gives_up_what_is_not_answered_by_its_deadline() {
+    let config =
+        Config { drain_deadline_us: 1_000_000, quality_deadline_us: 60_000_000, ..Config::default() };
+    let mut world = World::new(config);
+    let tab = world.connect("ada");
+    let request = ask(&mut world, tab, METRICS);
+    world.input(Input::Drain);
+    world.wait(1_000_000);
+    assert_eq!(world.last(tab)["error_code"], "SHUTTING_DOWN");
+    assert_eq!(world.closed[&tab].code(), 1001);
+    answer(&mut world, request.ask, "1");
+    let stats = world.router.stats().quality;
+    assert_eq!((stats.abandoned, stats.stale_answers, stats.open), (1, 1, 0));
+}
+
+#[test]
 fn subscriptions_are_the_users_and_end_with_the_recovery_window() {
     let mut world = World::new(Config::default());
     let (ada, other, eve) = (world.connect("ada"), world.connect("ada"), world.connect("eve"));
@@ -485,7 +501,10 @@ proptest::proptest! {
                     world.input(Input::Closed { conn: tab });
                     tabs.retain(|(_, conn)| *conn != tab);
                 }
-                (7, _) => tabs.extend((tabs.len() < 12).then(|| (user, world.connect(USERS[user])))),
+                (7, _) => {
+                    let own = tabs.iter().filter(|(owner, _)| *owner == user).count();
+                    tabs.extend((own < 8).then(|| (user, world.connect(USERS[user]))));
+                }
                 (8, _) => world.wait(1_000_000 * which as u64),
                 _ => {}
             }
