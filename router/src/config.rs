@@ -33,6 +33,8 @@ pub struct Config {
     pub connections_per_user_max: u32,
     /// Open runs per user; a further one is refused.
     pub runs_per_user_max: u32,
+    /// Topics one user can subscribe to.
+    pub topics_per_user_max: u32,
     /// Inbound messages per user and second, sustained.
     pub rate_per_s: u32,
     /// Inbound messages per user at once.
@@ -95,6 +97,21 @@ pub struct Config {
     pub drain_deadline_us: u64,
     /// Shortest time between two audit records of one user.
     pub audit_interval_us: u64,
+    /// Whether quality messages are served; if not, they are merely acknowledged.
+    pub quality_enabled: bool,
+    /// Whether the embedded monitor sees the runs; a host with a monitor of its own may turn it off.
+    pub quality_monitor: bool,
+    /// How long a client waits for quality services, all questions of its message together.
+    pub quality_deadline_us: u64,
+    /// Quality messages per user that wait for a service; a further one is refused.
+    pub quality_asks_per_user_max: u32,
+    /// Longest answer of a quality service, and of all those in one report; a longer one counts as failed. A quarter
+    /// of [`outbound_frame_bytes_max`](Self::outbound_frame_bytes_max) is the most in any case.
+    pub quality_answer_bytes_max: u32,
+    /// Agents that the embedded monitor tells apart, that for all further ones included.
+    pub quality_agents_max: u32,
+    /// Newest runs per agent that the embedded monitor's figures are about.
+    pub quality_samples_max: u32,
 }
 
 impl Default for Config {
@@ -112,6 +129,7 @@ impl Default for Config {
             nesting_max: 64,
             connections_per_user_max: 8,
             runs_per_user_max: 16,
+            topics_per_user_max: 16,
             rate_per_s: 30,
             rate_burst: 100,
             rejects_max: 20,
@@ -143,6 +161,13 @@ impl Default for Config {
             token_grace_us: 60 * SECOND,
             drain_deadline_us: 30 * SECOND,
             audit_interval_us: SECOND,
+            quality_enabled: true,
+            quality_monitor: true,
+            quality_deadline_us: 10 * SECOND,
+            quality_asks_per_user_max: 4,
+            quality_answer_bytes_max: 64 * 1024,
+            quality_agents_max: 64,
+            quality_samples_max: 256,
         }
     }
 }
@@ -167,7 +192,7 @@ impl core::error::Error for ConfigError {}
 impl Config {
     /// Says which field is out of range, if one is.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let rules: [(bool, &'static str, &'static str); 13] = [
+        let rules: &[(bool, &'static str, &'static str)] = &[
             (
                 !self.node.is_empty() && self.node.bytes().all(|b| b.is_ascii_alphanumeric()),
                 "node",
@@ -193,8 +218,14 @@ impl Config {
             ),
             (self.agent_deadline_us > 0, "agent_deadline_us", "above 0"),
             (self.tool_deadline_us > 0, "tool_deadline_us", "above 0"),
+            (self.quality_deadline_us > 0, "quality_deadline_us", "above 0"),
+            (
+                self.quality_agents_max > 0 && self.quality_samples_max > 0,
+                "quality_agents_max, quality_samples_max",
+                "at least 1",
+            ),
         ];
-        match rules.into_iter().find(|(holds, ..)| !holds) {
+        match rules.iter().find(|(holds, ..)| !holds) {
             Some((_, field, expected)) => Err(ConfigError { field, expected }),
             None => Ok(()),
         }

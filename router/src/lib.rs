@@ -14,6 +14,7 @@
 //! | [`message`] | message types and aliases, the one checking pass over a frame, the envelope |
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
+//! | [`quality`] | what quality messages ask for, and the embedded services that answer |
 //! | [`wire`] | frames as they leave: run events, replies, errors |
 //! | [`error`] | the codes a client can meet |
 //! | [`tools`] | tool calls: one dispatcher per run, permissions, validation |
@@ -50,6 +51,7 @@ pub mod contract;
 pub mod error;
 mod handlers;
 pub mod message;
+pub mod quality;
 pub mod router;
 pub mod routes;
 pub mod run;
@@ -60,9 +62,10 @@ pub mod wire;
 
 pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
-    AgentEvent, Audit, Authority, CancelReason, Close, ConnId, Connect, Effect, Effects, Frame, FrameIx,
-    Input, Instant, Refusal, RefusalReason, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolAnswer,
-    ToolFailure, ToolOutcome, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
+    AgentEvent, AskRef, Audit, Authority, CancelReason, Close, ConnId, Connect, Effect, Effects, Frame,
+    FrameIx, Input, Instant, QualityAnswer, QualityNews, QualityQuestion, QualityRequest, Refusal,
+    RefusalReason, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolAnswer, ToolFailure, ToolOutcome,
+    ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
 pub use crate::message::Kind;

@@ -143,6 +143,31 @@ pub struct Dispatches {
     pub forgotten: u64,
 }
 
+/// Questions to quality services, and news. `asked = answered + failed + timed_out + abandoned + open`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// Questions asked.
+    pub asked: u64,
+    /// Answered in time, and short enough.
+    pub answered: u64,
+    /// The service failed, or its answer was too long.
+    pub failed: u64,
+    /// The service did not answer in time.
+    pub timed_out: u64,
+    /// Given up with their user, or by the drain.
+    pub abandoned: u64,
+    /// Not answered yet (a level).
+    pub open: u64,
+    /// Answers to a question that was not open any more; never acted upon.
+    pub stale_answers: u64,
+    /// Updates and alerts for the subscribers.
+    pub news: u64,
+    /// Alerts of a host that were no object, and news too long for a frame.
+    pub news_refused: u64,
+    /// Alerts that the embedded monitor raised.
+    pub alerts_raised: u64,
+}
+
 /// All counters of a router. Plain values: reading them changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -160,6 +185,8 @@ pub struct Stats {
     pub dispatches: Dispatches,
     /// Tool calls and their dispatchers.
     pub tools: ToolStats,
+    /// Quality services.
+    pub quality: Quality,
     by_kind: Vec<u64>,
     by_code: Vec<u64>,
     by_rule: Vec<u64>,
@@ -175,6 +202,7 @@ impl Default for Stats {
             connections: Connections::default(),
             dispatches: Dispatches::default(),
             tools: ToolStats::default(),
+            quality: Quality::default(),
             by_kind: vec![0; Kind::ALL.len()],
             by_code: vec![0; ErrorCode::ALL.len()],
             by_rule: vec![0; Rule::ALL.len()],
@@ -210,7 +238,15 @@ impl Stats {
     /// Whether all sums hold; if not, the equation that broke, with its numbers. Costs a few additions.
     pub fn check(&self) -> Result<(), String> {
         let Self {
-            inbound: i, events: e, frames: f, runs: r, connections: c, dispatches: d, tools: t, ..
+            inbound: i,
+            events: e,
+            frames: f,
+            runs: r,
+            connections: c,
+            dispatches: d,
+            tools: t,
+            quality: q,
+            ..
         } = self;
         let sums = [
             ("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held),
@@ -222,6 +258,7 @@ impl Stats {
             ("histories", d.offered - d.refused, d.kept + d.forgotten),
             ("tool calls", t.executed, t.completed + t.failed + t.timed_out + t.cancelled + t.in_flight),
             ("dispatchers", t.created, t.closed + t.active),
+            ("quality", q.asked, q.answered + q.failed + q.timed_out + q.abandoned + q.open),
         ];
         match sums.into_iter().find(|(_, whole, parts)| whole != parts) {
             Some((name, whole, parts)) => Err(format!("{name}: {whole} came in, {parts} accounted for")),

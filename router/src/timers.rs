@@ -5,7 +5,7 @@ use core::cmp::Reverse;
 
 use crate::{
     audience::UserRef,
-    contract::{ConnId, Instant, RunRef, Wake},
+    contract::{AskRef, ConnId, Instant, RunRef, Wake},
 };
 
 /// What a deadline is for. Stale ones are recognised by generation when they fire, so nothing is ever removed.
@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Tool(RunRef, u64),
     /// The user's recovery window.
     User(UserRef),
+    /// The message whose first question that was.
+    Ask(AskRef),
     /// The drain deadline.
     Drain,
 }
@@ -40,7 +42,12 @@ impl Timers {
             Timer::Run(run) if self.runs.back().is_none_or(|(last, ..)| *last <= at) => {
                 self.runs.push_back((at, self.set, run));
             }
-            Timer::Run(_) | Timer::Tool(..) | Timer::Connection(_) | Timer::User(_) | Timer::Drain => {
+            Timer::Run(_)
+            | Timer::Tool(..)
+            | Timer::Connection(_)
+            | Timer::User(_)
+            | Timer::Ask(_)
+            | Timer::Drain => {
                 self.heap.push(Reverse((at, self.set, timer)));
             }
         }
@@ -67,6 +74,7 @@ impl Timers {
                 Timer::Run(_) => Wake::Run,
                 Timer::Tool(..) => Wake::Tool,
                 Timer::User(_) => Wake::User,
+                Timer::Ask(_) => Wake::Ask,
                 Timer::Drain => Wake::Drain,
             };
             (at, wake)

@@ -1,14 +1,15 @@
 //! Owns the router: gives it the time, carries out its effects, in order, on the right sockets.
 
 use std::{
+    collections::VecDeque,
     mem,
     sync::atomic::{AtomicU64, Ordering},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use router::{
-    AgentEvent, Audit, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input, Instant, Router,
-    RunRef, Stats, Ticket, ToolAnswer, ToolRequest, ToolStep,
+    AgentEvent, AskRef, Audit, Authority, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input,
+    Instant, QualityAnswer, QualityNews, Router, RunRef, Stats, Ticket, ToolAnswer, ToolRequest, ToolStep,
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
 use serde_json::value::RawValue;
@@ -17,6 +18,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
+    quality::{self, QualityBackend, QualitySink},
     tools::{self, Calls, Shelf, ToolSet},
 };
 
@@ -75,6 +77,8 @@ pub(crate) struct Shared {
     agents: Arc<dyn AgentBackend>,
     tools: Shelf,
     tool_calls: AtomicU64,
+    /// `None`: the embedded services answer.
+    quality: Option<Arc<dyn QualityBackend>>,
     timer: Notify,
     phase: watch::Sender<Phase>,
     state: Mutex<State>,
@@ -83,6 +87,9 @@ pub(crate) struct Shared {
 /// What one lock guards, so that the order of effects is the order on each socket.
 struct State {
     router: Router,
+    authority: Option<Authority>,
+    /// What the embedded services have answered, to be handed in once the effects at hand are carried out.
+    answers: VecDeque<(AskRef, Option<Box<RawValue>>)>,
     out: Effects,
     sockets: Vec<Option<Socket>>,
     open: usize,
@@ -110,13 +117,16 @@ impl Shared {
         config: Config,
         agents: Arc<dyn AgentBackend>,
         tools: ToolSet,
+        quality: Option<Arc<dyn QualityBackend>>,
     ) -> Result<Arc<Self>, ConfigError> {
         let node = config.node.clone();
         let window = config.socket_window_frames as usize;
         let mut router = Router::new(config)?;
         let tools = tools::install(tools, &mut router);
         let state = State {
+            authority: router.take_authority(),
             router,
+            answers: VecDeque::new(),
             out: Effects::new(),
             sockets: Vec::new(),
             open: 0,
@@ -132,6 +142,7 @@ impl Shared {
             agents,
             tools,
             tool_calls: AtomicU64::new(0),
+            quality,
             timer: Notify::new(),
             phase: watch::Sender::new(Phase::Serving),
             state: Mutex::new(state),
@@ -221,6 +232,20 @@ impl Shared {
         state.calls.began(run, named, task.abort_handle());
     }
 
+    /// A quality service's answer.
+    pub(crate) fn quality_answer(self: &Arc<Self>, ask: AskRef, answer: QualityAnswer<'_>) {
+        self.input(Input::Quality { ask, answer });
+    }
+
+    /// News for everybody who subscribed to quality.
+    pub(crate) fn quality_news(self: &Arc<Self>, news: QualityNews<'_>) {
+        let mut state = self.lock();
+        if let Some(authority) = state.authority.take() {
+            self.step(&mut state, Input::QualityNews { authority: &authority, news });
+            state.authority = Some(authority);
+        }
+    }
+
     /// Asks the router to take in a socket; `make` gets the ticket and builds the input.
     pub(crate) fn admit<'a>(self: &Arc<Self>, make: impl FnOnce(Ticket) -> Input<'a>) -> Option<Admission> {
         let (outbox, inbox) = mpsc::channel(self.window + CONTROL_SLOTS);
@@ -307,6 +332,10 @@ impl Shared {
         }
         out.clear();
         state.out = out;
+        while let Some((ask, answer)) = state.answers.pop_front() {
+            let answer = answer.as_deref().map_or(QualityAnswer::Failed, QualityAnswer::Ready);
+            self.step(state, Input::Quality { ask, answer });
+        }
         if let Some((next, _)) = state.router.next_deadline()
             && state.armed.is_none_or(|armed| next < armed)
         {
@@ -336,6 +365,16 @@ impl Shared {
             Effect::AgentRefused(refused) => {
                 tracing::debug!(run = ?refused.run, rule = ?refused.rule, "an agent's report was refused");
             }
+            Effect::AskQuality(request) => match &self.quality {
+                Some(backend) => {
+                    let sink = QualitySink::new(Arc::clone(self), request.ask);
+                    backend.ask(request.as_ref().clone(), sink);
+                }
+                None => {
+                    let answer = quality::embedded(&state.router, request, self.clock.now());
+                    state.answers.push_back((request.ask, answer));
+                }
+            },
             Effect::Audit(record) => audit(record),
             Effect::Drained => {
                 self.phase.send_replace(Phase::Drained);

@@ -15,6 +15,7 @@
 //! | [`auth`] | tokens |
 //! | [`agents`] | who works on a run; the scripted agent |
 //! | [`tools`] | what agents may call |
+//! | [`quality`] | who answers questions about quality |
 //! | `metrics` | the router's counters as Prometheus text |
 //! | `tls` | certificates |
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ mod driver;
 mod handshake;
 mod http;
 mod metrics;
+pub mod quality;
 mod server;
 mod tls;
 pub mod tools;

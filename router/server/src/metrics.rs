@@ -45,6 +45,7 @@ pub(crate) fn render(stats: &Stats, door: &Doorbell, connections: usize) -> Stri
     page.outbound(stats);
     page.levels(stats, connections);
     page.dispatches(stats);
+    page.quality(stats);
     page.by("kind", "messages", "Inbound messages by type", stats.by_kind());
     page.by("code", "refusals", "Refusals by error code", stats.by_code());
     page.by("rule", "agent_refusals", "Agent reports refused, by rule", stats.by_rule());
@@ -123,6 +124,25 @@ impl Page {
             ("routed", dispatches.routed),
         ];
         self.by("outcome", "dispatches", "Messages between services by outcome", outcomes);
+    }
+
+    fn quality(&mut self, stats: &Stats) {
+        let quality = &stats.quality;
+        let fates = [
+            ("asked", quality.asked),
+            ("answered", quality.answered),
+            ("failed", quality.failed),
+            ("timed_out", quality.timed_out),
+            ("abandoned", quality.abandoned),
+            ("stale_answer", quality.stale_answers),
+        ];
+        self.by("outcome", "quality_questions", "Questions to quality services by outcome", fates);
+        let news = [
+            ("sent", quality.news),
+            ("refused", quality.news_refused),
+            ("alert_raised", quality.alerts_raised),
+        ];
+        self.by("event", "quality_news", "Updates and alerts for the subscribers of quality", news);
     }
 
     fn outbound(&mut self, stats: &Stats) {

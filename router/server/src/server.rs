@@ -3,7 +3,7 @@
 use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use router::{
-    Config, ConfigError, Stats,
+    Config, ConfigError, QualityNews, Stats,
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
 use tokio::{
@@ -21,6 +21,7 @@ use crate::{
     connection::websocket_config,
     driver::{Phase, Shared},
     handshake::{self, Door},
+    quality::QualityBackend,
     tls::{self, TlsError, TlsFiles},
     tools::ToolSet,
 };
@@ -54,6 +55,8 @@ pub struct ServerConfig {
     pub middleware: Vec<Arc<dyn Middleware>>,
     /// What agents may call, and for whom.
     pub tools: ToolSet,
+    /// Who answers questions about quality; without one, the embedded services do.
+    pub quality: Option<Arc<dyn QualityBackend>>,
 }
 
 impl ServerConfig {
@@ -68,6 +71,7 @@ impl ServerConfig {
             routes: Vec::new(),
             middleware: Vec::new(),
             tools: ToolSet::default(),
+            quality: None,
         }
     }
 }
@@ -100,7 +104,7 @@ impl Server {
         let router = Config { development: config.auth.is_development(), ..config.router };
         let drain_deadline = Duration::from_micros(router.drain_deadline_us);
         let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
-        let shared = Shared::new(router, config.agents, config.tools)?;
+        let shared = Shared::new(router, config.agents, config.tools, config.quality)?;
         shared.install(config.routes, config.middleware)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
@@ -228,6 +232,11 @@ impl ServerHandle {
     /// they ended.
     pub fn history(&self, user: Option<&str>) -> Vec<Record> {
         self.shared.history(user)
+    }
+
+    /// Tells everybody who subscribed to quality. Crosses users: what is told must be fit for all of them.
+    pub fn publish_quality(&self, news: QualityNews<'_>) {
+        self.shared.quality_news(news);
     }
 
     /// Name of this router incarnation.

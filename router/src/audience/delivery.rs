@@ -396,6 +396,18 @@ impl<'f, 'a> Fan<'f, 'a> {
     }
 }
 
+/// One frame outside the recovery window for each open one of these connections.
+pub(super) fn fan_out(conns: &mut [Conn], to: &[u32], frame: &Frame, flow: &mut Flow<'_>) {
+    let mut fan = Fan::new(frame, 0, to.len(), flow);
+    for index in to {
+        let conn = &mut conns[*index as usize];
+        if conn.is_open() {
+            fan.offer(conn, *index);
+        }
+    }
+    fan.finish();
+}
+
 /// One frame for one connection: to the socket if it takes one, else behind it, else not at all.
 fn offer(
     conn: &mut Conn,

@@ -42,6 +42,8 @@
 mod conn;
 mod dedupe;
 mod delivery;
+mod tell;
+mod topics;
 mod user;
 
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -112,9 +114,15 @@ pub struct Audience {
     free_users: Vec<u32>,
     by_id: BTreeMap<UserId, u32>,
     opened: u64,
+    topics: topics::Topics,
 }
 
 impl Audience {
+    /// Nobody, and each user may subscribe to that many topics.
+    pub(crate) fn with_topics(per_user_max: u32) -> Self {
+        Self { topics: topics::Topics::new(per_user_max), ..Self::default() }
+    }
+
     /// Looks a user up for the length of one call. The user must be one this audience knows.
     pub fn with_owner<R>(&mut self, user: UserRef, f: impl for<'b> FnOnce(&mut Self, Owner<'b>) -> R) -> R {
         f(self, Owner { user, brand: PhantomData })
@@ -188,6 +196,7 @@ impl Audience {
     }
 
     pub(crate) fn remove_user(&mut self, user: UserRef) {
+        self.topics.forget(user);
         let slot = &mut self.users[user.index as usize];
         self.by_id.remove(&slot.id);
         slot.free();

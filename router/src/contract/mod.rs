@@ -34,6 +34,7 @@
 
 mod close;
 mod effects;
+mod quality;
 mod request;
 mod tools;
 
@@ -45,6 +46,7 @@ pub(crate) use self::request::RequestText;
 pub use self::{
     close::Close,
     effects::{Effects, Frame, FrameIx},
+    quality::{AskRef, Given, QualityAnswer, QualityNews, QualityQuestion, QualityRequest},
     request::RunRequest,
     tools::{Refusal, RefusalReason, ToolAnswer, ToolFailure, ToolOutcome, ToolRequest, ToolStep},
 };
@@ -249,6 +251,20 @@ pub enum Input<'a> {
         /// The message's `data`.
         data: &'a RawValue,
     },
+    /// A quality service's answer to [`Effect::AskQuality`].
+    Quality {
+        /// The question.
+        ask: AskRef,
+        /// What came of it.
+        answer: QualityAnswer<'a>,
+    },
+    /// Tells everybody who subscribed to quality; needs the capability.
+    QualityNews {
+        /// Proof of the right to cross users.
+        authority: &'a Authority,
+        /// What there is to tell.
+        news: QualityNews<'a>,
+    },
     /// Begins an orderly stop: new work is refused, accepted work finishes within the drain deadline.
     Drain,
     /// The deadline of [`next_deadline`](crate::Router::next_deadline) has come.
@@ -413,6 +429,8 @@ pub enum Effect {
     ToolAnswered(Box<ToolAnswer>),
     /// An agent's report broke the run's contract and was dropped.
     AgentRefused(RefusedEvent),
+    /// Ask a quality service; the answer comes back as [`Input::Quality`].
+    AskQuality(Box<QualityRequest>),
     /// A frame named another user: one structured record for the audit log, without content, rate-limited.
     Audit(Box<Audit>),
     /// The drain is complete: no run and no connection is left.
@@ -465,6 +483,8 @@ pub enum Wake {
     Tool,
     /// A user's recovery window.
     User,
+    /// A quality service that does not answer.
+    Ask,
     /// The drain deadline.
     Drain,
 }

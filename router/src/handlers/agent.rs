@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::{
     audience::Entry,
     contract::{AgentEvent, CancelReason, Effect, Effects, RefusedEvent, RunRef, ToolStatus},
+    quality::RunEnd,
     router::{Router, Run},
     run::{Ending, OpenTool, Phase, Rule},
     wire::{self, EventHead, Own},
@@ -34,12 +35,14 @@ impl Router {
             }
         }
         match event {
-            AgentEvent::Completed { .. } => {
+            AgentEvent::Completed { response, .. } => {
                 self.stats.runs.completed += 1;
+                self.observe_end(run, RunEnd::Completed, response, out);
                 self.remove_run(run);
             }
             AgentEvent::Failed { .. } => {
                 self.stats.runs.failed += 1;
+                self.observe_end(run, RunEnd::Failed, "", out);
                 self.remove_run(run);
             }
             AgentEvent::Started { .. }
@@ -63,11 +66,21 @@ impl Router {
         if let Ok(Admitted::Failure(open)) = self.admit(run, &event) {
             self.publish_report(run, &event, &open, out);
         }
-        match ending {
-            Ending::Cancelled => self.stats.runs.cancelled += 1,
-            Ending::TimedOut => self.stats.runs.timed_out += 1,
-            Ending::Shutdown => self.stats.runs.shut_down += 1,
-        }
+        let end = match ending {
+            Ending::Cancelled => {
+                self.stats.runs.cancelled += 1;
+                RunEnd::Cancelled
+            }
+            Ending::TimedOut => {
+                self.stats.runs.timed_out += 1;
+                RunEnd::TimedOut
+            }
+            Ending::Shutdown => {
+                self.stats.runs.shut_down += 1;
+                RunEnd::ShutDown
+            }
+        };
+        self.observe_end(run, end, "", out);
         self.remove_run(run);
         out.push(Effect::CancelRun { run, reason });
     }
@@ -140,12 +153,15 @@ impl Router {
             AgentEvent::ToolExecuting { call, tool, .. } => {
                 slot.automaton.tool_executing(call, wire::cut(tool, NAME_BYTES_MAX))?;
             }
-            AgentEvent::ToolCompleted { call, .. } => {
+            AgentEvent::ToolCompleted { call, status, .. } => {
                 // A dispatched call ends by its dispatcher, not by the agent's word.
                 if slot.tools.as_ref().is_some_and(|tools| tools.has_in_flight(call)) {
                     return Err(Rule::R3);
                 }
-                return slot.automaton.tool_completed(call).map(Admitted::Tool);
+                let tool = slot.automaton.tool_completed(call)?;
+                slot.tools_ended += 1;
+                slot.tool_errors += u32::from(status != ToolStatus::Completed);
+                return Ok(Admitted::Tool(tool));
             }
             AgentEvent::Completed { .. } => slot.automaton.completed()?,
             AgentEvent::Failed { .. } => return slot.automaton.failed().map(Admitted::Failure),

@@ -174,6 +174,10 @@ impl Router {
             automaton: Automaton::default(),
             seq: 0,
             tools: None,
+            began: self.now,
+            tools_ended: 0,
+            tool_errors: 0,
+            gated: Self::wants_gate(message),
         });
         let user = self.audience.user_mut(message.user);
         user.runs.push(run);

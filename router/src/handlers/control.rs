@@ -87,9 +87,18 @@ impl Router {
 
     pub(super) fn subscribe(&mut self, message: Message<'_, '_>, on: bool, out: &mut Effects) -> Outcome {
         let topic = message.payload().text("topic");
+        if self.config.quality_enabled && topic.as_deref() == Some(crate::quality::TOPIC) {
+            if let Err(outcome) = self.set_subscription(message, on, out) {
+                return outcome;
+            }
+            let frame = wire::subscription(&mut self.writer, self.now, on, crate::quality::TOPIC);
+            self.stats.frames.encoded += 1;
+            self.reply(message.conn, frame, out);
+            return Outcome::Handled;
+        }
         let thread = topic.as_deref().and_then(|topic| topic.strip_prefix("thread:"));
         let Some(thread) = thread.filter(|thread| (1..=THREAD_BYTES_MAX).contains(&thread.len())) else {
-            return self.bad_field(message, "topic", "thread:ID", out);
+            return self.bad_field(message, "topic", "thread:ID or quality", out);
         };
         if !self.audience.user(message.user).may_use_thread(thread) {
             return self.reject(message.conn, ErrorCode::ForeignThread, None, None, None, out);

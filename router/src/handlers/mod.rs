@@ -4,6 +4,7 @@
 mod agent;
 mod chat;
 mod control;
+mod quality;
 
 pub(crate) use self::agent::UNKNOWN_AGENT;
 use crate::{
@@ -80,11 +81,11 @@ impl Router {
             | Kind::JsonrpcResponse
             | Kind::JsonrpcNotification
             | Kind::ResilienceTest
-            | Kind::RecoveryTest
-            | Kind::GetQualityMetrics
+            | Kind::RecoveryTest => self.unowned(message, out),
+            Kind::GetQualityMetrics
             | Kind::SubscribeQualityAlerts
             | Kind::ValidateContent
-            | Kind::GenerateQualityReport => self.unowned(message, out),
+            | Kind::GenerateQualityReport => self.quality(message, out),
         }
     }
 }

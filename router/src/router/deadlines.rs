@@ -29,6 +29,7 @@ impl Router {
             Timer::Run(run) => self.run_due(run, out),
             Timer::Tool(run, serial) => self.tool_due(run, serial, out),
             Timer::User(user) => self.user_due(user, out),
+            Timer::Ask(ask) => self.ask_due(ask, out),
             Timer::Drain => {}
         }
     }
@@ -106,6 +107,8 @@ impl Router {
         let remembered = state.dedupe_until(&self.config).filter(|until| *until > self.now);
         let (audience, mut flow) = self.flow(out);
         audience.with_owner(user, |audience, owner| audience.expire(&owner, &mut flow));
+        self.audience.unsubscribe_all(user);
+        self.forget_asks(user);
         match remembered {
             Some(until) => self.timers.set(until, Timer::User(user)),
             None => {
@@ -145,7 +148,10 @@ impl Router {
                 self.end_run(run, Ending::Shutdown, CancelReason::Shutdown, out);
             }
         }
-        if self.stats.runs.open == 0 {
+        if late {
+            self.give_up_asks(out);
+        }
+        if self.stats.runs.open == 0 && self.desk.len() == 0 {
             let mut left = drain.left.take().unwrap_or_else(|| self.audience.all_conns().collect());
             left.retain(|conn| {
                 let waits = self.audience.conn(*conn).is_some_and(|state| !state.queued.is_empty());

@@ -9,8 +9,9 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use crate::{
     audience::{Audience, Flow, Member, Owner, UserRef},
     config::{Config, ConfigError},
-    contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, Wake},
+    contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, UserId, Wake},
     error::ErrorCode,
+    quality::{Desk, Monitor},
     run::Automaton,
     stats::Stats,
     timers::Timers,
@@ -35,6 +36,7 @@ pub struct Router {
     pub(crate) stats: Stats,
     pub(crate) tools: Toolbox,
     pub(crate) writer: Writer,
+    pub(crate) desk: Desk,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
 }
@@ -65,6 +67,12 @@ pub(crate) struct Run {
     pub(crate) seq: u64,
     /// Made at the run's first tool step; a run that calls none pays for none.
     pub(crate) tools: Option<Box<Dispatcher>>,
+    pub(crate) began: Instant,
+    /// Tool calls that ended, and those of them that did not succeed.
+    pub(crate) tools_ended: u32,
+    pub(crate) tool_errors: u32,
+    /// Its final response goes to the quality gate.
+    pub(crate) gated: bool,
 }
 
 impl Router {
@@ -82,10 +90,11 @@ impl Router {
                 deadline_us: config.tool_deadline_us,
                 healthy_dispatchers_max: config.tool_dispatchers_healthy_max,
             }),
+            routes: crate::routes::Routes::default(),
+            desk: Desk::new(&config),
+            audience: Audience::with_topics(config.topics_per_user_max),
             config,
             now: Instant::default(),
-            audience: Audience::default(),
-            routes: crate::routes::Routes::default(),
             runs: Vec::new(),
             free_runs: Vec::new(),
             runs_started: 0,
@@ -124,10 +133,13 @@ impl Router {
                 let (audience, mut flow) = self.flow(out);
                 audience.broadcast(authority, &frame, &mut flow);
             }
+            Input::Quality { ask, answer } => self.quality_answered(ask, answer, out),
+            Input::QualityNews { authority, news } => self.quality_news(authority, news, out),
             Input::Drain => self.drain(out),
             Input::Tick => {}
         }
         self.progress_drain(out);
+        self.stats.quality.open = self.desk.len() as u64;
     }
 
     /// When the router must be called again at the latest, and for what; a wake-up for nothing is possible.
@@ -148,6 +160,20 @@ impl Router {
     /// The right to send to all users. There is one: a second call answers `None`.
     pub fn take_authority(&mut self) -> Option<Authority> {
         self.authority.take()
+    }
+
+    /// The embedded monitor, to answer [`Effect::AskQuality`](crate::Effect::AskQuality) with.
+    pub const fn quality_monitor(&self) -> &Monitor {
+        &self.desk.monitor
+    }
+
+    /// The users subscribed to a topic, in the order of their ids.
+    pub fn subscribers(&self, topic: &str) -> Vec<UserId> {
+        let users = self.audience.topic_subscribers(topic).into_iter();
+        let ids = users.map(|user| self.audience.user(user).id.clone());
+        let mut ids: Vec<UserId> = ids.collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// Whether new work is refused because the router drains.
@@ -207,6 +233,7 @@ impl Router {
             ("tool calls in flight", self.stats.tools.in_flight, calls),
             ("open connections", self.stats.connections.open, self.audience.conns_len() as u64),
             ("users", self.stats.connections.users, self.audience.users_len() as u64),
+            ("open questions", self.stats.quality.open, self.desk.len() as u64),
         ];
         match levels.into_iter().find(|(_, claimed, counted)| claimed != counted) {
             Some((what, claimed, counted)) => {

@@ -1,10 +1,12 @@
 //! Frames as they leave the router.
 
 mod event;
+mod quality;
 mod reply;
 mod writer;
 
 pub(crate) use event::{EventHead, Own, cut, event, recovered};
+pub(crate) use quality::{quality_news, quality_reply, quality_report, response_judged};
 pub(crate) use reply::{
     ServerData, ack, duplicate, error, gap, resumed, server_message, stopped, subscription,
 };

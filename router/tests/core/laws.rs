@@ -418,8 +418,11 @@ impl Play {
                     self.run_ids.push(request.run_id());
                 }
                 Effect::Send { conn, frame } => {
-                    let user = self.reached(*conn, about)?;
                     let text = out.frame(*frame).as_str();
+                    // Alerts of the embedded monitor are for all who subscribed; they hold figures, and name nobody.
+                    let about =
+                        if text.starts_with(r#"{"type":"quality_alert""#) { About::All } else { about };
+                    let user = self.reached(*conn, about)?;
                     self.log.push(text.to_owned());
                     let told = text.to_lowercase();
                     prop_assert!(serde_json::from_str::<serde_json::Value>(text).is_ok(), "not JSON: {text}");

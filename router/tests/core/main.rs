@@ -8,6 +8,7 @@ mod frames;
 mod golden_path;
 mod harness;
 mod laws;
+mod quality;
 mod recovery;
 mod routes;
 mod tools;

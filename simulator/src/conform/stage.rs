@@ -191,6 +191,14 @@ impl Stage {
         self.carry_out(&out);
     }
 
+    /// The same for an input that borrows more than the authority.
+    pub fn as_authority(&mut self, act: impl FnOnce(&mut Self, &Authority)) {
+        if let Some(authority) = self.authority.take() {
+            act(self, &authority);
+            self.authority = Some(authority);
+        }
+    }
+
     /// Lets time pass: writes under way end, deadlines fire, each at its time.
     pub fn advance(&mut self, micros: u64) {
         let end = self.now.after(micros);

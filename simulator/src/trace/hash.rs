@@ -1,7 +1,10 @@
 //! A rolling 128-bit hash: two lanes that each take the same sixteen bytes a step. It guards against accidents, not
 //! against attackers.
 
-use router::{AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant, ToolStep};
+use router::{
+    AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant, QualityAnswer, QualityNews, QualityQuestion,
+    ToolStep,
+};
 
 const K: [u64; 4] =
     [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
@@ -93,6 +96,23 @@ impl RunHash {
             }
             Input::Drain => self.word(11, 0),
             Input::Tick => self.word(12, 0),
+            Input::Quality { ask, answer } => {
+                self.word(13, ask.number());
+                match answer {
+                    QualityAnswer::Ready(value) => self.bytes(value.get().as_bytes()),
+                    QualityAnswer::Failed => self.word(14, 0),
+                }
+            }
+            Input::QualityNews { news, .. } => match news {
+                QualityNews::Update(update) => {
+                    self.word(15, 0);
+                    self.bytes(update.get().as_bytes());
+                }
+                QualityNews::Alert(alert) => {
+                    self.word(16, 0);
+                    self.bytes(alert.get().as_bytes());
+                }
+            },
         }
     }
 
@@ -167,6 +187,21 @@ impl RunHash {
         }
     }
 
+    fn question(&mut self, question: &QualityQuestion) {
+        match question {
+            QualityQuestion::Dashboard => self.word(1, 0),
+            QualityQuestion::AgentReport { agent, hours } => {
+                self.word(2, 0);
+                self.bytes(agent.json().as_bytes());
+                self.bytes(hours.json().as_bytes());
+            }
+            QualityQuestion::Validate { content, kind, strict } => {
+                self.word(3 | (*kind as u64) << 8, u64::from(*strict));
+                self.bytes(content.json().as_bytes());
+            }
+        }
+    }
+
     /// The frames of a fan-out share their bytes, which are taken in once.
     fn effect(&mut self, effect: &Effect, effects: &Effects, last: &mut Option<FrameIx>) {
         let pair = |index: usize, generation: u32| (index as u64) << 32 | u64::from(generation);
@@ -230,6 +265,14 @@ impl RunHash {
                 self.bytes(answer.to_json().as_bytes());
             }
             Effect::Drained => self.word(10, 0),
+            Effect::AskQuality(request) => {
+                self.word(11, request.ask.number());
+                self.bytes(request.user.as_bytes());
+                for id in [&request.thread_id, &request.run_id] {
+                    self.bytes(id.as_deref().unwrap_or_default().as_bytes());
+                }
+                self.question(&request.question);
+            }
         }
     }
 

@@ -147,7 +147,9 @@ fn write_input(input: &Input<'_>, out: &mut String) {
         Input::AuthFailed { .. }
         | Input::Binary { .. }
         | Input::Violation { .. }
-        | Input::Broadcast { .. } => {
+        | Input::Broadcast { .. }
+        | Input::Quality { .. }
+        | Input::QualityNews { .. } => {
             quoted(&format!("{input:?}"), out);
         }
     }
@@ -193,8 +195,11 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
             quoted(&answer.call, out);
             _ = write!(out, r#","answer":{}}}"#, answer.to_json());
         }
-        Effect::RunTool(_) | Effect::CancelTool { .. } => quoted(&format!("{effect:?}"), out),
-        Effect::AgentRefused(_) | Effect::Audit(_) => quoted(&format!("{effect:?}"), out),
+        Effect::RunTool(_)
+        | Effect::CancelTool { .. }
+        | Effect::AgentRefused(_)
+        | Effect::Audit(_)
+        | Effect::AskQuality(_) => quoted(&format!("{effect:?}"), out),
         Effect::Drained => out.push_str(r#""drained""#),
     }
 }

@@ -1,8 +1,11 @@
 //! What the router asks for, carried out.
 
-use router::{ConnId, Effect, Effects, RunRef};
+use router::{
+    ConnId, Effect, Effects, Input, Instant, QualityAnswer, RunRef,
+    quality::{self, Gate},
+};
 
-use super::World;
+use super::{EPOCH_US, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
 
 impl World<'_> {
@@ -43,7 +46,18 @@ impl World<'_> {
             }
             // The scripted agents report their tools' events themselves; none calls a tool through the router.
             Effect::RunTool(_) | Effect::CancelTool { .. } | Effect::ToolAnswered(_) => {}
+            Effect::AskQuality(request) => self.questions.push_back(request.clone()),
             Effect::Audit(_) | Effect::Drained => {}
+        }
+    }
+
+    /// Answers the router's questions with its embedded services, as a server without others does.
+    pub(super) fn answer_questions(&mut self) {
+        while let Some(request) = self.questions.pop_front() {
+            let now = Instant::from_micros(EPOCH_US + self.now_us);
+            let answer = quality::answer(&request, self.router.quality_monitor(), &Gate, now);
+            let answer = answer.as_deref().map_or(QualityAnswer::Failed, QualityAnswer::Ready);
+            self.input(Input::Quality { ask: request.ask, answer });
         }
     }
 

@@ -10,7 +10,7 @@ mod events;
 
 use std::collections::VecDeque;
 
-use router::{Config, ConfigError, Effects, Input, Instant, Router, Stats};
+use router::{Config, ConfigError, Effects, Input, Instant, QualityRequest, Router, Stats};
 
 use crate::actors::agent::Agents;
 use crate::actors::user::{User, arrivals};
@@ -107,6 +107,8 @@ pub struct World<'a> {
     checkers: Checkers,
     bounds: Bounds,
     effects: Effects,
+    /// Questions about quality that were not answered yet.
+    questions: VecDeque<Box<QualityRequest>>,
     hash: RunHash,
     inputs: u64,
     verify_at: u64,
@@ -162,6 +164,7 @@ impl<'a> World<'a> {
             lines: Lines::default(),
             bounds,
             effects: Effects::new(),
+            questions: VecDeque::new(),
             hash: RunHash::default(),
             inputs: 0,
             verify_at: 0,
@@ -192,6 +195,7 @@ impl<'a> World<'a> {
             } else if let Some((_, event)) = self.queue.pop() {
                 self.happen(event);
             }
+            self.answer_questions();
             self.report_written();
         }
         self.finish()

@@ -165,3 +165,31 @@ fn a_trace_of_another_kind_is_refused() {
     assert!(with_header(r#""hash":""#, r#""hash":"0"#).contains("hash"));
     assert!(with_header("{", "").contains("header"));
 }
+
+#[test]
+fn questions_about_quality_are_answered_by_the_embedded_services() {
+    let mut world = World::new(scenario("tiny", 1), 1, Options::default()).unwrap();
+    world.input(Input::Connect(router::Connect::new(
+        carry::ticket_of(LinkRef { index: 9, generation: 0 }),
+        "ada",
+    )));
+    let conn = router_conn(&world);
+    for text in [
+        r#"{"type":"generate_quality_report","payload":{"report_type":"detailed"}}"#,
+        r#"{"type":"validate_content","payload":{"content":"x"}}"#,
+    ] {
+        world.input(Input::Text { conn, text });
+    }
+    world.answer_questions();
+    let stats = world.router.stats().quality;
+    assert_eq!((stats.asked, stats.answered, stats.open), (7, 7, 0));
+}
+
+/// The one connection of a world's router.
+fn router_conn(world: &World<'_>) -> router::ConnId {
+    let accepted = world.effects.iter().find_map(|effect| {
+        let router::Effect::Accepted { conn, .. } = effect else { return None };
+        Some(*conn)
+    });
+    accepted.expect("accepted")
+}

@@ -6,5 +6,6 @@ mod harness;
 mod limits;
 mod login;
 mod operations;
+mod quality;
 mod routes;
 mod tools;

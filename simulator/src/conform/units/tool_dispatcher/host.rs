@@ -248,29 +248,17 @@ impl Host {
     fn notice(&mut self) {
         for (before, effect) in self.stage.take_asked_in_order() {
             self.take_frames(before);
-            match effect {
-                Effect::RunTool(request) => {
-                    self.happened.push(Happened::ToolRun(request.tool.to_string()));
-                    let key = (request.run.index(), request.run.generation(), request.tool.to_string());
-                    let takes_us = self.tools.get(&key).map_or(0, |tool| tool.takes_us);
-                    let (call, tool) = (request.call.to_string(), request.tool.to_string());
-                    let ends = self.stage.now().after(takes_us);
-                    self.working.push(Working { ends, run: request.run, call, tool });
-                }
-                Effect::CancelTool { call, .. } => self.working.retain(|working| *working.call != *call),
-                Effect::ToolAnswered(answer) => {
-                    self.answers.insert(answer.call.to_string(), *answer);
-                }
-                Effect::Accepted { .. }
-                | Effect::Refused { .. }
-                | Effect::Send { .. }
-                | Effect::Ping { .. }
-                | Effect::Close { .. }
-                | Effect::StartRun(_)
-                | Effect::CancelRun { .. }
-                | Effect::AgentRefused(_)
-                | Effect::Audit(_)
-                | Effect::Drained => {}
+            if let Effect::RunTool(request) = effect {
+                self.happened.push(Happened::ToolRun(request.tool.to_string()));
+                let key = (request.run.index(), request.run.generation(), request.tool.to_string());
+                let takes_us = self.tools.get(&key).map_or(0, |tool| tool.takes_us);
+                let (call, tool) = (request.call.to_string(), request.tool.to_string());
+                let ends = self.stage.now().after(takes_us);
+                self.working.push(Working { ends, run: request.run, call, tool });
+            } else if let Effect::CancelTool { call, .. } = effect {
+                self.working.retain(|working| *working.call != *call);
+            } else if let Effect::ToolAnswered(answer) = effect {
+                self.answers.insert(answer.call.to_string(), *answer);
             }
         }
         self.take_frames(usize::MAX);
