@@ -259,7 +259,7 @@ impl Shared {
             }
             Effect::CancelRun { run, reason } => self.agents.cancel(*run, *reason),
             Effect::AgentRefused(refused) => {
-                tracing::debug!(run = ?refused.run, rule = ?refused.rule, "an agent's report was refused");
+                tracing::debug!(run = ?refused.run, why = refused.why.name(), "an agent's report was refused");
             }
             Effect::Audit(record) => audit(record),
             Effect::Drained => {

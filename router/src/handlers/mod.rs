@@ -4,6 +4,7 @@
 mod agent;
 mod chat;
 mod control;
+mod given;
 
 use crate::{
     audience::UserRef,

@@ -94,6 +94,11 @@ impl RunHash {
 
     fn agent(&mut self, event: &AgentEvent<'_>) {
         match event {
+            AgentEvent::Data { kind, data } => {
+                self.word(8, 0);
+                self.bytes(kind.as_bytes());
+                self.bytes(data.get().as_bytes());
+            }
             AgentEvent::Started { agent, task } => {
                 self.word(1, 0);
                 self.bytes(agent.as_bytes());
@@ -167,7 +172,7 @@ impl RunHash {
             }
             Effect::AgentRefused(refused) => {
                 self.word(
-                    8 | (refused.rule as u64) << 8,
+                    8 | refused.why.code() << 8,
                     pair(refused.run.index(), refused.run.generation()),
                 );
             }

@@ -39,7 +39,7 @@ impl World<'_> {
             Effect::CancelRun { run, .. } => self.agents.cancel(*run),
             Effect::AgentRefused(refused) => {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
-                self.note_fault(refused.rule.name(), &detail);
+                self.note_fault(refused.why.name(), &detail);
             }
             Effect::Audit(_) | Effect::Drained => {}
         }
