@@ -57,8 +57,8 @@ pub mod wire;
 pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
     AgentEvent, Audit, Authority, CancelReason, Close, ConnId, Connect, Delivery, DeliveryState, Effect,
-    Effects, EventRef, Frame, FrameIx, Input, Instant, RefusedEvent, Refusal, RunRef, RunRequest, Ticket, Tier,
-    ToolStatus, UserId, Violation, Wake,
+    Effects, EventRef, Frame, FrameIx, Input, Instant, Refusal, RefusedEvent, RunRef, RunRequest, Ticket,
+    Tier, ToolStatus, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
 pub use crate::message::Kind;

@@ -215,14 +215,17 @@ impl Automaton {
     /// that says no name matches any open tool, and an open tool without a name any event.
     pub fn tool_ended(&mut self, call: Option<&str>, tool: Option<&str>) -> Result<OpenTool, Rule> {
         self.working()?;
-        let by_call = call.and_then(|call| self.open.iter().position(|open| open.named && &*open.call == call));
+        let by_call =
+            call.and_then(|call| self.open.iter().position(|open| open.named && &*open.call == call));
         let candidate = |open: &OpenTool| call.is_none() || !open.named;
         let by_name = |wanted: &dyn Fn(&OpenTool) -> bool| {
             self.open.iter().position(|open| candidate(open) && wanted(open))
         };
         let at = by_call
             .or_else(|| match tool {
-                Some(tool) => by_name(&|open| &*open.tool == tool).or_else(|| by_name(&|open| open.tool.is_empty())),
+                Some(tool) => {
+                    by_name(&|open| &*open.tool == tool).or_else(|| by_name(&|open| open.tool.is_empty()))
+                }
                 None => by_name(&|_| true),
             })
             .ok_or(Rule::R3)?;
@@ -251,7 +254,11 @@ impl Automaton {
             EventKind::ToolCompleted => self.tool_ended(event.call, event.tool).map(|_| ()),
             EventKind::Completed => self.completed(),
             EventKind::Error | EventKind::Death => {
-                if self.failed()?.is_empty() { Ok(()) } else { Err(Rule::R4) }
+                if self.failed()?.is_empty() {
+                    Ok(())
+                } else {
+                    Err(Rule::R4)
+                }
             }
         }
     }
@@ -298,7 +305,13 @@ pub fn verdict<'a>(events: impl IntoIterator<Item = Observed<'a>>) -> Verdict {
     for (n, event) in events.into_iter().enumerate() {
         let Some(kind) = event.kind else { continue };
         if let Err(rule) = automaton.observe(kind, &event, n) {
-            let broken = Verdict { well_formed: false, complete: false, full_golden: false, first_violation: Some(n), rule: Some(rule) };
+            let broken = Verdict {
+                well_formed: false,
+                complete: false,
+                full_golden: false,
+                first_violation: Some(n),
+                rule: Some(rule),
+            };
             return broken;
         }
         if kind.is_critical() {
@@ -407,11 +420,20 @@ mod tests {
         let of = |kinds: &[&str]| {
             verdict(kinds.iter().map(|kind| Observed { kind: EventKind::of(kind), call: None, tool: None }))
         };
-        let golden =
-            ["agent_started", "agent_thinking", "tool_executing", "status_update", "tool_completed", "agent_completed"];
+        let golden = [
+            "agent_started",
+            "agent_thinking",
+            "tool_executing",
+            "status_update",
+            "tool_completed",
+            "agent_completed",
+        ];
         assert!(of(&golden).full_golden);
         assert!(of(&golden[..5]).well_formed && !of(&golden[..5]).complete);
-        assert!(of(&["agent_started", "agent_death"]).complete && !of(&["agent_started", "agent_death"]).full_golden);
+        assert!(
+            of(&["agent_started", "agent_death"]).complete
+                && !of(&["agent_started", "agent_death"]).full_golden
+        );
         let broken = of(&["agent_started", "tool_executing", "agent_failed", "agent_thinking"]);
         assert_eq!((broken.first_violation, broken.rule), (Some(2), Some(Rule::R4)));
         assert_eq!(of(&["heartbeat", "agent_thinking"]).first_violation, Some(1));

@@ -6,8 +6,8 @@ use std::{
 };
 
 use router::{
-    AgentEvent, Audit, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input, Instant, Router,
-    RunRef, Stats, Ticket,
+    AgentEvent, Audit, Close, Config, ConfigError, ConnId, Delivery, Effect, Effects, EventRef, Frame, Input,
+    Instant, Router, RunRef, Stats, Ticket,
 };
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -144,9 +144,16 @@ impl Shared {
         self.step(&mut self.lock(), input);
     }
 
-    /// An agent's report.
-    pub(crate) fn report(self: &Arc<Self>, run: RunRef, event: AgentEvent<'_>) {
-        self.input(Input::Agent { run, event });
+    /// An agent's report; whether the router took it.
+    pub(crate) fn report(self: &Arc<Self>, run: RunRef, event: AgentEvent<'_>) -> bool {
+        let mut state = self.lock();
+        let refused = state.router.stats().events.refused;
+        self.step(&mut state, Input::Agent { run, event });
+        state.router.stats().events.refused == refused
+    }
+
+    pub(crate) fn delivery(&self, user: &str, event: EventRef<'_>) -> Option<Delivery> {
+        self.lock().router.delivery(user, event)
     }
 
     /// Asks the router to take in a socket; `make` gets the ticket and builds the input.

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use router::{Config, ConfigError, Stats};
+use router::{Config, ConfigError, Delivery, EventRef, Stats};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -201,6 +201,11 @@ impl ServerHandle {
     /// A copy of the router's counters.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// What became of a run event of `user`; see [`router::Router::delivery`].
+    pub fn delivery(&self, user: &str, event: EventRef<'_>) -> Option<Delivery> {
+        self.shared.delivery(user, event)
     }
 
     /// Name of this router incarnation.

@@ -35,7 +35,8 @@ impl Standing {
         if from > to {
             return;
         }
-        if let Some(last) = self.lost.last_mut().filter(|last| last.expired == expired && last.to + 1 == from) {
+        if let Some(last) = self.lost.last_mut().filter(|last| last.expired == expired && last.to + 1 == from)
+        {
             last.to = to;
             return;
         }

@@ -47,7 +47,7 @@ pub use self::{
     close::Close,
     delivery::{Delivery, DeliveryState, EventRef},
     effects::{Effects, Frame, FrameIx},
-    refusal::{RefusedEvent, Refusal},
+    refusal::{Refusal, RefusedEvent},
     request::RunRequest,
 };
 use crate::error::ErrorCode;

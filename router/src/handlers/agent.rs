@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     audience::Entry,
-    contract::{AgentEvent, CancelReason, Effect, Effects, RefusedEvent, Refusal, RunRef, ToolStatus},
+    contract::{AgentEvent, CancelReason, Effect, Effects, Refusal, RefusedEvent, RunRef, ToolStatus},
     router::{Router, Run},
     run::{Ending, OpenTool, Phase, Rule},
     wire::{self, EventHead, Own},

@@ -74,7 +74,11 @@ pub(crate) struct Read<'a> {
 }
 
 /// Reads an event. `Err` when it is refused whatever the state of its run.
-pub(crate) fn read<'a>(kind: &'a str, data: &'a RawValue, context: &Context<'_>) -> Result<Read<'a>, Refusal> {
+pub(crate) fn read<'a>(
+    kind: &'a str,
+    data: &'a RawValue,
+    context: &Context<'_>,
+) -> Result<Read<'a>, Refusal> {
     if kind.len() > KIND_BYTES_MAX {
         return Err(Refusal::BadType);
     }
@@ -118,13 +122,7 @@ fn is_foreign(key: &str, value: &RawValue, context: &Context<'_>) -> bool {
 impl Read<'_> {
     /// The event as it goes out. `call` and `tool` are those of the automaton: of a tool event, the call's id and,
     /// when the event says none, the tool's name.
-    pub(crate) fn encode<'g>(
-        &'g self,
-        call: &str,
-        tool: &str,
-        agent: &str,
-        rules: &Sanitise,
-    ) -> Given<'g> {
+    pub(crate) fn encode<'g>(&'g self, call: &str, tool: &str, agent: &str, rules: &Sanitise) -> Given<'g> {
         let mut given = Given {
             kind: self.step.map_or(self.kind, |step| step.name()),
             critical: self.step.is_some_and(EventKind::is_critical),

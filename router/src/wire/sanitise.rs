@@ -115,11 +115,8 @@ pub fn sanitise<'a>(part: Part, value: &'a RawValue, rules: &Sanitise) -> Clean<
     let mut pass = Pass { out: Writer::default(), cut: false, redacted: false };
     match part {
         Part::Parameters => {
-            let limits = Limits {
-                text: rules.parameter_text_chars_max as usize,
-                items: usize::MAX,
-                whole: true,
-            };
+            let limits =
+                Limits { text: rules.parameter_text_chars_max as usize, items: usize::MAX, whole: true };
             pass.value(value, &limits, 0);
         }
         Part::Results => {
@@ -252,7 +249,8 @@ impl Pass {
         self.out.raw(",\"agent_step\":");
         self.out.raw(if scalar(step) { step } else { "\"unknown\"" });
         self.out.raw(",\"user_facing\":true}");
-        self.cut = members.iter().any(|(key, _)| !["error_type", "agent_step", "user_facing"].contains(&&**key));
+        self.cut =
+            members.iter().any(|(key, _)| !["error_type", "agent_step", "user_facing"].contains(&&**key));
     }
 
     fn progress(&mut self, value: &RawValue) {
@@ -309,7 +307,8 @@ mod tests {
     fn long_texts_and_lists_are_cut_and_say_so() {
         let long = "é".repeat(501);
         let cut = clean(Part::Results, &format!("{{\"t\":\"{long}\",\"l\":[0,1,2,3,4,5,6,7,8,9,10]}}"));
-        let expected = format!("{{\"t\":\"{}...\",\"l\":[0,1,2,3,4,5,6,7,8,9,\"...(truncated)\"]}}", "é".repeat(500));
+        let expected =
+            format!("{{\"t\":\"{}...\",\"l\":[0,1,2,3,4,5,6,7,8,9,\"...(truncated)\"]}}", "é".repeat(500));
         assert_eq!(cut, expected);
         assert_eq!(clean(Part::Results, &cut), cut);
         assert_eq!(clean(Part::Parameters, &format!("[\"{}\"]", "a".repeat(200))).len(), 204);

@@ -171,10 +171,7 @@ impl RunHash {
                 self.word(7 | (*reason as u64) << 8, pair(run.index(), run.generation()));
             }
             Effect::AgentRefused(refused) => {
-                self.word(
-                    8 | refused.why.code() << 8,
-                    pair(refused.run.index(), refused.run.generation()),
-                );
+                self.word(8 | refused.why.code() << 8, pair(refused.run.index(), refused.run.generation()));
             }
             Effect::Audit(audit) => {
                 self.word(9 | audit.suppressed << 8, pair(audit.conn.index(), audit.conn.generation()));

@@ -54,7 +54,10 @@ impl Unit for Validator {
         notes.translated(Translation::N9);
         let (recorded, accepted) = match action.op.as_str() {
             "validate_event" => (expect.returns["is_valid"].clone(), self.seen == json!([])),
-            "f_event" => (json!(expect.raises.is_none() && expect.returns["result"] == "valid"), self.seen == json!([])),
+            "f_event" => (
+                json!(expect.raises.is_none() && expect.returns["result"] == "valid"),
+                self.seen == json!([]),
+            ),
             "f_seq" => (
                 json!(expect.raises.is_none() && expect.returns["result"] == "valid"),
                 self.seen["well_formed"] == true,
@@ -64,7 +67,8 @@ impl Unit for Validator {
         notes.translated(Translation::N2);
         if let Some(missing) = expect.returns["error_message"].as_str().and_then(missing) {
             // What is asked of an event: the old list against ours.
-            let ours: BTreeSet<&str> = self.seen.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let ours: BTreeSet<&str> =
+                self.seen.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             if missing != ours {
                 return vec![Difference::new("missing", json!(missing), json!(ours))];
             }

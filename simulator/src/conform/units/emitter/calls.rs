@@ -15,7 +15,11 @@ pub(super) struct Call {
 pub(super) fn emitter(action: &Action) -> Option<Call> {
     let args = &action.args;
     let data = match action.op.as_str() {
-        "emit" | "emit_via_critical" | "emit_auth_event" | "notify_custom" | "manager_emit"
+        "emit"
+        | "emit_via_critical"
+        | "emit_auth_event"
+        | "notify_custom"
+        | "manager_emit"
         | "process_business_event" => {
             return Some(Call { kind: action.arg("event_type").clone(), data: action.arg("data").clone() });
         }
@@ -108,7 +112,10 @@ pub(super) fn bridge(action: &Action) -> Option<Call> {
 }
 
 fn without(args: &Map<String, Value>, keys: &[&str]) -> Map<String, Value> {
-    args.iter().filter(|(key, _)| !keys.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect()
+    args.iter()
+        .filter(|(key, _)| !keys.contains(&key.as_str()))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
 }
 
 /// The members of several arguments; later ones win.

@@ -116,8 +116,22 @@ impl Unit for Emitter {
                 self.broken = true;
                 self.scene.stage.set_line(action.text("conn").unwrap_or_default(), Line::Down);
             }
-            "stats" | "get_auth_stats" | "get_token_metrics" | "update_token_metrics" | "batch_task_alive"
-            | "pool_new" | "pool_release" | "tracker_statuses" | "tracker_metrics" | "attempt_recovery" => {}
+            "stats"
+            | "get_auth_stats"
+            | "get_token_metrics"
+            | "update_token_metrics"
+            | "pool_new"
+            | "pool_release"
+            | "tracker_statuses"
+            | "tracker_metrics"
+            | "attempt_recovery"
+            | "cleanup" => {}
+            "set_context" => {
+                let user = self.voice().user;
+                let (name, context) = (self.current.clone(), action.arg("context").as_object());
+                self.speak_for(name, user.as_deref(), context, self.voice().fast);
+                self.scene.stage.begin();
+            }
             _ => {
                 if !self.ask(action) {
                     self.speak(action)?;
@@ -160,10 +174,9 @@ impl Emitter {
         let context = action.arg("context").as_object().cloned();
         let of_context = context.as_ref().and_then(|context| context.get("user_id")).and_then(Value::as_str);
         let user = action.text("user_id").or(of_context).map(str::to_owned);
-        if let (Some(user), Some(tier)) = (
-            &user,
-            context.as_ref().and_then(|context| context.get("user_tier")).and_then(Value::as_str),
-        ) {
+        if let (Some(user), Some(tier)) =
+            (&user, context.as_ref().and_then(|context| context.get("user_tier")).and_then(Value::as_str))
+        {
             self.scene.set_tier(user, Tier::from_name(tier).unwrap_or_default());
         }
         let name = action.text("as").unwrap_or("e").to_owned();
@@ -177,7 +190,13 @@ impl Emitter {
         });
     }
 
-    fn speak_for(&mut self, name: String, user: Option<&str>, context: Option<&Map<String, Value>>, fast: bool) {
+    fn speak_for(
+        &mut self,
+        name: String,
+        user: Option<&str>,
+        context: Option<&Map<String, Value>>,
+        fast: bool,
+    ) {
         if let Some(user) = user.filter(|_| !self.unified && self.watched) {
             self.watch(user);
         }
@@ -194,16 +213,16 @@ impl Emitter {
     }
 
     fn script(&mut self, action: &Action) {
-        match action.arg("active") {
-            Value::Bool(false) => {
+        match action.arg("active").as_bool() {
+            Some(false) => {
                 self.inactive = true;
                 self.go_away();
             }
-            Value::Bool(true) => {
+            Some(true) => {
                 self.inactive = false;
                 self.come_back();
             }
-            _ => {}
+            None => {}
         }
         if let Some(failures) = action.arg("fail_next").as_u64() {
             self.failures = failures as usize;
@@ -228,7 +247,8 @@ impl Emitter {
     }
 
     fn connect(&mut self, action: &Action) {
-        let (label, user) = (action.text("conn").unwrap_or_default(), action.text("user").unwrap_or_default());
+        let (label, user) =
+            (action.text("conn").unwrap_or_default(), action.text("user").unwrap_or_default());
         if let Some(thread) = action.text("thread_id") {
             self.threads.insert(thread.to_owned(), user.to_owned());
         }
@@ -250,6 +270,11 @@ impl Emitter {
                 self.scene.stage.router().find_run(&user, &text("run_id")).is_none().into()
             }
             "is_suspicious_run_id" => Value::Null,
+            // An emitter that is no task leaves nothing to do in the next tenth of a second.
+            "batch_task_alive" => {
+                let soon = self.scene.stage.now().after(100_000);
+                self.scene.stage.router().next_deadline().is_some_and(|(at, _)| at <= soon).into()
+            }
             "get_user_tier" => match self.metadata.get("user_tier") {
                 Some(tier) => tier.clone(),
                 None => self.scene.tier(&user).name().into(),

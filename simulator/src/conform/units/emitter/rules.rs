@@ -61,15 +61,22 @@ pub(super) fn flatten(message: &Value) -> Flat {
 
 /// The event as it must leave the router.
 pub(super) fn canonical(flat: &Flat, tier: Tier) -> Map<String, Value> {
-    let mut event: Map<String, Value> =
-        flat.members.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut event: Map<String, Value> = flat
+        .members
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     event.remove("attempt");
     event.remove("critical");
     let golden = ["agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed"];
     if golden.contains(&flat.kind.as_str()) {
         event.insert("critical".to_owned(), json!(true));
     }
-    event.insert("type".to_owned(), json!(if flat.kind == "agent_failed" { "agent_error" } else { &flat.kind }));
+    event.insert(
+        "type".to_owned(),
+        json!(if flat.kind == "agent_failed" { "agent_error" } else { &flat.kind }),
+    );
     if let Some(Value::Object(metadata)) = event.get_mut("metadata") {
         metadata.insert("user_tier".to_owned(), json!(tier.name()));
         metadata.insert("is_priority_queue".to_owned(), json!(tier == Tier::Enterprise));

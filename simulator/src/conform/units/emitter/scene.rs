@@ -107,9 +107,9 @@ impl Scene {
         }
         let request = self.with_socket(user, |scene, label| {
             scene.stage.text(label, &message.to_string());
-            scene.stage.take_asked().into_iter().find_map(|effect| match effect {
-                Effect::StartRun(request) => Some(request),
-                _ => None,
+            scene.stage.take_asked().into_iter().find_map(|effect| {
+                let Effect::StartRun(request) = effect else { return None };
+                Some(request)
             })
         })??;
         self.runs.push(OldRun { request, old_run, old_request });
@@ -160,9 +160,9 @@ impl Scene {
     fn hand_in(&mut self, run: RunRef, kind: &str, data: &Value) -> Option<Refusal> {
         let data = to_raw_value(data).expect("JSON");
         self.stage.input(Input::Agent { run, event: AgentEvent::Data { kind, data: &data } });
-        self.stage.take_asked().into_iter().find_map(|effect| match effect {
-            Effect::AgentRefused(refused) => Some(refused.why),
-            _ => None,
+        self.stage.take_asked().into_iter().find_map(|effect| {
+            let Effect::AgentRefused(refused) = effect else { return None };
+            Some(refused.why)
         })
     }
 
