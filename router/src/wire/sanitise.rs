@@ -5,7 +5,7 @@
 //! |---|---|
 //! | parameters | the value of a key that contains `password`, `secret`, `key`, `token`, `auth` or `credential`, in any case, is `[REDACTED]`; texts are cut at 200 characters |
 //! | results | such a key's text is `[REDACTED]`; texts are cut at 500 characters, lists at 10 items |
-//! | error text | empty becomes `An error occurred`; `/Users/` and `/home/` become `[PATH]/`; cut at 300 characters |
+//! | error text | empty becomes `An error occurred`; `Users` and `home` between slashes become `[PATH]/`; cut at 300 characters |
 //! | error context | only `error_type` and `agent_step`, and `user_facing: true` |
 //! | progress | only `percentage`, `current_step`, `total_steps`, `message`, `status`, `estimated_remaining`, `progress_type` |
 //! | custom | such a key's text is `[REDACTED]`; texts are cut at 1,000 characters |
@@ -38,6 +38,8 @@ const PROGRESS: [&str; 7] = [
     "estimated_remaining",
     "progress_type",
 ];
+/// Where people's folders stand.
+const HOMES: [&str; 2] = ["Users", "home"];
 const NESTING_MAX: u32 = 64;
 
 /// Which events are sanitised.
@@ -230,7 +232,10 @@ impl Pass {
             self.out.string("An error occurred");
             return;
         }
-        let masked = text.replace("/Users/", "[PATH]/").replace("/home/", "[PATH]/");
+        let mut masked = String::from(&*text);
+        for home in HOMES {
+            masked = masked.replace(&alloc::format!("/{home}/"), "[PATH]/");
+        }
         self.redacted = masked != text;
         self.text(&masked, max);
     }
@@ -317,7 +322,9 @@ mod tests {
     #[test]
     fn errors_tell_no_paths_and_progress_no_internals() {
         assert_eq!(clean(Part::ErrorText, "\"\""), "\"An error occurred\"");
-        assert_eq!(clean(Part::ErrorText, "\"/home/bob/a.py\""), "\"[PATH]/bob/a.py\"");
+        for home in HOMES {
+            assert_eq!(clean(Part::ErrorText, &format!("\"/{home}/bob/a.py\"")), "\"[PATH]/bob/a.py\"");
+        }
         assert_eq!(clean(Part::ErrorText, &format!("\"{}\"", "e".repeat(301))).len(), 305);
         assert_eq!(
             clean(Part::ErrorContext, r#"{"agent_step":3,"trace":"x"}"#),

