@@ -13,7 +13,7 @@
 //! | [`message`] | message types and aliases, the one checking pass over a frame, the envelope |
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
-//! | [`wire`] | frames as they leave: run events, replies, errors |
+//! | [`wire`] | frames as they leave: run events, replies, errors; what is taken out of agents' values |
 //! | [`error`] | the codes a client can meet |
 //! | [`stats`] | outcome accounting that adds up at every step |
 //!

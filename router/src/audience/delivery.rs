@@ -349,9 +349,12 @@ impl Audience {
                 if cursor > user.delivered {
                     user.standing.lose(cursor, cursor, false);
                 }
+                // What left the window before was acknowledged, by a client quicker than the report of its write.
+                let acknowledged = cursor - 1 - user.settled;
                 user.settled = cursor;
+                flow.stats.events.delivered += acknowledged;
                 flow.stats.events.gapped += 1;
-                flow.stats.events.waiting -= 1;
+                flow.stats.events.waiting -= acknowledged + 1;
             }
         }
     }

@@ -31,11 +31,13 @@ pub struct Delivery {
 pub enum DeliveryState {
     /// In the recovery window; no connection was written it yet.
     Waiting,
-    /// Written to a connection of the user.
+    /// Written to a connection of the user. While events of other threads than a connection is restricted to are
+    /// unwritten, those after them are said to wait, too.
     Delivered,
     /// A client said that it has it, by `confirmation` or by resuming above it.
     Confirmed,
-    /// Given up before anybody was written it: newer events needed the room.
+    /// Given up before anybody was written it: newer events needed the room. That is final, also when a slow socket
+    /// writes it after all.
     Gapped,
     /// Given up before anybody was written it: nobody came back in time.
     Expired,

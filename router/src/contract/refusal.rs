@@ -23,6 +23,8 @@ pub enum Refusal {
     NotAnObject,
     /// Its `metadata` is not a JSON object.
     BadMetadata,
+    /// Its data is nested deeper than 64.
+    TooDeep,
     /// Its type is longer than 64 bytes.
     BadType,
 }
@@ -35,6 +37,7 @@ impl Refusal {
             Refusal::ForeignId => "refused(foreign_user)",
             Refusal::NotAnObject => "refused(not_an_object)",
             Refusal::BadMetadata => "refused(bad_metadata)",
+            Refusal::TooDeep => "refused(too_deep)",
             Refusal::BadType => "refused(bad_type)",
         }
     }
@@ -47,6 +50,7 @@ impl Refusal {
             Refusal::NotAnObject => 65,
             Refusal::BadMetadata => 66,
             Refusal::BadType => 67,
+            Refusal::TooDeep => 68,
         }
     }
 }

@@ -60,7 +60,9 @@ impl Router {
         match why {
             Refusal::Rule(rule) => self.stats.count_rule(rule),
             Refusal::ForeignId => events.refused_foreign += 1,
-            Refusal::NotAnObject | Refusal::BadMetadata | Refusal::BadType => events.refused_malformed += 1,
+            Refusal::NotAnObject | Refusal::BadMetadata | Refusal::TooDeep | Refusal::BadType => {
+                events.refused_malformed += 1
+            }
         }
         out.push(Effect::AgentRefused(RefusedEvent { run, why }));
     }

@@ -9,13 +9,17 @@ use serde_json::value::RawValue;
 
 use super::{
     Writer,
-    members::{Members, is_null, text},
+    members::{Members, is_deeper, text},
     sanitise::{Part, Sanitise, Scope, sanitise},
 };
 use crate::{contract::Refusal, run::EventKind};
 
 /// Longest type of an event, in bytes.
 const KIND_BYTES_MAX: usize = 64;
+/// Deepest nesting of containers in an event's data.
+const NESTING_MAX: u32 = 64;
+/// Members of an event, and of its metadata; further ones are left out, and the frame says so.
+const MEMBERS_MAX: usize = 256;
 /// What only the router says of an event; a producer's value of these is passed over.
 const RESERVED: [&str; 13] = [
     "type",
@@ -82,12 +86,14 @@ pub(crate) fn read<'a>(
     if kind.len() > KIND_BYTES_MAX {
         return Err(Refusal::BadType);
     }
+    if is_deeper(data.get(), NESTING_MAX) {
+        return Err(Refusal::TooDeep);
+    }
     let members = Members::read(data.get()).ok_or(Refusal::NotAnObject)?;
-    if members.all().any(|(key, value)| is_foreign(key, value, context)) {
+    if members.iter().any(|(key, value)| is_foreign(key, value, context)) {
         return Err(Refusal::ForeignId);
     }
-    let metadata = members.iter().find(|(key, _)| **key == "metadata");
-    if metadata.is_some_and(|(_, value)| !value.get().starts_with('{')) {
+    if members.iter().any(|(key, value)| *key == "metadata" && !value.get().starts_with('{')) {
         return Err(Refusal::BadMetadata);
     }
     let step = EventKind::of(kind);
@@ -201,10 +207,10 @@ impl<'a> Build<'_, 'a> {
 
     /// What the producer says beyond the event's own members, aliases included.
     fn further(&mut self, step: Option<EventKind>) {
-        for (key, value) in self.from.iter() {
-            let key: &Cow<'a, str> = key;
-            let passed = is_null(value)
-                || *key == "metadata"
+        self.given.cut |= self.from.len() > MEMBERS_MAX;
+        for (key, _) in self.from.iter().take(MEMBERS_MAX) {
+            let Some(value) = self.from.find(key) else { continue };
+            let passed = *key == "metadata"
                 || RESERVED.contains(&&**key)
                 || self.given.members.iter().any(|(known, _)| known == key);
             if !passed {
@@ -219,7 +225,13 @@ impl<'a> Build<'_, 'a> {
         let Some(metadata) = self.from.find("metadata").and_then(|value| Members::read(value.get())) else {
             return;
         };
-        for (key, value) in metadata.iter().filter(|(key, _)| !RESERVED_METADATA.contains(&&***key)) {
+        self.given.cut |= metadata.len() > MEMBERS_MAX;
+        for (key, value) in metadata.iter().take(MEMBERS_MAX) {
+            let known = self.given.metadata.iter().any(|(known, _)| known == key);
+            if known || RESERVED_METADATA.contains(&&**key) {
+                continue;
+            }
+            let value = metadata.find(key).unwrap_or(value);
             let json = self.clean(value, Some(Part::Custom));
             self.given.metadata_bytes += key.len() * 6 + json.len() + 4;
             self.given.metadata.push((key.clone(), json));

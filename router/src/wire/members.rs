@@ -9,13 +9,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The members of one object. Of repeated keys the last stands, in the place of the first.
+/// The members of one object, repeated keys included; of those the last counts.
 #[derive(Debug, Default)]
-pub(super) struct Members<'a> {
-    list: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// Values that a repeated key pushed out.
-    replaced: Vec<(usize, &'a RawValue)>,
-}
+pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     /// The members of `json`; `None` when it is not an object.
@@ -23,40 +19,52 @@ impl<'a> Members<'a> {
         if json.trim_ascii_start().starts_with('{') { serde_json::from_str(json).ok() } else { None }
     }
 
+    /// Every member, in the order of the text.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Cow<'a, str>, &'a RawValue)> {
-        self.list.iter().map(|(key, value)| (key, *value))
+        self.0.iter().map(|(key, value)| (key, *value))
     }
 
-    /// Every member, also those that a later one of the same key replaced.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        let replaced = self.replaced.iter().map(|(at, value)| (&*self.list[*at].0, *value));
-        self.iter().map(|(key, value)| (&**key, value)).chain(replaced)
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The value of `key`, if it is there and not null.
     pub(super) fn find(&self, key: &str) -> Option<&'a RawValue> {
-        self.list.iter().find(|(name, value)| name == key && !is_null(value)).map(|(_, value)| *value)
+        let (_, value) = self.0.iter().rev().find(|(name, _)| name == key)?;
+        (!is_null(value)).then_some(*value)
     }
 
     /// The first of `keys` that is there and not null.
     pub(super) fn first(&self, keys: &[&str]) -> Option<&'a RawValue> {
         keys.iter().find_map(|key| self.find(key))
     }
-
-    fn push(&mut self, key: Cow<'a, str>, value: &'a RawValue) {
-        match self.list.iter().position(|(known, _)| *known == key) {
-            Some(at) => {
-                let before = core::mem::replace(&mut self.list[at].1, value);
-                self.replaced.push((at, before));
-            }
-            None => self.list.push((key, value)),
-        }
-    }
 }
 
 /// Whether a value is null.
 pub(super) fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
+}
+
+/// Whether containers are nested deeper than `max`. The text is JSON.
+pub(super) fn is_deeper(json: &str, max: u32) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                if depth > max {
+                    return true;
+                }
+            }
+            b'}' | b']' if !in_text => depth -= 1,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// A value's text, if it is one.
@@ -106,11 +114,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Members::default();
+                let mut members = Vec::new();
                 while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    members.push(key, value);
+                    members.push((key, value));
                 }
-                Ok(members)
+                Ok(Members(members))
             }
         }
         deserializer.deserialize_map(Object)
@@ -122,12 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_of_repeated_keys_stands_and_all_are_seen() {
+    fn the_last_of_repeated_keys_counts_and_all_are_seen() {
         let members = Members::read(r#" {"a":1,"b\n":null,"a":"x"} "#).expect("an object");
         assert_eq!(members.find("a").map(RawValue::get), Some("\"x\""));
         assert!(members.find("b\n").is_none());
         assert_eq!(members.first(&["b\n", "a"]).and_then(text).as_deref(), Some("x"));
-        assert_eq!(members.all().filter(|(key, _)| *key == "a").count(), 2);
+        assert_eq!((members.len(), members.iter().filter(|(key, _)| **key == "a").count()), (3, 2));
+        assert!(is_deeper("[{\"a\":[]}]", 2) && !is_deeper("[[],{\"[\\\"{[\":1},[]]", 2));
         assert!(Members::read("[]").is_none() && Members::read("null").is_none());
     }
 }

@@ -1,6 +1,8 @@
 //! Events given as JSON: the same frames as from the typed variants, the rules for who may say what, the sanitiser,
 //! and what became of each event.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 use router::{
     AgentEvent, Config, ConnId, Connect, DeliveryState, Effect, EventRef, Input, Refusal, Rule, RunRequest,
@@ -108,9 +110,12 @@ fn what_is_no_event_is_refused_with_its_reason() {
     assert_eq!(refusal(&world), Some(Refusal::BadMetadata));
     give(&mut world, &request, &"x".repeat(65), &json!({}));
     assert_eq!(refusal(&world), Some(Refusal::BadType));
+    let deep = raw(&format!(r#"{{"a":{}{}}}"#, "[".repeat(64), "]".repeat(64)));
+    world.agent(&request, AgentEvent::Data { kind: "custom", data: &deep });
+    assert_eq!(refusal(&world), Some(Refusal::TooDeep));
     give(&mut world, &request, "agent_thinking", &json!({}));
     assert_eq!(refusal(&world), Some(Refusal::Rule(Rule::R1)));
-    assert_eq!(world.router.stats().events.refused_malformed, 6);
+    assert_eq!(world.router.stats().events.refused_malformed, 7);
 }
 
 #[test]
@@ -178,7 +183,7 @@ fn a_frame_of_many_members_is_bounded() {
     let config = Config { sanitise: Sanitise { scope: Scope::Nothing, ..Sanitise::default() }, ..config };
     let (mut world, conn, request) = open(config);
     let mut data = json!({"metadata": {"long": "\u{1}".repeat(3000)}});
-    for n in 0..200 {
+    for n in 0..300 {
         data[format!("\"member\" {n}")] = json!("\u{1}\"".repeat(60));
     }
     give(&mut world, &request, "custom", &data);
@@ -286,7 +291,171 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What happens to the sockets of one user while a run goes on.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Connect,
+    Close(usize),
+    Stall(usize),
+    Resume(usize),
+    Emit,
+    Confirm(usize),
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        Just(Turn::Connect),
+        (0..4_usize).prop_map(Turn::Close),
+        (0..4_usize).prop_map(Turn::Stall),
+        (0..4_usize).prop_map(Turn::Resume),
+        Just(Turn::Emit),
+        Just(Turn::Emit),
+        Just(Turn::Emit),
+        (0..4_usize).prop_map(Turn::Confirm),
+    ]
+}
+
+/// Cursors that reached the operating system on some connection.
+fn written(world: &World, unwritten: &BTreeMap<ConnId, usize>) -> BTreeSet<u64> {
+    let of = |conn: &ConnId| {
+        let frames = world.frames(*conn);
+        frames[..frames.len() - unwritten.get(conn).copied().unwrap_or_default()].to_vec()
+    };
+    world.received.keys().flat_map(of).filter_map(|frame| frame["cursor"].as_u64()).collect()
+}
+
+/// Members that an agent should not say, and some that it may.
+fn member() -> impl Strategy<Value = (String, Value)> {
+    let key = prop::sample::select(vec![
+        "type",
+        "user_id",
+        "x_user_id",
+        "thread_id",
+        "run_id",
+        "seq",
+        "cursor",
+        "recovered",
+        "critical",
+        "metadata",
+        "timestamp",
+        "agent_name",
+        "name",
+        "tool_name",
+        "tool_call_id",
+        "status",
+        "results",
+        "error",
+        "x",
+        "\"",
+    ]);
+    let word =
+        prop::sample::select(vec![json!("ada"), json!("eve"), json!("run-n0-1"), json!(null), json!(7)]);
+    (key.prop_map(str::to_owned), prop_oneof![word, value()])
+}
+
 proptest! {
+    #[test]
+    fn whatever_an_agent_gives_the_router_says_whose_it_is(
+        events in prop::collection::vec(
+            (
+                prop::sample::select(vec![
+                    "agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed",
+                    "agent_failed", "agent_death", "progress_update", "custom", "",
+                ]),
+                prop::collection::vec(member(), 0..5),
+            ),
+            0..12,
+        ),
+    ) {
+        let (mut world, conn, request) = open(Config::default());
+        for (kind, members) in &events {
+            // As text, so that keys may be repeated.
+            let members: Vec<String> = members.iter().map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+            let data = raw(&format!("{{{}}}", members.join(",")));
+            world.agent(&request, AgentEvent::Data { kind, data: &data });
+        }
+        let run: Vec<&Value> = world.frames(conn).iter().filter(|frame| frame.get("run_id").is_some()).collect();
+        for (n, frame) in run.iter().enumerate() {
+            prop_assert_eq!(&frame["user_id"], "ada");
+            prop_assert_eq!(&frame["run_id"], "run-n0-1");
+            prop_assert_eq!(&frame["request_id"], "m1");
+            prop_assert_eq!(&frame["seq"], n + 1);
+            prop_assert_eq!(&frame["metadata"]["user_tier"], "free");
+            prop_assert!(frame.get("recovered").is_none());
+            prop_assert!(frame["agent_name"].as_str().is_some_and(|name| !name.is_empty()));
+        }
+        // A run whose last word is still to come ends by its deadline; what there is is a word's beginning.
+        let observed = run.iter().map(|frame| router::run::Observed {
+            kind: router::run::EventKind::of(frame["type"].as_str().expect("text")),
+            call: frame["tool_call_id"].as_str(),
+            tool: frame["tool_name"].as_str(),
+        });
+        let verdict = router::run::verdict(observed);
+        prop_assert!(verdict.well_formed, "{:?}", verdict);
+    }
+
+    #[test]
+    fn a_delivery_is_said_of_exactly_what_was_written(turns in prop::collection::vec(turn(), 0..60)) {
+        let config = Config { recovery_frames_max: 4, socket_window_frames: 2, outbound_frames_max: 2, ..Config::default() };
+        let (mut world, first, request) = open(config);
+        give(&mut world, &request, "agent_started", &json!({}));
+        let mut conns = vec![first];
+        // Frames of stalled sockets that were handed over and not written.
+        let mut unwritten: BTreeMap<ConnId, usize> = BTreeMap::new();
+        let mut ever = written(&world, &unwritten);
+        let mut gapped = BTreeSet::new();
+        for turn in turns {
+            let before: BTreeMap<ConnId, usize> =
+                world.stalled.iter().map(|conn| (*conn, world.frames(*conn).len())).collect();
+            match turn {
+                Turn::Connect => conns.extend(world.connect_with(Connect::new(Ticket(0), "ada"))),
+                Turn::Emit => give(&mut world, &request, "agent_thinking", &json!({})),
+                Turn::Close(at) | Turn::Stall(at) | Turn::Resume(at) | Turn::Confirm(at) if at < conns.len() => {
+                    let conn = conns[at];
+                    match turn {
+                        Turn::Close(_) => {
+                            conns.remove(at);
+                            world.input(Input::Closed { conn });
+                        }
+                        Turn::Stall(_) if !world.stalled.contains(&conn) => world.stalled.push(conn),
+                        Turn::Resume(_) => {
+                            world.stalled.retain(|stalled| *stalled != conn);
+                            let frames = unwritten.remove(&conn).unwrap_or_default() as u32;
+                            world.input(Input::Written { conn, frames });
+                        }
+                        Turn::Confirm(_) => {
+                            let seen = written(&world, &unwritten).into_iter().max().unwrap_or_default();
+                            world.say(conn, &format!(r#"{{"type":"confirmation","cursor":{seen}}}"#));
+                        }
+                        Turn::Stall(_) | Turn::Connect | Turn::Emit => {}
+                    }
+                }
+                Turn::Close(_) | Turn::Stall(_) | Turn::Resume(_) | Turn::Confirm(_) => {}
+            }
+            for conn in world.stalled.clone() {
+                let more = world.frames(conn).len() - before.get(&conn).copied().unwrap_or(world.frames(conn).len());
+                *unwritten.entry(conn).or_default() += more;
+            }
+            let known = ever.clone();
+            ever.extend(written(&world, &unwritten));
+            for cursor in 1..=world.router.last_cursor("ada").expect("known") {
+                let state = world.router.delivery("ada", EventRef::Cursor(cursor)).expect("known").state;
+                let holds = match state {
+                    DeliveryState::Waiting => !ever.contains(&cursor),
+                    DeliveryState::Delivered | DeliveryState::Confirmed => ever.contains(&cursor),
+                    DeliveryState::Gapped => gapped.contains(&cursor) || !known.contains(&cursor),
+                    DeliveryState::Expired => false,
+                };
+                prop_assert!(holds, "cursor {} is {:?} after {:?}", cursor, state, turn);
+                if state == DeliveryState::Gapped {
+                    gapped.insert(cursor);
+                } else {
+                    prop_assert!(!gapped.contains(&cursor), "cursor {} came back", cursor);
+                }
+            }
+        }
+    }
+
     #[test]
     fn both_forms_of_an_event_give_the_same_frame(
         steps in prop::collection::vec(step(), 0..6),

@@ -189,7 +189,11 @@ impl Emitter {
             }
             Some(Refusal::ForeignId) => notes.decided(FOREIGN_IDS),
             Some(
-                why @ (Refusal::Rule(_) | Refusal::NotAnObject | Refusal::BadMetadata | Refusal::BadType),
+                why @ (Refusal::Rule(_)
+                | Refusal::NotAnObject
+                | Refusal::BadMetadata
+                | Refusal::TooDeep
+                | Refusal::BadType),
             ) => {
                 return vec![Difference::new("sent", json!(expect.sent), why.name())];
             }
