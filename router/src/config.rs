@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::wire::sanitise::Sanitise;
+
 /// One second in microseconds.
 const SECOND: u64 = 1_000_000;
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub transport_bytes_max: u32,
     /// Longest outbound frame; longer agent output is cut and says so.
     pub outbound_frame_bytes_max: u32,
+    /// What is taken out of agents' values, and where.
+    pub sanitise: Sanitise,
     /// Deepest nesting of containers in an inbound frame; at most 64.
     pub nesting_max: u32,
     /// Connections per user; a further one is refused.
@@ -126,6 +130,7 @@ impl Default for Config {
             inbound_bytes_max: 8192,
             transport_bytes_max: 64 * 1024,
             outbound_frame_bytes_max: 256 * 1024,
+            sanitise: Sanitise::default(),
             nesting_max: 64,
             connections_per_user_max: 8,
             runs_per_user_max: 16,

@@ -15,7 +15,7 @@
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
 //! | [`quality`] | what quality messages ask for, and the embedded services that answer |
-//! | [`wire`] | frames as they leave: run events, replies, errors |
+//! | [`wire`] | frames as they leave: run events, replies, errors; what is taken out of agents' values |
 //! | [`error`] | the codes a client can meet |
 //! | [`tools`] | tool calls: one dispatcher per run, permissions, validation |
 //! | [`stats`] | outcome accounting that adds up at every step |
@@ -62,10 +62,10 @@ pub mod wire;
 
 pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
-    AgentEvent, AskRef, Audit, Authority, CancelReason, Close, ConnId, Connect, Effect, Effects, Frame,
-    FrameIx, Input, Instant, QualityAnswer, QualityNews, QualityQuestion, QualityRequest, Refusal,
-    RefusalReason, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolAnswer, ToolFailure, ToolOutcome,
-    ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
+    AgentEvent, AskRef, Audit, Authority, CancelReason, Close, ConnId, Connect, Delivery, DeliveryState,
+    Effect, Effects, EventRef, Frame, FrameIx, Input, Instant, QualityAnswer, QualityNews, QualityQuestion,
+    QualityRequest, Refusal, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolAnswer, ToolFailure,
+    ToolOutcome, ToolRefusal, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
 pub use crate::message::Kind;

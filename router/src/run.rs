@@ -51,6 +51,70 @@ impl fmt::Display for Rule {
     }
 }
 
+/// The events that the automaton knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventKind {
+    /// `agent_started`.
+    Started,
+    /// `agent_thinking`.
+    Thinking,
+    /// `progress_update`.
+    Progress,
+    /// `tool_executing`.
+    ToolExecuting,
+    /// `tool_completed`.
+    ToolCompleted,
+    /// `agent_completed`.
+    Completed,
+    /// `agent_error`; `agent_failed` is read as the same.
+    Error,
+    /// `agent_death`.
+    Death,
+}
+
+impl EventKind {
+    /// The kind of that type; `None` when the type is outside of the automaton.
+    pub fn of(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "agent_started" => EventKind::Started,
+            "agent_thinking" => EventKind::Thinking,
+            "progress_update" => EventKind::Progress,
+            "tool_executing" => EventKind::ToolExecuting,
+            "tool_completed" => EventKind::ToolCompleted,
+            "agent_completed" => EventKind::Completed,
+            "agent_error" | "agent_failed" => EventKind::Error,
+            "agent_death" => EventKind::Death,
+            _ => return None,
+        })
+    }
+
+    /// The type on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            EventKind::Started => "agent_started",
+            EventKind::Thinking => "agent_thinking",
+            EventKind::Progress => "progress_update",
+            EventKind::ToolExecuting => "tool_executing",
+            EventKind::ToolCompleted => "tool_completed",
+            EventKind::Completed => "agent_completed",
+            EventKind::Error => "agent_error",
+            EventKind::Death => "agent_death",
+        }
+    }
+
+    /// Whether it is one of the five events, which are marked `critical`.
+    pub const fn is_critical(self) -> bool {
+        match self {
+            EventKind::Started
+            | EventKind::Thinking
+            | EventKind::ToolExecuting
+            | EventKind::ToolCompleted
+            | EventKind::Completed => true,
+            EventKind::Progress | EventKind::Error | EventKind::Death => false,
+        }
+    }
+}
+
 /// Longest id of a tool call, in bytes.
 const CALL_BYTES_MAX: usize = 128;
 /// Tool calls open at once in one run.
@@ -75,6 +139,8 @@ pub struct OpenTool {
     pub call: Box<str>,
     /// The tool's name.
     pub tool: Box<str>,
+    /// Whether the producer named the call; if not, the id was made for it.
+    pub named: bool,
 }
 
 /// State of one run: phase and the open tool calls, in the order in which they were opened.
@@ -129,14 +195,53 @@ impl Automaton {
     /// `tool_executing`.
     pub fn tool_executing(&mut self, call: &str, tool: &str) -> Result<(), Rule> {
         self.may_execute(call)?;
-        self.open.push(OpenTool { call: call.into(), tool: tool.into() });
+        self.open.push(OpenTool { call: call.into(), tool: tool.into(), named: true });
         Ok(())
+    }
+
+    /// `tool_executing` of a producer that names no call. `number` makes an id for it; it is not used twice.
+    pub fn tool_executing_unnamed(&mut self, number: u64, tool: &str) -> Result<&OpenTool, Rule> {
+        let mut call = String::from("auto-");
+        crate::wire::push_integer(&mut call, number);
+        self.tool_executing(&call, tool)?;
+        let at = self.open.len() - 1;
+        self.open[at].named = false;
+        Ok(&self.open[at])
     }
 
     /// `tool_completed`; answers the tool's name.
     pub fn tool_completed(&mut self, call: &str) -> Result<OpenTool, Rule> {
         self.working()?;
         let at = self.open.iter().position(|open| &*open.call == call).ok_or(Rule::R3)?;
+        Ok(self.open.remove(at))
+    }
+
+    /// `tool_completed` of a producer that may name the call, the tool, both or neither. A call is matched by its
+    /// id; without one, or when the call was opened without one, by the tool's name, first in, first out. An event
+    /// that says no name matches any open tool, and an open tool without a name any event. Calls for which `except`
+    /// holds are passed over: they end otherwise.
+    pub fn tool_ended(
+        &mut self,
+        call: Option<&str>,
+        tool: Option<&str>,
+        except: &dyn Fn(&str) -> bool,
+    ) -> Result<OpenTool, Rule> {
+        self.working()?;
+        let by_call = call.and_then(|call| {
+            self.open.iter().position(|open| open.named && &*open.call == call && !except(call))
+        });
+        let candidate = |open: &OpenTool| (call.is_none() || !open.named) && !except(&open.call);
+        let by_name = |wanted: &dyn Fn(&OpenTool) -> bool| {
+            self.open.iter().position(|open| candidate(open) && wanted(open))
+        };
+        let at = by_call
+            .or_else(|| match tool {
+                Some(tool) => {
+                    by_name(&|open| &*open.tool == tool).or_else(|| by_name(&|open| open.tool.is_empty()))
+                }
+                None => by_name(&|_| true),
+            })
+            .ok_or(Rule::R3)?;
         Ok(self.open.remove(at))
     }
 
@@ -150,12 +255,96 @@ impl Automaton {
         Ok(())
     }
 
+    /// Takes one event of a recorded stream.
+    fn observe(&mut self, kind: EventKind, event: &Observed<'_>, n: usize) -> Result<(), Rule> {
+        match kind {
+            EventKind::Started => self.started(),
+            EventKind::Thinking | EventKind::Progress => self.working(),
+            EventKind::ToolExecuting => match event.call {
+                Some(call) => self.tool_executing(call, event.tool.unwrap_or_default()),
+                None => self.tool_executing_unnamed(n as u64, event.tool.unwrap_or_default()).map(|_| ()),
+            },
+            EventKind::ToolCompleted => self.tool_ended(event.call, event.tool, &|_| false).map(|_| ()),
+            EventKind::Completed => self.completed(),
+            EventKind::Error | EventKind::Death => {
+                if self.failed()?.is_empty() {
+                    Ok(())
+                } else {
+                    Err(Rule::R4)
+                }
+            }
+        }
+    }
+
     /// `agent_error`: ends the run and hands back the tools that must be closed ahead of it.
     pub fn failed(&mut self) -> Result<Vec<OpenTool>, Rule> {
         self.working()?;
         self.phase = Phase::Done;
         Ok(core::mem::take(&mut self.open))
     }
+}
+
+/// One event of a recorded stream, as far as the automaton asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed<'a> {
+    /// What it is; `None` for a type outside of the automaton.
+    pub kind: Option<EventKind>,
+    /// The id of its tool call, if it says one.
+    pub call: Option<&'a str>,
+    /// The tool's name, if it says one.
+    pub tool: Option<&'a str>,
+}
+
+/// What the automaton says of a whole recorded stream of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// No rule is broken.
+    pub well_formed: bool,
+    /// Well formed, and ended.
+    pub complete: bool,
+    /// Complete, and all five events were seen.
+    pub full_golden: bool,
+    /// Index of the first event that breaks a rule.
+    pub first_violation: Option<usize>,
+    /// The rule it breaks.
+    pub rule: Option<Rule>,
+}
+
+/// Judges a recorded stream of one run: the automaton that the router applies to its agents. A stream that ends
+/// in an error must have closed its tools before, as the router's streams have: else `R4`.
+pub fn verdict<'a>(events: impl IntoIterator<Item = Observed<'a>>) -> Verdict {
+    let mut automaton = Automaton::default();
+    let mut seen = [false; 5];
+    for (n, event) in events.into_iter().enumerate() {
+        let Some(kind) = event.kind else { continue };
+        if let Err(rule) = automaton.observe(kind, &event, n) {
+            let broken = Verdict {
+                well_formed: false,
+                complete: false,
+                full_golden: false,
+                first_violation: Some(n),
+                rule: Some(rule),
+            };
+            return broken;
+        }
+        if kind.is_critical() {
+            seen[kind as usize - usize::from(kind > EventKind::Progress)] = true;
+        }
+    }
+    let complete = automaton.phase == Phase::Done;
+    let full_golden = complete && seen.into_iter().all(|seen| seen);
+    Verdict { well_formed: true, complete, full_golden, first_violation: None, rule: None }
+}
+
+/// The members that every run event carries and this one does not; `has` says which are there and not null.
+pub fn lacks(has: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static str> {
+    ["run_id", "agent_name", "timestamp"].into_iter().filter(move |member| !has(member))
+}
+
+/// Whether a text can name a run: not blank, and not the reserved name of the old registry. Every id that the router
+/// makes can; a host that keeps ids of its own as texts asks before it looks one up.
+pub fn can_name_a_run(id: &str) -> bool {
+    !id.trim().is_empty() && id != "registry"
 }
 
 /// Why a run ended with `agent_error` by the router's own decision; the code on the wire.
@@ -223,6 +412,50 @@ mod tests {
         run.completed().expect("ended");
         assert_eq!(run.working(), Err(Rule::R6));
         assert_eq!(run.started(), Err(Rule::R6));
+    }
+
+    #[test]
+    fn tools_without_ids_close_by_name_first_in_first_out() {
+        let mut run = running();
+        assert_eq!(&*run.tool_executing_unnamed(7, "search").expect("open").call, "auto-7");
+        run.tool_executing("b", "search").expect("open");
+        run.tool_executing_unnamed(8, "").expect("open");
+        assert_eq!(
+            run.tool_ended(Some("x"), Some("look"), &|_| false).expect("the nameless").call,
+            "auto-8".into()
+        );
+        assert_eq!(run.tool_ended(None, Some("look"), &|_| false), Err(Rule::R3));
+        assert_eq!(
+            run.tool_ended(None, Some("search"), &|_| false).expect("the first").call,
+            "auto-7".into()
+        );
+        assert_eq!(run.tool_ended(Some("x"), Some("search"), &|_| false), Err(Rule::R3));
+        assert_eq!(run.tool_ended(None, None, &|_| false).expect("any").call, "b".into());
+        assert_eq!(run.tool_ended(None, None, &|_| false), Err(Rule::R3));
+    }
+
+    #[test]
+    fn a_verdict_names_the_first_violation() {
+        let of = |kinds: &[&str]| {
+            verdict(kinds.iter().map(|kind| Observed { kind: EventKind::of(kind), call: None, tool: None }))
+        };
+        let golden = [
+            "agent_started",
+            "agent_thinking",
+            "tool_executing",
+            "status_update",
+            "tool_completed",
+            "agent_completed",
+        ];
+        assert!(of(&golden).full_golden);
+        assert!(of(&golden[..5]).well_formed && !of(&golden[..5]).complete);
+        assert!(
+            of(&["agent_started", "agent_death"]).complete
+                && !of(&["agent_started", "agent_death"]).full_golden
+        );
+        let broken = of(&["agent_started", "tool_executing", "agent_failed", "agent_thinking"]);
+        assert_eq!((broken.first_violation, broken.rule), (Some(2), Some(Rule::R4)));
+        assert_eq!(of(&["heartbeat", "agent_thinking"]).first_violation, Some(1));
     }
 
     #[test]

@@ -50,10 +50,18 @@ pub struct Events {
     pub expired: u64,
     /// Given up: newer events needed the room; announced by `recovery_gap`.
     pub gapped: u64,
-    /// Refused: the run's automaton forbade them.
+    /// Refused: the run's automaton forbade them, or one of the next two.
     pub refused: u64,
+    /// Of `refused`: named another user, thread, run or request.
+    pub refused_foreign: u64,
+    /// Of `refused`: given as JSON, and not what an event can be.
+    pub refused_malformed: u64,
     /// In the recovery window, not yet settled (a level, not a count).
     pub waiting: u64,
+    /// Confirmations from clients; each may cover many events.
+    pub confirmations: u64,
+    /// Confirmations that said `failed`: nothing was acknowledged.
+    pub confirmations_failed: u64,
 }
 
 /// Frames per connection. `offered = written + dropped + in_flight + queued`.
@@ -251,6 +259,11 @@ impl Stats {
         let sums = [
             ("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held),
             ("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting),
+            (
+                "refused events",
+                e.refused,
+                e.refused_foreign + e.refused_malformed + self.by_rule.iter().sum::<u64>(),
+            ),
             ("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued),
             ("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open),
             ("connections", c.accepted, c.closed + c.open),

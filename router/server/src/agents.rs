@@ -64,10 +64,12 @@ impl RunSink {
         self.shared.input(Input::Tool { run: self.run, step });
     }
 
-    /// Hands one event to the router. Never from within [`AgentBackend::start`] or
-    /// [`cancel`](AgentBackend::cancel).
-    pub fn report(&self, event: AgentEvent<'_>) {
-        self.shared.report(self.run, event);
+    /// Hands one event to the router; answers whether it was taken. What is refused leaves no frame: the event
+    /// broke the run's order, or [`AgentEvent::Data`] named somebody else's ids. What became of an event that was
+    /// taken, [`ServerHandle::delivery`](crate::ServerHandle::delivery) says. Never from within
+    /// [`AgentBackend::start`] or [`cancel`](AgentBackend::cancel).
+    pub fn report(&self, event: AgentEvent<'_>) -> bool {
+        self.shared.report(self.run, event)
     }
 }
 

@@ -8,8 +8,9 @@ use std::{
 };
 
 use router::{
-    AgentEvent, AskRef, Audit, Authority, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input,
-    Instant, QualityAnswer, QualityNews, Router, RunRef, Stats, Ticket, ToolAnswer, ToolRequest, ToolStep,
+    AgentEvent, AskRef, Audit, Authority, Close, Config, ConfigError, ConnId, Delivery, Effect, Effects,
+    EventRef, Frame, Input, Instant, QualityAnswer, QualityNews, Router, RunRef, Stats, Ticket, ToolAnswer,
+    ToolRequest, ToolStep,
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
 use serde_json::value::RawValue;
@@ -193,9 +194,16 @@ impl Shared {
         self.step(&mut self.lock(), input);
     }
 
-    /// An agent's report.
-    pub(crate) fn report(self: &Arc<Self>, run: RunRef, event: AgentEvent<'_>) {
-        self.input(Input::Agent { run, event });
+    /// An agent's report; whether the router took it.
+    pub(crate) fn report(self: &Arc<Self>, run: RunRef, event: AgentEvent<'_>) -> bool {
+        let mut state = self.lock();
+        let refused = state.router.stats().events.refused;
+        self.step(&mut state, Input::Agent { run, event });
+        state.router.stats().events.refused == refused
+    }
+
+    pub(crate) fn delivery(&self, user: &str, event: EventRef<'_>) -> Option<Delivery> {
+        self.lock().router.delivery(user, event)
     }
 
     /// An agent's call of a tool: decided by the router, run by [`run_tool`](Self::run_tool) if it says so. `None` when
@@ -363,7 +371,7 @@ impl Shared {
             Effect::CancelTool { run, call } => state.calls.cancel(*run, call),
             Effect::ToolAnswered(answer) => state.calls.answered(answer),
             Effect::AgentRefused(refused) => {
-                tracing::debug!(run = ?refused.run, rule = ?refused.rule, "an agent's report was refused");
+                tracing::debug!(run = ?refused.run, why = refused.why.name(), "an agent's report was refused");
             }
             Effect::AskQuality(request) => match &self.quality {
                 Some(backend) => {

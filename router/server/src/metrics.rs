@@ -110,6 +110,10 @@ impl Page {
             ("stale_input", connections.stale_inputs),
             ("recovery_gap", connections.gaps),
             ("timestamp_replaced", inbound.timestamps_replaced),
+            ("confirmation", stats.events.confirmations),
+            ("confirmation_failed", stats.events.confirmations_failed),
+            ("event_refused_foreign", stats.events.refused_foreign),
+            ("event_refused_malformed", stats.events.refused_malformed),
         ];
         self.by("event", "router_events", "Other things that happened", oddities);
     }

@@ -3,7 +3,7 @@
 use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use router::{
-    Config, ConfigError, QualityNews, Stats,
+    Config, ConfigError, Delivery, EventRef, QualityNews, Stats,
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
 use tokio::{
@@ -237,6 +237,11 @@ impl ServerHandle {
     /// Tells everybody who subscribed to quality. Crosses users: what is told must be fit for all of them.
     pub fn publish_quality(&self, news: QualityNews<'_>) {
         self.shared.quality_news(news);
+    }
+
+    /// What became of a run event of `user`; see [`router::Router::delivery`].
+    pub fn delivery(&self, user: &str, event: EventRef<'_>) -> Option<Delivery> {
+        self.shared.delivery(user, event)
     }
 
     /// Name of this router incarnation.

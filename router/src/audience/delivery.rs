@@ -120,6 +120,7 @@ impl Audience {
     ) {
         self.raise(owner, cursor, flow);
         let cursor = cursor.min(self.user(owner.user).cursor);
+        self.user_mut(owner.user).standing.confirm(cursor);
         let conn = &mut self.conns[member.index as usize];
         conn.cold.acked = cursor;
         if !conn.is_behind() {
@@ -138,15 +139,10 @@ impl Audience {
         flow: &mut Flow<'_>,
     ) {
         let conn = &mut self.conns[member.index as usize];
-        conn.cold.acked = conn.cold.acked.max(cursor.min(conn.taken));
+        let cursor = cursor.min(conn.taken);
+        conn.cold.acked = conn.cold.acked.max(cursor);
+        self.user_mut(owner.user).standing.confirm(cursor);
         self.acknowledged(owner, flow);
-    }
-
-    /// The cursor of a run event still in the window.
-    pub(crate) fn cursor_of(&self, owner: &Owner<'_>, run: u64, seq: u64) -> Option<u64> {
-        let user = self.user(owner.user);
-        let at = user.log.iter().position(|logged| logged.run == run && logged.seq == seq)?;
-        Some(user.log_first() + at as u64)
     }
 
     /// Frames were written: gives the socket as many new ones.
@@ -215,6 +211,7 @@ impl Audience {
     pub(crate) fn expire(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
         let user = self.user_mut(owner.user);
         let lost = user.cursor - user.settled;
+        user.standing.lose(user.delivered.max(user.settled) + 1, user.cursor, true);
         user.settled = user.cursor;
         user.unheard = None;
         user.log.clear();
@@ -350,9 +347,15 @@ impl Audience {
             let Some(logged) = user.log.pop_front() else { return };
             user.log_bytes -= logged.frame.len();
             if cursor > user.settled {
+                if cursor > user.delivered {
+                    user.standing.lose(cursor, cursor, false);
+                }
+                // What left the window before was acknowledged, by a client quicker than the report of its write.
+                let acknowledged = cursor - 1 - user.settled;
                 user.settled = cursor;
+                flow.stats.events.delivered += acknowledged;
                 flow.stats.events.gapped += 1;
-                flow.stats.events.waiting -= 1;
+                flow.stats.events.waiting -= acknowledged + 1;
             }
         }
     }

@@ -42,6 +42,7 @@
 mod conn;
 mod dedupe;
 mod delivery;
+mod standing;
 mod tell;
 mod topics;
 mod user;

@@ -4,7 +4,7 @@ use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
 
 use smallvec::SmallVec;
 
-use super::dedupe::Dedupe;
+use super::{dedupe::Dedupe, standing::Standing};
 use crate::{
     config::Config,
     contract::{Frame, Instant, RunRef, Tier, UserId},
@@ -71,6 +71,7 @@ pub(crate) struct User {
     pub(crate) audited: Option<Instant>,
     pub(crate) audits_suppressed: u64,
     threads: u64,
+    pub(super) standing: Standing,
 }
 
 impl User {
@@ -106,6 +107,7 @@ impl User {
             audited: None,
             audits_suppressed: 0,
             threads: 0,
+            standing: Standing::default(),
         }
     }
 

@@ -33,8 +33,10 @@
 //! [`Config::socket_window_frames`]: crate::Config::socket_window_frames
 
 mod close;
+mod delivery;
 mod effects;
 mod quality;
+mod refusal;
 mod request;
 mod tools;
 
@@ -45,12 +47,14 @@ use serde_json::value::RawValue;
 pub(crate) use self::request::RequestText;
 pub use self::{
     close::Close,
+    delivery::{Delivery, DeliveryState, EventRef},
     effects::{Effects, Frame, FrameIx},
     quality::{AskRef, Given, QualityAnswer, QualityNews, QualityQuestion, QualityRequest},
+    refusal::{Refusal, RefusedEvent},
     request::RunRequest,
-    tools::{Refusal, RefusalReason, ToolAnswer, ToolFailure, ToolOutcome, ToolRequest, ToolStep},
+    tools::{ToolAnswer, ToolFailure, ToolOutcome, ToolRefusal, ToolRefusalReason, ToolRequest, ToolStep},
 };
-use crate::{error::ErrorCode, run::Rule};
+use crate::error::ErrorCode;
 
 /// A point in time on the router's clock: microseconds since the Unix epoch, never running backwards.
 ///
@@ -289,6 +293,15 @@ pub struct Authority(pub(crate) ());
 /// What an agent reports. Ids, `type`, `seq`, `cursor` and `timestamp` are the router's: no agent can set them.
 #[derive(Clone, Copy, Debug)]
 pub enum AgentEvent<'a> {
+    /// An event as JSON, from a producer that has nothing better: aliases, defaults, further members and the
+    /// sanitiser apply (`docs/wire.md`, "Events given as JSON"). Of the types of a run, the automaton lets the
+    /// same through as of the other variants; any other type is outside of it.
+    Data {
+        /// The event's type. `agent_failed` goes out as `agent_error`.
+        kind: &'a str,
+        /// The event's members, a JSON object.
+        data: &'a RawValue,
+    },
     /// `agent_started`.
     Started {
         /// Who works; empty means `unknown_agent`. Later events of the run carry it too.
@@ -450,15 +463,6 @@ pub struct Audit {
     pub path: String,
     /// How many such records were left out since the last one.
     pub suppressed: u64,
-}
-
-/// An agent's report that was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RefusedEvent {
-    /// The run it named.
-    pub run: RunRef,
-    /// The rule it broke.
-    pub rule: Rule,
 }
 
 /// Why an agent must stop.

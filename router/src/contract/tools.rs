@@ -106,21 +106,21 @@ pub enum ToolOutcome {
         error: Box<str>,
     },
     /// The tool was not run, and no event was sent.
-    Refused(Refusal),
+    Refused(ToolRefusal),
 }
 
 /// Why a call was refused before its tool was run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ToolRefusal {
     /// What it broke.
-    pub reason: RefusalReason,
+    pub reason: ToolRefusalReason,
     /// Text for the agent.
     pub text: String,
 }
 
 /// What a refused call broke, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RefusalReason {
+pub enum ToolRefusalReason {
     /// The dispatcher, or its run, is no more.
     Disposed,
     /// The user has as many dispatchers as one may have.
@@ -139,13 +139,13 @@ pub enum RefusalReason {
     Order,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ToolRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl core::error::Error for Refusal {}
+impl core::error::Error for ToolRefusal {}
 
 impl ToolAnswer {
     /// The call failed, or was refused.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     audience::Entry,
-    contract::{AgentEvent, CancelReason, Effect, Effects, RefusedEvent, RunRef, ToolStatus},
+    contract::{AgentEvent, CancelReason, Effect, Effects, Refusal, RefusedEvent, RunRef, ToolStatus},
     quality::RunEnd,
     router::{Router, Run},
     run::{Ending, OpenTool, Phase, Rule},
@@ -14,11 +14,15 @@ use crate::{
 /// Name of an agent that did not say its own.
 pub(crate) const UNKNOWN_AGENT: &str = "unknown_agent";
 /// Longest name of an agent or a tool, in bytes; the rest is cut.
-const NAME_BYTES_MAX: usize = 256;
+pub(super) const NAME_BYTES_MAX: usize = 256;
 
 impl Router {
     /// An agent's report: refused when the automaton forbids it, else published to the run's owner.
     pub(crate) fn report(&mut self, run: RunRef, event: &AgentEvent<'_>, out: &mut Effects) {
+        if let AgentEvent::Data { kind, data } = *event {
+            self.report_given(run, kind, data, out);
+            return;
+        }
         if matches!(event, AgentEvent::Failed { .. }) {
             self.cancel_tools(run, out);
         }
@@ -27,30 +31,47 @@ impl Router {
             Ok(Admitted::Tool(tool)) => self.publish_report(run, event, &[tool], out),
             Ok(Admitted::Failure(open)) => self.publish_report(run, event, &open, out),
             Err(rule) => {
-                self.stats.events.offered += 1;
-                self.stats.events.refused += 1;
-                self.stats.count_rule(rule);
-                out.push(Effect::AgentRefused(RefusedEvent { run, rule }));
+                self.refuse_report(run, rule.into(), out);
                 return;
             }
         }
         match event {
-            AgentEvent::Completed { response, .. } => {
-                self.stats.runs.completed += 1;
-                self.observe_end(run, RunEnd::Completed, response, out);
-                self.remove_run(run);
-            }
-            AgentEvent::Failed { .. } => {
-                self.stats.runs.failed += 1;
-                self.observe_end(run, RunEnd::Failed, "", out);
-                self.remove_run(run);
-            }
-            AgentEvent::Started { .. }
+            AgentEvent::Completed { response, .. } => self.run_over(run, Some(response), out),
+            AgentEvent::Failed { .. } => self.run_over(run, None, out),
+            AgentEvent::Data { .. }
+            | AgentEvent::Started { .. }
             | AgentEvent::Thinking { .. }
             | AgentEvent::Progress { .. }
             | AgentEvent::ToolExecuting { .. }
             | AgentEvent::ToolCompleted { .. } => {}
         }
+    }
+
+    /// The agent said its last word: its response, or that it failed.
+    pub(super) fn run_over(&mut self, run: RunRef, response: Option<&str>, out: &mut Effects) {
+        let end = if response.is_some() {
+            self.stats.runs.completed += 1;
+            RunEnd::Completed
+        } else {
+            self.stats.runs.failed += 1;
+            RunEnd::Failed
+        };
+        self.observe_end(run, end, response.unwrap_or_default(), out);
+        self.remove_run(run);
+    }
+
+    pub(super) fn refuse_report(&mut self, run: RunRef, why: Refusal, out: &mut Effects) {
+        let events = &mut self.stats.events;
+        events.offered += 1;
+        events.refused += 1;
+        match why {
+            Refusal::Rule(rule) => self.stats.count_rule(rule),
+            Refusal::ForeignId => events.refused_foreign += 1,
+            Refusal::NotAnObject | Refusal::BadMetadata | Refusal::TooDeep | Refusal::BadType => {
+                events.refused_malformed += 1
+            }
+        }
+        out.push(Effect::AgentRefused(RefusedEvent { run, why }));
     }
 
     /// Ends a run by the router's own decision and tells its agent.
@@ -118,7 +139,7 @@ impl Router {
         }
     }
 
-    fn run_mut(&mut self, run: RunRef) -> Option<&mut Run> {
+    pub(super) fn run_mut(&mut self, run: RunRef) -> Option<&mut Run> {
         self.runs
             .get_mut(run.index as usize)
             .filter(|slot| slot.generation == run.generation && slot.owner.is_some())
@@ -135,7 +156,7 @@ impl Router {
         self.audience.user_mut(owner).runs.retain(|open| *open != run);
         self.idle(owner);
         if let Some(dispatcher) = dispatcher {
-            self.close_tools(dispatcher);
+            self.close_dispatcher(dispatcher);
         }
     }
 
@@ -144,6 +165,8 @@ impl Router {
         // A run that is no more has had its terminal event.
         let slot = self.run_mut(run).ok_or(Rule::R6)?;
         match *event {
+            // Read elsewhere: what it does to the automaton stands in its members.
+            AgentEvent::Data { .. } => {}
             AgentEvent::Started { agent, .. } => {
                 slot.automaton.started()?;
                 slot.agent =
@@ -173,6 +196,7 @@ impl Router {
     fn publish_report(&mut self, run: RunRef, event: &AgentEvent<'_>, tools: &[OpenTool], out: &mut Effects) {
         let ended = |tool: &OpenTool| tool.tool.clone();
         let own = match *event {
+            AgentEvent::Data { .. } => return,
             AgentEvent::Started { task, .. } => Own::Started { task },
             AgentEvent::Thinking { reasoning, step } => Own::Thinking { reasoning, step },
             AgentEvent::Progress { data } => Own::Progress { data },
@@ -190,24 +214,29 @@ impl Router {
                 Own::Completed { response, execution_time_ms }
             }
             AgentEvent::Failed { code, message } => {
-                for tool in tools {
-                    let own = Own::ToolCompleted {
-                        call: &tool.call,
-                        tool: &tool.tool,
-                        status: ToolStatus::Cancelled,
-                        results: "{}",
-                        duration_ms: 0,
-                    };
-                    self.publish(run, &own, out);
-                }
+                self.close_tools(run, tools, out);
                 Own::Error { code, message }
             }
         };
         self.publish(run, &own, out);
     }
 
+    /// Tools that a failure left open are said to be cancelled ahead of it.
+    pub(super) fn close_tools(&mut self, run: RunRef, tools: &[OpenTool], out: &mut Effects) {
+        for tool in tools {
+            let own = Own::ToolCompleted {
+                call: &tool.call,
+                tool: &tool.tool,
+                status: ToolStatus::Cancelled,
+                results: "{}",
+                duration_ms: 0,
+            };
+            self.publish(run, &own, out);
+        }
+    }
+
     /// Encodes one event of a run once and hands it to its owner's connections.
-    fn publish(&mut self, run: RunRef, own: &Own<'_>, out: &mut Effects) {
+    pub(super) fn publish(&mut self, run: RunRef, own: &Own<'_>, out: &mut Effects) {
         let Some(slot) = self.runs.get_mut(run.index as usize) else { return };
         let Some(user) = slot.owner else { return };
         slot.seq += 1;
@@ -231,14 +260,14 @@ impl Router {
                 node: &flow.config.node,
                 run: slot.number,
                 request: &slot.request,
-                agent: &slot.agent,
+                agent: own.agent().unwrap_or(&slot.agent),
                 now: flow.now,
                 seq: slot.seq,
                 cursor: audience.next_cursor(&owner),
                 tier: owned.tier,
             };
             let frame_max = flow.config.outbound_frame_bytes_max as usize;
-            let frame = wire::event(flow.writer, &head, own, frame_max);
+            let frame = wire::event(flow.writer, &head, own, frame_max, &flow.config.sanitise);
             flow.stats.frames.encoded += 1;
             audience.publish(&owner, owner.seal(frame), entry, &mut flow);
         });

@@ -110,8 +110,7 @@ impl Router {
     /// The number in the `run_id` that a message names, if that id is one of this router's.
     pub(super) fn own_run_number(&self, message: Message<'_, '_>) -> Option<u64> {
         let named = message.envelope.run_id.or(message.payload().find("run_id"))?.text()?;
-        let number = named.strip_prefix("run-")?.strip_prefix(&*self.config.node)?.strip_prefix('-')?;
-        number.parse().ok()
+        self.run_number(&named)
     }
 
     /// A message id that was seen before: tells the run, if it is still open.

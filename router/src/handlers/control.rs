@@ -62,8 +62,15 @@ impl Router {
         let cursor = payload.find("cursor").and_then(Raw::integer);
         let run = self.own_run_number(message);
         let seq = payload.find("seq").and_then(Raw::integer);
+        let event = payload.text("event_id").and_then(|id| self.event_named(&id)).or(run.zip(seq));
+        if payload.text("status").as_deref() == Some("failed") {
+            // The client could not use it: not acknowledged, so that it is replayed when the client resumes below it.
+            self.stats.events.confirmations_failed += 1;
+            return Outcome::Handled;
+        }
+        self.stats.events.confirmations += 1;
         self.in_flow(message.conn, out, |audience, owner, member, flow| {
-            let named = run.zip(seq).and_then(|(run, seq)| audience.cursor_of(owner, run, seq));
+            let named = event.and_then(|(run, seq)| audience.cursor_in_run(owner.user(), run, seq));
             if let Some(cursor) = cursor.or(named) {
                 audience.confirm(owner, member, cursor, flow);
             }

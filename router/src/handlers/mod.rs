@@ -4,6 +4,7 @@
 mod agent;
 mod chat;
 mod control;
+mod given;
 mod quality;
 
 pub(crate) use self::agent::UNKNOWN_AGENT;

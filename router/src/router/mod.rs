@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod inbound;
+mod questions;
 mod session;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};

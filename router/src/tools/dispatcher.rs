@@ -13,7 +13,7 @@ use alloc::{
 use serde_json::value::RawValue;
 
 use super::{context::Context, text, validate};
-use crate::contract::{Instant, Refusal, RefusalReason, ToolFailure, ToolOutcome, ToolStatus};
+use crate::contract::{Instant, ToolFailure, ToolOutcome, ToolRefusal, ToolRefusalReason, ToolStatus};
 
 /// Kinds of error after which there is no point in trying again.
 const FATAL: &[&str] = &["MemoryError", "SystemError", "KeyboardInterrupt"];
@@ -170,14 +170,14 @@ impl Dispatcher {
         now.since(self.born) / 1_000_000
     }
 
-    pub(super) fn refuse(&mut self, reason: RefusalReason, text: impl Into<String>) -> Refusal {
+    pub(super) fn refuse(&mut self, reason: ToolRefusalReason, text: impl Into<String>) -> ToolRefusal {
         self.figures.refused += 1;
-        Refusal { reason, text: text.into() }
+        ToolRefusal { reason, text: text.into() }
     }
 
-    pub(super) fn disposed(&self) -> Refusal {
+    pub(super) fn disposed(&self) -> ToolRefusal {
         let text = format!("Dispatcher [{}] has been disposed", self.context.correlation());
-        Refusal { reason: RefusalReason::Disposed, text }
+        ToolRefusal { reason: ToolRefusalReason::Disposed, text }
     }
 
     /// The call in flight of that id.

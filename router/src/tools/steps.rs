@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     contract::{
-        AgentEvent, Effect, Effects, Refusal, RefusalReason, RunRef, ToolAnswer, ToolOutcome, ToolRequest,
-        ToolStep,
+        AgentEvent, Effect, Effects, RunRef, ToolAnswer, ToolOutcome, ToolRefusal, ToolRefusalReason,
+        ToolRequest, ToolStep,
     },
     handlers::UNKNOWN_AGENT,
     router::Router,
@@ -122,7 +122,7 @@ impl Router {
     }
 
     /// Closes the dispatcher of a run that ended.
-    pub(crate) fn close_tools(&mut self, mut dispatcher: Box<Dispatcher>) {
+    pub(crate) fn close_dispatcher(&mut self, mut dispatcher: Box<Dispatcher>) {
         let left = self.tools.close(self.now, &mut dispatcher);
         debug_assert!(left.is_empty(), "calls are cancelled ahead of the terminal event");
         self.stats.tools = *self.tools.stats();
@@ -151,14 +151,14 @@ impl Router {
         })));
     }
 
-    fn begin_call(&mut self, run: RunRef, asked: &Call<'_>) -> Result<Begun, Refusal> {
+    fn begin_call(&mut self, run: RunRef, asked: &Call<'_>) -> Result<Begun, ToolRefusal> {
         if let Some(state) = self.run(run)
             && let Err(rule) = state.automaton.may_execute(asked.call)
         {
             // Without its event a tool is not run.
             self.tools.count_refused();
             let text = format!("The call cannot be announced ({rule})");
-            return Err(Refusal { reason: RefusalReason::Order, text });
+            return Err(ToolRefusal { reason: ToolRefusalReason::Order, text });
         }
         let mut counted = false;
         let begun = self.with_dispatcher(run, |toolbox, dispatcher, (now, person)| {
@@ -175,13 +175,13 @@ impl Router {
     fn with_dispatcher<R>(
         &mut self,
         run: RunRef,
-        work: impl FnOnce(&mut Toolbox, &mut Dispatcher, (crate::Instant, &Person)) -> Result<R, Refusal>,
-    ) -> Result<R, Refusal> {
+        work: impl FnOnce(&mut Toolbox, &mut Dispatcher, (crate::Instant, &Person)) -> Result<R, ToolRefusal>,
+    ) -> Result<R, ToolRefusal> {
         let now = self.now;
         let Some((context, owner)) = self.context_of(run).zip(self.run(run).and_then(|state| state.owner))
         else {
             let text = String::from("The run has ended, and its dispatcher with it");
-            return Err(Refusal { reason: RefusalReason::Disposed, text });
+            return Err(ToolRefusal { reason: ToolRefusalReason::Disposed, text });
         };
         let grants = self.tools.grants(context.user()).cloned().unwrap_or_else(Grants::default);
         let admin = grants.admin;
@@ -192,8 +192,10 @@ impl Router {
             None => {
                 let made =
                     if admin { self.tools.open_admin(now, context) } else { self.tools.open(now, context) };
-                let refused =
-                    |error| Refusal { reason: RefusalReason::DispatcherLimit, text: format!("{error}") };
+                let refused = |error| ToolRefusal {
+                    reason: ToolRefusalReason::DispatcherLimit,
+                    text: format!("{error}"),
+                };
                 Box::new(made.map_err(refused)?)
             }
         };

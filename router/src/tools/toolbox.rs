@@ -17,7 +17,7 @@ use super::{
     policy::{Grants, Person},
     text, validate,
 };
-use crate::contract::{Instant, Refusal, RefusalReason, UserId};
+use crate::contract::{Instant, ToolRefusal, ToolRefusalReason, UserId};
 
 /// The window of [`ToolLimits::calls_per_user_per_min`], in microseconds.
 const MINUTE_US: u64 = 60_000_000;
@@ -183,23 +183,23 @@ impl Toolbox {
     /// Gives a dispatcher a tool of its own; the last description of a name holds.
     ///
     /// # Errors
-    /// [`RefusalReason::Disposed`] after the close; [`RefusalReason::Invalid`] for a name that is none, or one too many.
+    /// [`ToolRefusalReason::Disposed`] after the close; [`ToolRefusalReason::Invalid`] for a name that is none, or one too many.
     pub fn register(
         &mut self,
         dispatcher: &mut Dispatcher,
         name: &str,
         description: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ToolRefusal> {
         if !dispatcher.active {
             return Err(dispatcher.disposed());
         }
         if let Some(error) = validate::tool_name(&name.into()).errors.first() {
-            return Err(dispatcher.refuse(RefusalReason::Invalid, *error));
+            return Err(dispatcher.refuse(ToolRefusalReason::Invalid, *error));
         }
         let max = self.limits.own_tools_max;
         if dispatcher.own.len() >= max as usize && !dispatcher.own.contains_key(name) {
             let text = format!("Too many tools registered (max {max})");
-            return Err(dispatcher.refuse(RefusalReason::Invalid, text));
+            return Err(dispatcher.refuse(ToolRefusalReason::Invalid, text));
         }
         dispatcher.own.insert(name.into(), described(name, description));
         Ok(())
@@ -208,20 +208,20 @@ impl Toolbox {
     /// Whether the dispatcher has a tool of exactly that name.
     ///
     /// # Errors
-    /// [`RefusalReason::Disposed`] after the close.
-    pub fn has_tool(&self, dispatcher: &Dispatcher, name: &str) -> Result<bool, Refusal> {
+    /// [`ToolRefusalReason::Disposed`] after the close.
+    pub fn has_tool(&self, dispatcher: &Dispatcher, name: &str) -> Result<bool, ToolRefusal> {
         self.description(dispatcher, name).map(|description| description.is_some())
     }
 
     /// What a tool of the dispatcher does.
     ///
     /// # Errors
-    /// [`RefusalReason::Disposed`] after the close.
+    /// [`ToolRefusalReason::Disposed`] after the close.
     pub fn description<'a>(
         &'a self,
         dispatcher: &'a Dispatcher,
         name: &str,
-    ) -> Result<Option<&'a str>, Refusal> {
+    ) -> Result<Option<&'a str>, ToolRefusal> {
         if !dispatcher.active {
             return Err(dispatcher.disposed());
         }
@@ -232,8 +232,8 @@ impl Toolbox {
     /// The names of the dispatcher's tools, in alphabetical order.
     ///
     /// # Errors
-    /// [`RefusalReason::Disposed`] after the close.
-    pub fn tools<'a>(&'a self, dispatcher: &'a Dispatcher) -> Result<Vec<&'a str>, Refusal> {
+    /// [`ToolRefusalReason::Disposed`] after the close.
+    pub fn tools<'a>(&'a self, dispatcher: &'a Dispatcher) -> Result<Vec<&'a str>, ToolRefusal> {
         if !dispatcher.active {
             return Err(dispatcher.disposed());
         }
@@ -260,7 +260,7 @@ impl Toolbox {
         dispatcher: &mut Dispatcher,
         person: &Person,
         call: &Call<'_>,
-    ) -> Result<Begun, Refusal> {
+    ) -> Result<Begun, ToolRefusal> {
         let begun = self.admit(now, dispatcher, person, call);
         if begun.is_err() {
             self.stats.refused += 1;
@@ -274,7 +274,7 @@ impl Toolbox {
         dispatcher: &mut Dispatcher,
         person: &Person,
         asked: &Call<'_>,
-    ) -> Result<Begun, Refusal> {
+    ) -> Result<Begun, ToolRefusal> {
         let Call { call, run_id, tool, parameters } = *asked;
         if !dispatcher.active {
             return Err(dispatcher.disposed());
@@ -282,7 +282,7 @@ impl Toolbox {
         // That the run differs is nobody's business: it reads as if there were no such tool.
         let own_run = run_id.is_none_or(|run| run == dispatcher.context.run());
         if !own_run || !self.has_tool(dispatcher, tool)? {
-            return Err(dispatcher.refuse(RefusalReason::NotFound, format!("Tool {tool} not found")));
+            return Err(dispatcher.refuse(ToolRefusalReason::NotFound, format!("Tool {tool} not found")));
         }
         let parameters = self.validated(dispatcher, tool, parameters)?;
         let user = dispatcher.context.user().clone();
@@ -296,7 +296,7 @@ impl Toolbox {
         }
         self.permissions.settle(now, &user, tool, &mut verdict);
         if !verdict.is_allowed() {
-            return Err(dispatcher.refuse(RefusalReason::Permission(verdict.result), verdict.reason));
+            return Err(dispatcher.refuse(ToolRefusalReason::Permission(verdict.result), verdict.reason));
         }
         self.serial += 1;
         let (call, serial): (Arc<str>, u64) = (call.into(), self.serial);
@@ -322,34 +322,34 @@ impl Toolbox {
     }
 
     /// The parameters, sanitised, if name and parameters are what they must be.
-    fn validated(&self, dispatcher: &mut Dispatcher, tool: &str, json: &str) -> Result<String, Refusal> {
+    fn validated(&self, dispatcher: &mut Dispatcher, tool: &str, json: &str) -> Result<String, ToolRefusal> {
         let name = validate::tool_name(&tool.into());
         let found = validate::parameters(json);
         let max = self.limits.value_bytes_max as usize;
         let error = name.errors.first().or(found.errors.first()).copied();
         let error = error.or((json.len() > max).then_some("Parameters too large"));
         if let Some(error) = error {
-            return Err(dispatcher.refuse(RefusalReason::Invalid, error));
+            return Err(dispatcher.refuse(ToolRefusalReason::Invalid, error));
         }
         dispatcher.figures.warnings += found.warnings.len() as u64;
         validate::sanitized(json)
-            .ok_or_else(|| dispatcher.refuse(RefusalReason::Invalid, "Parameters nested too deeply"))
+            .ok_or_else(|| dispatcher.refuse(ToolRefusalReason::Invalid, "Parameters nested too deeply"))
     }
 
     /// The user's limits over all tools.
-    fn within_limits(&mut self, now: Instant, dispatcher: &mut Dispatcher) -> Result<(), Refusal> {
+    fn within_limits(&mut self, now: Instant, dispatcher: &mut Dispatcher) -> Result<(), ToolRefusal> {
         let (in_flight_max, rate) =
             (self.limits.calls_in_flight_per_user_max, self.limits.calls_per_user_per_min);
         let Some(load) = self.users.get_mut(&**dispatcher.context.user()) else { return Ok(()) };
         if load.in_flight >= in_flight_max {
             let text = format!("Concurrent execution limit exceeded ({in_flight_max})");
-            return Err(dispatcher.refuse(RefusalReason::InFlightLimit, text));
+            return Err(dispatcher.refuse(ToolRefusalReason::InFlightLimit, text));
         }
         while load.calls.front().is_some_and(|at| now.since(*at) >= MINUTE_US) {
             load.calls.pop_front();
         }
         if load.calls.len() >= rate as usize {
-            return Err(dispatcher.refuse(RefusalReason::CallRate, "Rate limit exceeded for user"));
+            return Err(dispatcher.refuse(ToolRefusalReason::CallRate, "Rate limit exceeded for user"));
         }
         Ok(())
     }

@@ -2,7 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::Writer;
+use super::{
+    Writer,
+    given::Given,
+    sanitise::{Part, Sanitise, Scope, sanitise},
+};
 use crate::contract::{Frame, Instant, Tier, ToolStatus};
 
 /// What every event of a run carries; only the router sets it.
@@ -23,6 +27,7 @@ pub(crate) struct EventHead<'a> {
 /// An event's own members.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Own<'a> {
+    Given(&'a Given<'a>),
     Started { task: &'a str },
     Thinking { reasoning: &'a str, step: Option<u32> },
     Progress { data: &'a RawValue },
@@ -32,9 +37,10 @@ pub(crate) enum Own<'a> {
     Error { code: &'a str, message: &'a str },
 }
 
-impl Own<'_> {
-    const fn kind(&self) -> &'static str {
+impl<'a> Own<'a> {
+    const fn kind(&self) -> &'a str {
         match self {
+            Own::Given(given) => given.kind,
             Own::Started { .. } => "agent_started",
             Own::Thinking { .. } => "agent_thinking",
             Own::Progress { .. } => "progress_update",
@@ -45,9 +51,31 @@ impl Own<'_> {
         }
     }
 
+    /// Whose event it is, if not the run's own agent's.
+    pub(crate) fn agent(&self) -> Option<&str> {
+        match self {
+            Own::Given(given) => given.agent.as_deref(),
+            Own::Started { .. }
+            | Own::Thinking { .. }
+            | Own::Progress { .. }
+            | Own::ToolExecuting { .. }
+            | Own::ToolCompleted { .. }
+            | Own::Completed { .. }
+            | Own::Error { .. } => None,
+        }
+    }
+
     /// The five events are marked critical.
     const fn critical(&self) -> bool {
-        !matches!(self, Own::Progress { .. } | Own::Error { .. })
+        match self {
+            Own::Given(given) => given.critical,
+            Own::Progress { .. } | Own::Error { .. } => false,
+            Own::Started { .. }
+            | Own::Thinking { .. }
+            | Own::ToolExecuting { .. }
+            | Own::ToolCompleted { .. }
+            | Own::Completed { .. } => true,
+        }
     }
 }
 
@@ -61,14 +89,36 @@ const fn body_max(frame_max: usize) -> usize {
 }
 
 /// Encodes one event; `frame_max` bounds the frame: longer values are cut, and `"truncated":true` says so.
-pub(crate) fn event(w: &mut Writer, head: &EventHead<'_>, own: &Own<'_>, frame_max: usize) -> Frame {
-    let mut body = Body { w, max: body_max(frame_max), cut: false };
+pub(crate) fn event(
+    w: &mut Writer,
+    head: &EventHead<'_>,
+    own: &Own<'_>,
+    frame_max: usize,
+    rules: &Sanitise,
+) -> Frame {
+    let rules = (rules.scope == Scope::Everything).then_some(rules);
+    let mut body = Body { w, max: body_max(frame_max), cut: false, redacted: false, rules };
     body.head(head, own);
     body.own(own);
-    if body.cut {
+    let Body { cut, redacted, .. } = body;
+    if cut {
         w.raw(r#","truncated":true"#);
     }
-    w.text(r#","metadata":{"user_tier":"#, head.tier.name());
+    if redacted {
+        w.raw(r#","redacted":true"#);
+    }
+    w.raw(r#","metadata":{"#);
+    if let Own::Given(given) = own
+        && given.metadata_bytes <= body_max(frame_max) / 2
+    {
+        for (key, json) in &given.metadata {
+            w.string(key);
+            w.raw(":");
+            w.raw(json);
+            w.raw(",");
+        }
+    }
+    w.text(r#""user_tier":"#, head.tier.name());
     w.raw(if head.tier == Tier::Enterprise {
         r#","is_priority_queue":true}}"#
     } else {
@@ -90,6 +140,9 @@ struct Body<'w> {
     w: &'w mut Writer,
     max: usize,
     cut: bool,
+    redacted: bool,
+    /// Set when events that were not given as JSON are sanitised, too.
+    rules: Option<&'w Sanitise>,
 }
 
 impl Body<'_> {
@@ -113,6 +166,7 @@ impl Body<'_> {
 
     fn own(&mut self, own: &Own<'_>) {
         match *own {
+            Own::Given(given) => self.given(given),
             Own::Started { task } => {
                 self.w.raw(r#","status":"started""#);
                 self.text(r#","task_description":"#, task, "Processing request");
@@ -125,18 +179,18 @@ impl Body<'_> {
             }
             Own::Progress { data } => {
                 self.w.raw(r#","status":"progress""#);
-                self.value(r#","progress_data":"#, data.get());
+                self.part(r#","progress_data":"#, data.get(), Part::Progress);
             }
             Own::ToolExecuting { call, tool, parameters } => {
                 self.text(r#","tool_call_id":"#, call, "");
                 self.text(r#","tool_name":"#, tool, "unknown_tool");
-                self.value(r#","parameters":"#, parameters.get());
+                self.part(r#","parameters":"#, parameters.get(), Part::Parameters);
                 self.w.raw(r#","status":"executing""#);
             }
             Own::ToolCompleted { call, tool, status, results, duration_ms } => {
                 self.text(r#","tool_call_id":"#, call, "");
                 self.text(r#","tool_name":"#, tool, "unknown_tool");
-                self.value(r#","results":"#, results);
+                self.part(r#","results":"#, results, Part::Results);
                 self.w.number(r#","duration":"#, duration_ms);
                 self.w.raw(match status {
                     ToolStatus::Completed => r#","success":true,"status":""#,
@@ -157,7 +211,7 @@ impl Body<'_> {
             Own::Error { code, message } => {
                 self.w.raw(r#","status":"error""#);
                 self.text(r#","error_code":"#, cut(code, CODE_BYTES_MAX), "AGENT_ERROR");
-                self.text(r#","error_message":"#, message, "An error occurred");
+                self.error(r#","error_message":"#, message);
             }
         }
     }
@@ -171,6 +225,61 @@ impl Body<'_> {
         }
         self.cut = true;
         self.w.string(cut(text, self.max));
+    }
+
+    /// Members given as JSON share what one value of another event may take.
+    fn given(&mut self, given: &Given<'_>) {
+        (self.cut, self.redacted) = (given.cut || !self.takes_metadata(given), given.redacted);
+        let whole = self.max;
+        if self.takes_metadata(given) {
+            self.max -= given.metadata_bytes;
+        }
+        for (key, json) in &given.members {
+            let left = self.max.saturating_sub(key.len() + json.len() + 4);
+            if left == 0 {
+                self.cut = true;
+                if self.max <= key.len() + 4 {
+                    continue;
+                }
+                self.max -= key.len() + 4;
+            }
+            self.w.raw(",");
+            self.w.string(key);
+            self.value(":", json);
+            self.max = left;
+        }
+        self.max = whole;
+    }
+
+    /// Metadata is kept whole or not at all.
+    const fn takes_metadata(&self, given: &Given<'_>) -> bool {
+        given.metadata_bytes <= self.max / 2
+    }
+
+    /// A JSON value that may be sanitised. None that is shorter than this can hold anything to cut or redact.
+    fn part(&mut self, key: &str, json: &str, part: Part) {
+        let cleaned = self.rules.filter(|_| json.len() > 2).and_then(|rules| {
+            let raw: &RawValue = serde_json::from_str(json).ok()?;
+            Some(sanitise(part, raw, rules))
+        });
+        match cleaned {
+            Some(clean) => {
+                self.cut |= clean.cut;
+                self.redacted |= clean.redacted;
+                self.value(key, &clean.json);
+            }
+            None => self.value(key, json),
+        }
+    }
+
+    fn error(&mut self, key: &str, message: &str) {
+        if self.rules.is_none() || message.is_empty() {
+            self.text(key, message, "An error occurred");
+            return;
+        }
+        let mut quoted = Writer::default();
+        quoted.string(message);
+        self.part(key, quoted.finish(), Part::ErrorText);
     }
 
     /// A JSON value; one that is too long becomes the text of its beginning.

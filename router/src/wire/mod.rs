@@ -1,11 +1,16 @@
 //! Frames as they leave the router.
 
 mod event;
+mod given;
+mod members;
 mod quality;
 mod reply;
+pub mod sanitise;
 mod writer;
 
 pub(crate) use event::{EventHead, Own, cut, event, recovered};
+pub use given::death_message;
+pub(crate) use given::{Context, Read, read};
 pub(crate) use quality::{quality_news, quality_reply, quality_report, response_judged};
 pub(crate) use reply::{
     ServerData, ack, duplicate, error, gap, resumed, server_message, stopped, subscription,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use router::{
-    AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, RefusalReason, RunRef, Ticket, Tier,
-    ToolAnswer, ToolFailure, ToolOutcome, ToolRequest, ToolStatus, ToolStep,
+    AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, RunRef, Ticket, Tier, ToolAnswer,
+    ToolFailure, ToolOutcome, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep,
     tools::{Context, Ending, Grants, Health, Level, OpenError, PermissionResult, Policy, Toolbox},
 };
 use serde_json::{Value, json, value::RawValue};
@@ -105,16 +105,16 @@ fn a_refused_call_has_no_event_and_takes_nothing() {
     let run = working(&mut world, conn);
     let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
     let deep = RawValue::from_string(deep).expect("JSON");
-    let table: [(&str, Option<&str>, &RawValue, RefusalReason); 5] = [
-        ("Look", None, &raw(&json!({})), RefusalReason::NotFound),
-        ("look", Some("run-other"), &raw(&json!({})), RefusalReason::NotFound),
-        ("look", None, &raw(&json!([1])), RefusalReason::Invalid),
-        ("look", None, &deep, RefusalReason::Invalid),
+    let table: [(&str, Option<&str>, &RawValue, ToolRefusalReason); 5] = [
+        ("Look", None, &raw(&json!({})), ToolRefusalReason::NotFound),
+        ("look", Some("run-other"), &raw(&json!({})), ToolRefusalReason::NotFound),
+        ("look", None, &raw(&json!([1])), ToolRefusalReason::Invalid),
+        ("look", None, &deep, ToolRefusalReason::Invalid),
         (
             "create_corpus",
             None,
             &raw(&json!({})),
-            RefusalReason::Permission(PermissionResult::InsufficientPlan),
+            ToolRefusalReason::Permission(PermissionResult::InsufficientPlan),
         ),
     ];
     for (n, (tool, run_id, parameters, _)) in table.iter().enumerate() {

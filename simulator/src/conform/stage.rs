@@ -229,7 +229,14 @@ impl Stage {
     }
 
     fn wrote(&mut self, label: &str, text: &str) {
-        let Some(socket) = self.sockets.get(label) else { return };
+        if let Some(conn) = self.record(label, text) {
+            self.input(Input::Written { conn, frames: 1 });
+        }
+    }
+
+    /// Notes a frame as written; the router is not told yet.
+    fn record(&mut self, label: &str, text: &str) -> Option<ConnId> {
+        let socket = self.sockets.get(label)?;
         let conn = socket.conn;
         self.sent.push(Sent {
             conn: label.to_owned(),
@@ -237,12 +244,13 @@ impl Stage {
             at_us: self.now.since(self.step),
             message: serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
         });
-        self.input(Input::Written { conn, frames: 1 });
+        Some(conn)
     }
 
     /// Carries effects out in order. What writing brings about comes after all of them.
     fn carry_out(&mut self, out: &Effects) {
         let mut writes = Vec::new();
+        let mut written = Vec::new();
         let mut closes = Vec::new();
         for effect in out.iter() {
             if let Effect::Send { conn, frame } = effect {
@@ -257,11 +265,11 @@ impl Stage {
             let Some(label) = self.label(conn).map(str::to_owned) else { continue };
             let Some(socket) = self.sockets.get_mut(&label) else { continue };
             match socket.line {
-                Line::Up => self.wrote(&label, &text),
+                Line::Up => written.extend(self.record(&label, &text)),
                 Line::Down | Line::FailsAfter(0) => self.disconnect(&label),
                 Line::FailsAfter(left) => {
                     socket.line = Line::FailsAfter(left - 1);
-                    self.wrote(&label, &text);
+                    written.extend(self.record(&label, &text));
                 }
                 Line::Slow(micros) => {
                     // One after the other, as a socket does.
@@ -269,6 +277,11 @@ impl Stage {
                     let at = last.unwrap_or(self.now).after(micros);
                     self.writing.push((at, conn, text));
                 }
+            }
+        }
+        for conn in written {
+            if self.label(conn).is_some() {
+                self.input(Input::Written { conn, frames: 1 });
             }
         }
         for conn in closes {

@@ -146,7 +146,7 @@ impl<'a> Members<'a> {
             "tool_executing" => FrameKind::Event(Event::ToolExecuting),
             "tool_completed" => FrameKind::Event(Event::ToolCompleted),
             "agent_completed" => FrameKind::Event(Event::Completed),
-            "agent_error" => FrameKind::Event(Event::Error),
+            "agent_error" | "agent_death" => FrameKind::Event(Event::Error),
             "connection_established" => FrameKind::Welcome { cursor: self.data_cursor },
             "pong" => FrameKind::Pong,
             "heartbeat_ack" => FrameKind::HeartbeatAck,

@@ -151,6 +151,11 @@ impl RunHash {
 
     fn agent(&mut self, event: &AgentEvent<'_>) {
         match event {
+            AgentEvent::Data { kind, data } => {
+                self.word(8, 0);
+                self.bytes(kind.as_bytes());
+                self.bytes(data.get().as_bytes());
+            }
             AgentEvent::Started { agent, task } => {
                 self.word(1, 0);
                 self.bytes(agent.as_bytes());
@@ -238,10 +243,7 @@ impl RunHash {
                 self.word(7 | (*reason as u64) << 8, pair(run.index(), run.generation()));
             }
             Effect::AgentRefused(refused) => {
-                self.word(
-                    8 | (refused.rule as u64) << 8,
-                    pair(refused.run.index(), refused.run.generation()),
-                );
+                self.word(8 | refused.why.code() << 8, pair(refused.run.index(), refused.run.generation()));
             }
             Effect::Audit(audit) => {
                 self.word(9 | audit.suppressed << 8, pair(audit.conn.index(), audit.conn.generation()));

@@ -42,7 +42,7 @@ impl World<'_> {
             Effect::CancelRun { run, .. } => self.agents.cancel(*run),
             Effect::AgentRefused(refused) => {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
-                self.note_fault(refused.rule.name(), &detail);
+                self.note_fault(refused.why.name(), &detail);
             }
             // The scripted agents report their tools' events themselves; none calls a tool through the router.
             Effect::RunTool(_) | Effect::CancelTool { .. } | Effect::ToolAnswered(_) => {}

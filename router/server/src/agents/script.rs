@@ -31,6 +31,8 @@ pub struct Beat {
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are those of AgentEvent, documented there")]
 pub enum OwnedEvent {
+    /// An event as JSON.
+    Data { kind: String, data: Box<RawValue> },
     /// `agent_started`.
     Started { agent: String, task: String },
     /// `agent_thinking`.
@@ -51,6 +53,7 @@ impl OwnedEvent {
     /// The same event, borrowed.
     pub fn borrow(&self) -> AgentEvent<'_> {
         match self {
+            OwnedEvent::Data { kind, data } => AgentEvent::Data { kind, data },
             OwnedEvent::Started { agent, task } => AgentEvent::Started { agent, task },
             OwnedEvent::Thinking { reasoning, step } => AgentEvent::Thinking { reasoning, step: *step },
             OwnedEvent::Progress { data } => AgentEvent::Progress { data },
@@ -71,6 +74,9 @@ impl OwnedEvent {
 impl From<AgentEvent<'_>> for OwnedEvent {
     fn from(event: AgentEvent<'_>) -> Self {
         match event {
+            AgentEvent::Data { kind, data } => {
+                OwnedEvent::Data { kind: kind.to_owned(), data: data.to_owned() }
+            }
             AgentEvent::Started { agent, task } => {
                 OwnedEvent::Started { agent: agent.to_owned(), task: task.to_owned() }
             }
