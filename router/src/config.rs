@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::handlers::Profile;
+
 /// One second in microseconds.
 const SECOND: u64 = 1_000_000;
 
@@ -71,6 +73,24 @@ pub struct Config {
     pub drain_deadline_us: u64,
     /// Shortest time between two audit records of one user.
     pub audit_interval_us: u64,
+    /// Which types are recognised and which built-in handlers are on from the start.
+    pub profile: Profile,
+    /// Custom handlers that may be registered.
+    pub custom_handlers_max: u32,
+    /// Answers that a custom handler may give to one message.
+    pub handler_replies_max: u32,
+    /// Answers for later that may wait per connection; further ones are dropped and counted.
+    pub later_replies_per_connection_max: u32,
+    /// After this time since the first input, a critical type without a handler is an error.
+    pub ready_grace_us: u64,
+    /// Codes of clients' error reports that are counted each for itself.
+    pub error_codes_max: u32,
+    /// Messages of a batch; at this many it goes out. At most 64.
+    pub batch_messages_max: u32,
+    /// Longest time a message waits for its batch.
+    pub batch_wait_us: u64,
+    /// A message of this priority or above takes its batch out at once.
+    pub batch_urgent_priority: i64,
 }
 
 impl Default for Config {
@@ -107,6 +127,15 @@ impl Default for Config {
             token_grace_us: 60 * SECOND,
             drain_deadline_us: 30 * SECOND,
             audit_interval_us: SECOND,
+            profile: Profile::STANDARD,
+            custom_handlers_max: 4096,
+            handler_replies_max: 16,
+            later_replies_per_connection_max: 64,
+            ready_grace_us: 10 * SECOND,
+            error_codes_max: 64,
+            batch_messages_max: 10,
+            batch_wait_us: SECOND / 10,
+            batch_urgent_priority: 100,
         }
     }
 }
@@ -131,7 +160,7 @@ impl core::error::Error for ConfigError {}
 impl Config {
     /// Says which field is out of range, if one is.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let rules: [(bool, &'static str, &'static str); 12] = [
+        let rules: [(bool, &'static str, &'static str); 13] = [
             (
                 !self.node.is_empty() && self.node.bytes().all(|b| b.is_ascii_alphanumeric()),
                 "node",
@@ -156,6 +185,7 @@ impl Config {
                 "above 0",
             ),
             (self.agent_deadline_us > 0, "agent_deadline_us", "above 0"),
+            ((1..=64).contains(&self.batch_messages_max), "batch_messages_max", "1 to 64"),
         ];
         match rules.into_iter().find(|(holds, ..)| !holds) {
             Some((_, field, expected)) => Err(ConfigError { field, expected }),

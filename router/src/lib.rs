@@ -11,6 +11,7 @@
 //! | [`config`] | every limit, with its unit last in its name |
 //! | [`router`] | the order of steps: timers, session, envelope, handler, effects |
 //! | [`message`] | message types and aliases, the one checking pass over a frame, the envelope |
+//! | [`handlers`] | custom handlers of the host, the built-in ones, profiles |
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
 //! | [`wire`] | frames as they leave: run events, replies, errors |
@@ -46,7 +47,7 @@ pub mod audience;
 pub mod config;
 pub mod contract;
 pub mod error;
-mod handlers;
+pub mod handlers;
 pub mod message;
 pub mod router;
 pub mod run;
@@ -60,6 +61,7 @@ pub use crate::contract::{
     Input, Instant, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolStatus, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
+pub use crate::handlers::{BuiltIn, Handler, HandlerFault, HandlerId, Incoming, KindSet, Profile, Replies};
 pub use crate::message::Kind;
 pub use crate::router::Router;
 pub use crate::run::Rule;

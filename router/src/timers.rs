@@ -6,6 +6,7 @@ use core::cmp::Reverse;
 use crate::{
     audience::UserRef,
     contract::{ConnId, Instant, RunRef, Wake},
+    handlers::{BatchKey, LaterKey},
 };
 
 /// What a deadline is for. Stale ones are recognised by generation when they fire, so nothing is ever removed.
@@ -19,6 +20,10 @@ pub(crate) enum Timer {
     User(UserRef),
     /// The drain deadline.
     Drain,
+    /// A batch has waited long enough.
+    Batch(BatchKey),
+    /// A handler's answer for later.
+    Later(LaterKey),
 }
 
 /// The pending deadlines.
@@ -38,7 +43,12 @@ impl Timers {
             Timer::Run(run) if self.runs.back().is_none_or(|(last, ..)| *last <= at) => {
                 self.runs.push_back((at, self.set, run));
             }
-            Timer::Run(_) | Timer::Connection(_) | Timer::User(_) | Timer::Drain => {
+            Timer::Run(_)
+            | Timer::Connection(_)
+            | Timer::User(_)
+            | Timer::Drain
+            | Timer::Batch(_)
+            | Timer::Later(_) => {
                 self.heap.push(Reverse((at, self.set, timer)));
             }
         }
@@ -65,6 +75,7 @@ impl Timers {
                 Timer::Run(_) => Wake::Run,
                 Timer::User(_) => Wake::User,
                 Timer::Drain => Wake::Drain,
+                Timer::Batch(_) | Timer::Later(_) => Wake::Handler,
             };
             (at, wake)
         })

@@ -240,6 +240,8 @@ pub enum Input<'a> {
         /// The message's `data`.
         data: &'a RawValue,
     },
+    /// Sends every batch that waits, now.
+    Flush,
     /// Begins an orderly stop: new work is refused, accepted work finishes within the drain deadline.
     Drain,
     /// The deadline of [`next_deadline`](crate::Router::next_deadline) has come.
@@ -445,4 +447,6 @@ pub enum Wake {
     User,
     /// The drain deadline.
     Drain,
+    /// A batch, or a handler's answer for later.
+    Handler,
 }

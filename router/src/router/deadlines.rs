@@ -29,6 +29,8 @@ impl Router {
             Timer::Run(run) => self.run_due(run, out),
             Timer::User(user) => self.user_due(user, out),
             Timer::Drain => {}
+            Timer::Batch(key) => self.batch_due(key, out),
+            Timer::Later(key) => self.later_due(key, out),
         }
     }
 
@@ -118,6 +120,7 @@ impl Router {
         if self.draining.is_some() {
             return;
         }
+        self.flush_batches(out);
         let deadline = self.now.after(self.config.drain_deadline_us);
         self.draining = Some(Drain { deadline, left: None, reported: false });
         self.timers.set(deadline, Timer::Drain);

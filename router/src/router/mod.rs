@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ConfigError},
     contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, Wake},
     error::ErrorCode,
+    handlers::Handlers,
     run::Automaton,
     stats::Stats,
     timers::Timers,
@@ -31,6 +32,7 @@ pub struct Router {
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
     pub(crate) writer: Writer,
+    pub(crate) handlers: Handlers,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
 }
@@ -54,6 +56,7 @@ impl Router {
         config.validate()?;
         Ok(Self {
             node: config.node.as_str().into(),
+            handlers: Handlers::new(&config.profile),
             config,
             now: Instant::default(),
             audience: Audience::default(),
@@ -72,6 +75,7 @@ impl Router {
     /// fails: what is wrong with an input is itself an effect.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
         self.now = self.now.max(now);
+        self.handlers.begin(self.now);
         while let Some(timer) = self.timers.pop_due(self.now) {
             self.fire(timer, out);
         }
@@ -94,6 +98,7 @@ impl Router {
                 let (audience, mut flow) = self.flow(out);
                 audience.broadcast(authority, &frame, &mut flow);
             }
+            Input::Flush => self.flush_batches(out),
             Input::Drain => self.drain(out),
             Input::Tick => {}
         }
@@ -129,6 +134,7 @@ impl Router {
     /// for tests and simulations. `Err` names the first claim that does not hold.
     pub fn verify(&self) -> Result<(), String> {
         self.stats.check()?;
+        self.verify_handlers()?;
         let (mut in_flight, mut queued, mut held, mut waiting, mut runs) = (0, 0, 0, 0, 0);
         for user in self.audience.users() {
             waiting += user.cursor - user.settled;

@@ -89,6 +89,7 @@ impl RunHash {
             }
             Input::Drain => self.word(11, 0),
             Input::Tick => self.word(12, 0),
+            Input::Flush => self.word(13, 0),
         }
     }
 
