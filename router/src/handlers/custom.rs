@@ -152,6 +152,8 @@ pub enum ReplyError {
     TooLarge,
     /// More answers than one message may have.
     TooMany,
+    /// An error's code and text are not blank.
+    Blank,
 }
 
 impl fmt::Display for ReplyError {
@@ -160,6 +162,7 @@ impl fmt::Display for ReplyError {
             ReplyError::NotAnObject => "a frame is one JSON object",
             ReplyError::TooLarge => "the frame is too large",
             ReplyError::TooMany => "too many answers to one message",
+            ReplyError::Blank => "an error's code and text are not blank",
         })
     }
 }
@@ -178,6 +181,39 @@ impl Replies<'_> {
         if self.list.len() >= self.count_max {
             return Err(ReplyError::TooMany);
         }
+        self.check(json)?;
+        self.list.push(Reply { after_us, json: json.into() });
+        Ok(())
+    }
+
+    /// Answers with a server message; `data` is a JSON object.
+    pub fn server_message(&mut self, kind: &str, data: &str) -> Result<(), ReplyError> {
+        self.check(data)?;
+        let (kind, seconds) = (quoted(kind), self.seconds());
+        self.send(&format!(
+            "{{\"type\":{kind},\"data\":{data},\"timestamp\":{seconds},\"server_id\":null,\"correlation_id\":null}}"
+        ))
+    }
+
+    /// Answers with an error frame of the handler's own code and text, neither of them blank; `details` is a JSON
+    /// object.
+    pub fn error(&mut self, code: &str, text: &str, details: &str) -> Result<(), ReplyError> {
+        if code.trim().is_empty() || text.trim().is_empty() {
+            return Err(ReplyError::Blank);
+        }
+        self.check(details)?;
+        let (code, text, seconds) = (quoted(code), quoted(text), self.seconds());
+        self.send(&format!(
+            "{{\"type\":\"error_message\",\"error_code\":{code},\"error_message\":{text},\"details\":{details},\"timestamp\":{seconds},\"recovery_suggestions\":[]}}"
+        ))
+    }
+
+    /// Answers with the error frame of one of the router's own codes.
+    pub fn refuse(&mut self, code: ErrorCode) -> Result<(), ReplyError> {
+        self.error(code.name(), code.text(), "{}")
+    }
+
+    fn check(&self, json: &str) -> Result<(), ReplyError> {
         if json.len() > self.bytes_max {
             return Err(ReplyError::TooLarge);
         }
@@ -185,29 +221,7 @@ impl Replies<'_> {
         if !object || serde_json::from_str::<serde::de::IgnoredAny>(json).is_err() {
             return Err(ReplyError::NotAnObject);
         }
-        self.list.push(Reply { after_us, json: json.into() });
         Ok(())
-    }
-
-    /// Answers with a server message; `data` is a JSON object.
-    pub fn server_message(&mut self, kind: &str, data: &str) -> Result<(), ReplyError> {
-        let (kind, seconds) = (quoted(kind), self.seconds());
-        self.send(&format!(
-            "{{\"type\":{kind},\"data\":{data},\"timestamp\":{seconds},\"server_id\":null,\"correlation_id\":null}}"
-        ))
-    }
-
-    /// Answers with an error frame of the handler's own code and text.
-    pub fn error(&mut self, code: &str, text: &str) -> Result<(), ReplyError> {
-        let (code, text, seconds) = (quoted(code), quoted(text), self.seconds());
-        self.send(&format!(
-            "{{\"type\":\"error_message\",\"error_code\":{code},\"error_message\":{text},\"details\":{{}},\"timestamp\":{seconds},\"recovery_suggestions\":[]}}"
-        ))
-    }
-
-    /// Answers with the error frame of one of the router's own codes.
-    pub fn refuse(&mut self, code: ErrorCode) -> Result<(), ReplyError> {
-        self.error(code.name(), code.text())
     }
 
     fn seconds(&self) -> String {

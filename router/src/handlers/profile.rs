@@ -283,6 +283,8 @@ pub struct Profile {
     pub recognised: KindSet,
     /// Types that must have a handler before the router says it is ready.
     pub critical: KindSet,
+    /// Whether `agent_request` and `start_agent` start a run without a text, too.
+    pub textless_requests: bool,
 }
 
 impl Profile {
@@ -292,6 +294,7 @@ impl Profile {
         built_ins: BuiltIns::of(BuiltIn::ALL).without(BuiltIn::EndToEnd),
         recognised: KindSet::ALL,
         critical: KindSet::of(&[Kind::UserMessage, Kind::StartAgent, Kind::Ping]),
+        textless_requests: false,
     };
 
     /// The nine built-in handlers and the 67 spellings of the primary router that this one replaces, no more.
@@ -310,6 +313,7 @@ impl Profile {
         ]),
         recognised: KindSet::ALL.without(NEWER),
         critical: KindSet::of(&[Kind::AgentRequest, Kind::Ping]),
+        textless_requests: true,
     };
 
     /// The profile of that name.

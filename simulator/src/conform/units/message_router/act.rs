@@ -141,6 +141,13 @@ impl Player {
             self.deliver(conn, &message["user_id"], &message["message"])?;
         }
         self.settle()?;
+        for n in 0..self.seen.messages.len() {
+            let ended = &self.seen.messages[n];
+            let lost = self.seen.broke.contains(&ended.conn) || !self.sockets.is_connected(&ended.conn);
+            if lost && ended.kind.is_some_and(Kind::starts_run) {
+                self.seen.messages[n].delivered = false;
+            }
+        }
         let (runs_after, events_after, replaced_after) = self.progress()?;
         self.seen.runs_completed = runs_after - runs;
         self.seen.run_events = events_after - events;
@@ -207,6 +214,7 @@ impl Player {
             let frames = self.stage()?.router().stats().frames;
             self.stage()?.text(&label, &frame_text(message));
             self.start_runs()?;
+            self.report_due()?;
             let after = self.counters();
             ended.outcome = if after.handler_errors > before.handler_errors {
                 Outcome::HandlerError
@@ -263,6 +271,15 @@ impl Player {
         Ok(())
     }
 
+    /// What agents have to say by now.
+    fn report_due(&mut self) -> Result<(), Inexpressible> {
+        let stage = self.stage.as_mut().ok_or(Inexpressible("no router"))?;
+        while self.agents.next().is_some_and(|next| next <= stage.now()) {
+            self.agents.report(stage);
+        }
+        Ok(())
+    }
+
     /// Lets time pass until no run is open and no answer waits for its time.
     fn settle(&mut self) -> Result<(), Inexpressible> {
         loop {
@@ -274,9 +291,7 @@ impl Player {
             let Some(at) = [later.map(|(at, _)| at), agent].into_iter().flatten().min() else { break };
             let now = stage.now();
             stage.advance(at.since(now));
-            while self.agents.next().is_some_and(|next| next <= at) {
-                self.agents.report(stage);
-            }
+            self.report_due()?;
         }
         Ok(())
     }
@@ -285,7 +300,11 @@ impl Player {
     fn say(&mut self, action: &Action) -> Result<(), Inexpressible> {
         let text = |name: &str| action.text(name).unwrap_or_default().to_owned();
         self.speech.set(match action.op.as_str() {
-            "send_error" => Said::Error(text("error_code"), text("error_message")),
+            "send_error" => {
+                let details = action.arg("details");
+                let details = if details.is_null() { "{}".to_owned() } else { details.to_string() };
+                Said::Error(text("error_code"), text("error_message"), details)
+            }
             "send_system_message" => {
                 let mut data = json!({"content": action.arg("content")});
                 for (name, value) in action.arg("additional_data").as_object().into_iter().flatten() {
@@ -298,9 +317,7 @@ impl Player {
         let speech = self.speech.clone();
         let router = self.stage()?.router_mut();
         if router.find_handler(Kind::DirectMessage).is_none() {
-            router
-                .add_handler(Box::new(Speaker(speech)))
-                .map_err(|_| Inexpressible("too many handlers"))?;
+            router.add_handler(Box::new(Speaker(speech))).map_err(|_| Inexpressible("too many handlers"))?;
         }
         let conn = text("conn");
         let user = self.sockets.user(&conn).to_owned();
@@ -427,7 +444,8 @@ impl Player {
         let status = self.readiness()?;
         let counters = self.counters();
         let all: Vec<HandlerStats> = self.stage()?.router().handler_stats();
-        let name = |stats: &HandlerStats| if stats.id.is_some() { json!(stats.name) } else { old(&stats.name) };
+        let name =
+            |stats: &HandlerStats| if stats.id.is_some() { json!(stats.name) } else { old(&stats.name) };
         let mut by_name = Map::new();
         for stats in &all {
             by_name.insert(name(stats).as_str().unwrap_or_default().to_owned(), figures(&stats.figures));
@@ -469,4 +487,3 @@ fn figures(figures: &Figures) -> Value {
         }),
     }
 }
-

@@ -142,7 +142,8 @@ pub(super) struct Speech(Arc<Mutex<Option<Said>>>);
 pub(super) enum Said {
     Frame(String),
     ServerMessage(String),
-    Error(String, String),
+    /// Code, text, details.
+    Error(String, String, String),
 }
 
 impl Speech {
@@ -170,7 +171,7 @@ impl Handler for Speaker {
             None => Ok(()),
             Some(Said::Frame(json)) => replies.send(&json),
             Some(Said::ServerMessage(data)) => replies.server_message("system_message", &data),
-            Some(Said::Error(code, text)) => replies.error(&code, &text),
+            Some(Said::Error(code, text, details)) => replies.error(&code, &text, &details),
         };
         result.map_err(|error| HandlerFault::failed(error.to_string()))
     }

@@ -154,8 +154,13 @@ impl Unit for Player {
     }
 
     fn show(&self) -> Value {
-        let sent = self.seen.sent.iter().map(|sent| json!({"conn": sent.conn, "at_us": sent.at_us, "message": sent.message}));
-        let ended = self.seen.messages.iter().map(|ended| json!([format!("{:?}", ended.outcome), ended.delivered]));
+        let sent = self
+            .seen
+            .sent
+            .iter()
+            .map(|sent| json!({"conn": sent.conn, "at_us": sent.at_us, "message": sent.message}));
+        let ended =
+            self.seen.messages.iter().map(|ended| json!([format!("{:?}", ended.outcome), ended.delivered]));
         let calls = self.seen.calls.iter().map(Call::show);
         let stats = self.counters();
         json!({

@@ -9,6 +9,7 @@ use super::{
     Outcome, Player,
     canned::nested,
     compare::{BROKEN_SOCKET, Step},
+    frames::frame_text,
 };
 use crate::conform::{
     Decision, Difference, Notes, Translation,
@@ -75,17 +76,21 @@ impl Player {
     /// names anything internal.
     fn repaired(&self, step: &Step<'_>, notes: &mut Notes) {
         let told = step.expect.sent.iter().any(|sent| is_defect(&sent["message"]));
-        let asked = self.seen.messages.iter().any(|ended| {
-            ended.kind.is_some_and(Kind::starts_run) && ended.outcome == Outcome::Handled
-        });
+        let asked = self
+            .seen
+            .messages
+            .iter()
+            .any(|ended| ended.kind.is_some_and(Kind::starts_run) && ended.outcome == Outcome::Handled);
         let silent = step.expect.sent.is_empty() && step.expect.raises.is_some();
         let clean = !self.seen.sent.iter().any(|sent| sent.message.to_string().contains(DEFECT_TEXT));
         let whole = self.seen.runs_completed > 0 && self.seen.run_events == 5 * self.seen.runs_completed;
-        let refused = self.seen.messages.iter().any(|ended| {
-            ended.outcome == Outcome::Rejected && ended.kind.is_some_and(Kind::starts_run)
-        });
-        if (told || silent) && clean && (asked && whole || refused) {
+        let away = self.seen.messages.iter().all(|ended| ended.outcome == Outcome::NotAdmitted);
+        if (told || silent) && clean && (asked && whole || away) {
             notes.cured("H2");
+            if silent && asked {
+                // Also handled under its own type, and with the replies it is to have.
+                notes.cured("H1");
+            }
         }
     }
 
@@ -146,8 +151,7 @@ impl Player {
         let of = |outcome: Outcome| self.seen.messages.iter().any(|ended| ended.outcome == outcome);
         let message = &frame.message;
         let code = message["error_code"].as_str().unwrap_or_default();
-        let recorded_too =
-            |name: &str| recorded.iter().any(|sent| sent["message"][name] == message[name]);
+        let recorded_too = |name: &str| recorded.iter().any(|sent| sent["message"][name] == message[name]);
         if message["type"] == "ack" {
             let known = message["received_type"].as_str().and_then(Kind::from_name);
             let known = known.is_some_and(|kind| self.config.profile.recognised.contains(kind));
@@ -176,7 +180,8 @@ impl Player {
     }
 }
 
-fn is_defect(message: &Value) -> bool {
+/// Whether a frame tells of the agent handler's undefined name.
+pub(super) fn is_defect(message: &Value) -> bool {
     let text = message["error_message"].as_str().unwrap_or_default();
     message["error_code"] == DEFECT_CODE && text.contains(DEFECT_TEXT)
 }
@@ -208,7 +213,11 @@ fn frame(at: &str, recorded: &Value, reached: &Reached, notes: &mut Notes, out: 
 
 /// How an acknowledgement repeats a type that is not simply repeated: cut, or as its JSON text.
 fn received_as(received: &Value) -> Option<Value> {
+    let token = frame_text(received);
     match received {
+        Value::Object(_) if !token.starts_with(['{', '"']) => {
+            Some(json!(token.chars().take(64).collect::<String>()))
+        }
         Value::String(text) => {
             (text.chars().count() > 64).then(|| json!(text.chars().take(64).collect::<String>()))
         }

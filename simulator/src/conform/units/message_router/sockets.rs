@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::conform::stage::Line;
 
+/// Longer than any recording: what is given to a socket that is not connected reaches nobody.
+const NEVER_US: u64 = 86_400_000_000;
+
 /// One socket of the set-up.
 #[derive(Clone, Debug)]
 struct Socket {
@@ -72,7 +75,7 @@ impl Sockets {
     pub(super) fn line(&self, conn: &str) -> Line {
         let Some(socket) = self.find(conn) else { return Line::Up };
         if !socket.connected {
-            return Line::Down;
+            return Line::Slow(NEVER_US);
         }
         match &socket.fails {
             _ if !socket.sending_fails => Line::Up,
@@ -84,18 +87,16 @@ impl Sockets {
         }
     }
 
-    /// Notes that writes up to the next failing one were tried: the socket broke. Answers whether a later write
-    /// would have passed, so that the client is there again.
+    /// Notes that the next failing write was tried: the socket broke. Answers whether the client is there again at
+    /// once, which it is when the write after that would have passed.
     pub(super) fn broke(&mut self, conn: &str) -> bool {
         let Some(socket) = self.0.iter_mut().find(|socket| socket.conn == conn) else { return false };
-        let Some(fails) = &socket.fails else {
-            socket.opened = false;
-            return false;
-        };
-        if let Some(n) = fails.iter().find(|n| **n > socket.tried) {
-            socket.tried = *n;
-        }
-        socket.opened
+        let failed =
+            socket.fails.as_ref().and_then(|fails| fails.iter().find(|n| **n > socket.tried)).copied();
+        socket.tried = failed.unwrap_or(socket.tried);
+        let passes = socket.fails.as_ref().is_some_and(|fails| !fails.contains(&(socket.tried + 1)));
+        socket.opened = passes;
+        passes
     }
 
     /// Notes that a socket is on the stage.
