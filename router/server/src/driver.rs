@@ -6,14 +6,16 @@ use std::{
 };
 
 use router::{
-    AgentEvent, Audit, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input, Instant, Router,
-    RunRef, Stats, Ticket,
+    AgentEvent, Audit, Close, Config, ConnId, Effect, Effects, Frame, Input, Instant, Router, RunRef, Stats,
+    Ticket,
+    handlers::{HandlerStats, Readiness},
 };
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
+    server::{HandlerMaker, ServerError},
 };
 
 /// Slots of a socket's channel beyond the router's window: pings and the close.
@@ -99,21 +101,25 @@ struct Joining {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, agents: Arc<dyn AgentBackend>) -> Result<Arc<Self>, ConfigError> {
+    pub(crate) fn new(
+        config: Config,
+        agents: Arc<dyn AgentBackend>,
+        handlers: &[HandlerMaker],
+    ) -> Result<Arc<Self>, ServerError> {
         let node = config.node.clone();
         let window = config.socket_window_frames as usize;
-        let state = State {
-            router: Router::new(config)?,
-            out: Effects::new(),
-            sockets: Vec::new(),
-            open: 0,
-            tickets: 0,
-            joining: None,
-            armed: None,
-        };
+        let mut router = Router::new(config)?;
+        for make in handlers {
+            router.add_handler(make())?;
+        }
+        let (clock, mut out) = (Clock::start(), Effects::new());
+        // Begins the router's clock; nothing is due yet.
+        router.handle(clock.now(), Input::Tick, &mut out);
+        let state =
+            State { router, out, sockets: Vec::new(), open: 0, tickets: 0, joining: None, armed: None };
         Ok(Arc::new(Self {
             node,
-            clock: Clock::start(),
+            clock,
             window,
             agents,
             timer: Notify::new(),
@@ -137,6 +143,14 @@ impl Shared {
 
     pub(crate) fn stats(&self) -> Stats {
         self.lock().router.stats().clone()
+    }
+
+    pub(crate) fn handler_stats(&self) -> Vec<HandlerStats> {
+        self.lock().router.handler_stats()
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.lock().router.readiness(self.clock.now())
     }
 
     /// One input in, its effects carried out before any other input.

@@ -29,5 +29,5 @@ mod metrics;
 mod server;
 mod tls;
 
-pub use crate::server::{Server, ServerConfig, ServerError, ServerHandle, Stopped};
+pub use crate::server::{HandlerMaker, Server, ServerConfig, ServerError, ServerHandle, Stopped};
 pub use crate::tls::{TlsError, TlsFiles};

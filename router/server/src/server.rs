@@ -2,7 +2,10 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use router::{Config, ConfigError, Stats};
+use router::{
+    Config, ConfigError, Handler, Stats,
+    handlers::{HandlerStats, Readiness, RegisterError},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -44,7 +47,12 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Who works on runs.
     pub agents: Arc<dyn AgentBackend>,
+    /// Makes the custom handlers to register, in this order, when the server starts.
+    pub handlers: Vec<HandlerMaker>,
 }
+
+/// Makes a custom handler: a configuration may start more than one server, a handler belongs to one router.
+pub type HandlerMaker = Arc<dyn Fn() -> Box<dyn Handler> + Send + Sync>;
 
 impl ServerConfig {
     /// Default limits, a fresh node name, no TLS, and the rehearsed agent.
@@ -55,6 +63,7 @@ impl ServerConfig {
             auth,
             tls: None,
             agents: Arc::new(Scripted::new(Rehearsed::default())),
+            handlers: Vec::new(),
         }
     }
 }
@@ -86,7 +95,7 @@ impl Server {
         let router = Config { development: config.auth.is_development(), ..config.router };
         let drain_deadline = Duration::from_micros(router.drain_deadline_us);
         let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
-        let shared = Shared::new(router, config.agents)?;
+        let shared = Shared::new(router, config.agents, &config.handlers)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let handle =
@@ -203,6 +212,16 @@ impl ServerHandle {
         self.shared.stats()
     }
 
+    /// Statistics of every handler, in the order in which they are asked.
+    pub fn handler_stats(&self) -> Vec<HandlerStats> {
+        self.shared.handler_stats()
+    }
+
+    /// Whether the handlers are there that the router must have.
+    pub fn readiness(&self) -> Readiness {
+        self.shared.readiness()
+    }
+
     /// Name of this router incarnation.
     pub fn node(&self) -> &str {
         self.shared.node()
@@ -238,6 +257,14 @@ pub enum ServerError {
     },
     /// A TLS file cannot be used.
     Tls(TlsError),
+    /// A custom handler cannot be registered.
+    Handler(RegisterError),
+}
+
+impl From<RegisterError> for ServerError {
+    fn from(error: RegisterError) -> Self {
+        ServerError::Handler(error)
+    }
 }
 
 impl From<ConfigError> for ServerError {
@@ -258,6 +285,7 @@ impl fmt::Display for ServerError {
             ServerError::Config(error) => error.fmt(f),
             ServerError::Listen { addr, error } => write!(f, "cannot listen on {addr}: {error}"),
             ServerError::Tls(error) => error.fmt(f),
+            ServerError::Handler(error) => write!(f, "custom handler: {error}"),
         }
     }
 }

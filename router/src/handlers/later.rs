@@ -41,10 +41,10 @@ impl Later {
         Some(key)
     }
 
-    fn take(&mut self, key: LaterKey) -> Option<Frame> {
+    fn take(&mut self, key: LaterKey, open: bool) -> Option<Frame> {
         let frame = self.waiting.remove(&key)?;
         self.counts.waiting -= 1;
-        self.counts.sent += 1;
+        *(if open { &mut self.counts.sent } else { &mut self.counts.dropped }) += 1;
         Some(frame)
     }
 
@@ -69,7 +69,10 @@ impl Router {
     }
 
     pub(crate) fn later_due(&mut self, key: LaterKey, out: &mut Effects) {
-        if let Some(frame) = self.handlers.later.take(key) {
+        let open = self.is_open(key.0);
+        if let Some(frame) = self.handlers.later.take(key, open)
+            && open
+        {
             self.reply(key.0, frame, out);
         }
     }

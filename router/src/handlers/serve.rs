@@ -155,8 +155,8 @@ impl Router {
     }
 
     /// One message through the custom handlers; `None` when none of them wants it.
-    #[cold]
     pub(super) fn custom(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Option<Outcome> {
+        self.handlers.registry.nth(message.kind, message.conn, 0)?;
         let user = self.audience.user(message.user).id.clone();
         let incoming =
             Incoming { kind: message.kind, user: &user, now: self.now, envelope: message.envelope };

@@ -6,6 +6,7 @@ mod accounting;
 mod bounds;
 mod frames;
 mod golden_path;
+mod handlers;
 mod harness;
 mod laws;
 mod recovery;

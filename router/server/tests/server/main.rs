@@ -2,6 +2,7 @@
 
 mod end;
 mod golden_path;
+mod handlers;
 mod harness;
 mod limits;
 mod login;

@@ -148,6 +148,12 @@ impl Player {
             {
                 (LIMITS, refused())
             }
+            // Members of an envelope are checked also where the rest of the message is JSON-RPC.
+            (Outcome::Rejected, Some("BAD_FIELD" | "BAD_PAYLOAD"))
+                if unrouted && step.went_well() && ended.message["jsonrpc"] == "2.0" =>
+            {
+                (MALFORMED, refused())
+            }
             (Outcome::Rejected, Some(_)) if unrouted && !step.went_well() => {
                 notes.translated(Translation::N8);
                 (MALFORMED, refused())
