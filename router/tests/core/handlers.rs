@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex};
+use std::cell::Cell;
 
 use router::{
     BuiltIn, Config, ConnId, Handler, HandlerFault, Incoming, Input, KindSet, Profile, Replies, Router,
@@ -92,6 +92,55 @@ fn a_handler_that_cannot_say_whether_it_wants_a_message_is_passed_over() {
     assert_eq!(world.router.handler_stats()[0].counts.skipped, 2);
 }
 
+/// Counts how often it is asked anything.
+#[derive(Debug, Default)]
+struct Bystander(Cell<u32>);
+
+impl Handler for Bystander {
+    fn name(&self) -> &str {
+        "bystander"
+    }
+
+    fn accepts(&self) -> KindSet {
+        KindSet::of(&[Kind::ThreadUpdate])
+    }
+
+    fn wants(&self, _: &Incoming<'_>) -> Result<bool, HandlerFault> {
+        self.0.set(self.0.get() + 1);
+        Ok(true)
+    }
+
+    fn handle(&mut self, _: &Incoming<'_>, _: &mut Replies<'_>) -> Result<(), HandlerFault> {
+        Ok(())
+    }
+
+    fn figures(&self) -> Option<String> {
+        Some(self.0.get().to_string())
+    }
+}
+
+#[test]
+fn handlers_of_other_types_are_not_asked() {
+    let mut world = World::new(Config::default());
+    let tab = world.connect("ada");
+    for _ in 0..1000 {
+        world.router.add_handler(Box::new(Bystander::default())).unwrap();
+    }
+    world.router.add_handler(named("mine", &json!(["typing"]))).unwrap();
+    let asked = |world: &World| {
+        let own = world.router.handler_stats().into_iter().filter_map(|stats| match stats.figures {
+            Figures::Own(count) => count.parse::<u32>().ok(),
+            _ => None,
+        });
+        own.sum::<u32>()
+    };
+    assert_eq!(by(&mut world, tab, r#"{"type":"ping"}"#), "pong");
+    assert_eq!(by(&mut world, tab, r#"{"type":"typing"}"#), "mine");
+    assert_eq!(asked(&world), 0);
+    world.say(tab, r#"{"type":"thread_update"}"#);
+    assert_eq!(asked(&world), 1, "the first of a thousand takes it");
+}
+
 #[test]
 fn a_refusal_names_the_member_and_counts_as_rejected() {
     let mut world = World::new(Config::default());
@@ -104,7 +153,7 @@ fn a_refusal_names_the_member_and_counts_as_rejected() {
 
 /// Writes down what it is lent and tries what it must not be able to do.
 #[derive(Debug, Default)]
-struct Curious(Arc<Mutex<Vec<Value>>>);
+struct Curious(Vec<Value>);
 
 impl Handler for Curious {
     fn name(&self) -> &str {
@@ -116,7 +165,7 @@ impl Handler for Curious {
     }
 
     fn handle(&mut self, incoming: &Incoming<'_>, replies: &mut Replies<'_>) -> Result<(), HandlerFault> {
-        self.0.lock().unwrap().push(json!({
+        self.0.push(json!({
             "user": incoming.user(), "thread": incoming.thread_id(), "run": incoming.run_id(),
             "id": incoming.message_id(), "time": incoming.timestamp(),
             "n": incoming.member("n").map(|n| n.json().to_owned()),
@@ -124,10 +173,14 @@ impl Handler for Curious {
         assert_eq!(replies.send("[1]"), Err(ReplyError::NotAnObject));
         assert_eq!(replies.send("{\"a\":}"), Err(ReplyError::NotAnObject));
         assert_eq!(replies.error(" ", "text", "{}"), Err(ReplyError::Blank));
-        replies.server_message("system_message", r#"{"content":"hi"}"#).unwrap();
+        assert_eq!(replies.server_message("system_message", r#"{"content":"hi"}"#), Ok(()));
         while replies.send(r#"{"type":"more"}"#).is_ok() {}
         assert_eq!(replies.send("{}"), Err(ReplyError::TooMany));
         Ok(())
+    }
+
+    fn figures(&self) -> Option<String> {
+        Some(Value::Array(self.0.clone()).to_string())
     }
 }
 
@@ -135,22 +188,25 @@ impl Handler for Curious {
 fn a_handler_sees_one_message_of_one_user_and_answers_only_its_sender() {
     let mut world = World::new(Config { handler_replies_max: 3, ..Config::default() });
     let (tab, other_tab, eve) = (world.connect("ada"), world.connect("ada"), world.connect("eve"));
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    world.router.add_handler(Box::new(Curious(seen.clone()))).unwrap();
+    world.router.add_handler(Box::new(Curious::default())).unwrap();
+    let seen = |world: &World| match world.router.handler_stats()[0].figures.clone() {
+        Figures::Own(json) => serde_json::from_str::<Vec<Value>>(&json).unwrap(),
+        other => panic!("{other:?}"),
+    };
     world.say(
         tab,
         r#"{"type":"thread_message","thread_id":"outer","message_id":"m1","timestamp":1700000000.5,
             "payload":{"thread_id":"inner","run_id":"r7","n":5}}"#,
     );
     assert_eq!(
-        seen.lock().unwrap()[0],
+        seen(&world)[0],
         json!({"user": "ada", "thread": "outer", "run": "r7", "id": "m1", "time": 1_700_000_000.5, "n": "5"})
     );
     assert_eq!(world.types(tab), ["system_message", "more", "more"]);
     assert!(world.types(other_tab).is_empty() && world.types(eve).is_empty());
     world.say(eve, r#"{"type":"thread_message","payload":{"user_id":"ada"}}"#);
     assert_eq!(world.last(eve)["error_code"], "FOREIGN_USER_ID", "a handler never meets a foreign id");
-    assert_eq!(seen.lock().unwrap().len(), 1);
+    assert_eq!(seen(&world).len(), 1);
 }
 
 #[test]

@@ -93,10 +93,9 @@ impl Player {
         {
             return;
         }
-        let returns = match &step.expect.returns {
-            Value::Array(list) if list.len() == self.seen.messages.len() => list.clone(),
-            one => vec![one.clone(); self.seen.messages.len()],
-        };
+        let each = step.expect.returns.as_array().filter(|list| list.len() == self.seen.messages.len());
+        let returns =
+            each.cloned().unwrap_or_else(|| vec![step.expect.returns.clone(); self.seen.messages.len()]);
         for (n, (ended, returned)) in self.seen.messages.iter().zip(&returns).enumerate() {
             self.ended(n, step, ended, returned, notes);
         }
@@ -107,12 +106,13 @@ impl Player {
     /// N2: what was returned names a class of outcomes.
     fn ended(&self, n: usize, step: &mut Step<'_>, ended: &Ended, returned: &Value, notes: &mut Notes) {
         let taken = matches!(ended.outcome, Outcome::Handled | Outcome::Unhandled);
-        let agrees = match returned {
-            _ if step.expect.raises.is_some() => !taken || !ended.delivered,
-            Value::Bool(true) => taken,
-            Value::Bool(false) => !taken || !ended.delivered,
+        let agrees = if step.expect.raises.is_some() || *returned == Value::Bool(false) {
+            !taken || !ended.delivered
+        } else if *returned == Value::Bool(true) {
+            taken
+        } else {
             // What a custom handler returned of its own, or nothing: it took the message.
-            _ => ended.outcome == Outcome::Handled,
+            ended.outcome == Outcome::Handled
         };
         if agrees {
             notes.translated(Translation::N2);

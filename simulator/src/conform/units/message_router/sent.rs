@@ -136,12 +136,12 @@ impl Player {
         let broke = self.seen.broke.iter().any(|broken| broken == conn);
         let run = reached.iter().map(|frame| frame.message["data"]["event"].as_str().unwrap_or_default());
         let whole = reached.is_empty() || run.eq(RUN);
-        if !out.is_empty() && broke && whole && !recorded.iter().any(|sent| is_defect(&sent["message"])) {
-            // In a case that recorded the defect, the run that now succeeds is a difference, not an exception.
-            if !(recorded.is_empty() && step.expect.raises.is_some()) {
-                out.clear();
-            }
+        // Where the recorded handler itself failed, a run that succeeds is what makes the difference.
+        let handler_failed = recorded.is_empty() && step.expect.raises.is_some()
+            || recorded.iter().any(|sent| is_defect(&sent["message"]));
+        if !out.is_empty() && broke && whole && !handler_failed {
             notes.decided(BROKEN_SOCKET);
+            out.clear();
         }
         step.out.append(&mut out);
     }
