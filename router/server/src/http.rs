@@ -62,7 +62,7 @@ pub(crate) fn answer(path: &str, shared: &Shared, door: &Doorbell) -> Answer {
             }
         }
         "/metrics" => {
-            let body = metrics::render(&shared.stats(), door, shared.connections());
+            let body = metrics::render(&shared.stats(), &shared.handler_stats(), door, shared.connections());
             Answer { status: StatusCode::OK, content_type: OPEN_METRICS, body }
         }
         _ => Answer::refusal(StatusCode::NOT_FOUND, "not found: the WebSocket is at /ws"),

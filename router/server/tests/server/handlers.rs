@@ -83,6 +83,9 @@ async fn a_custom_handler_of_the_host_answers_its_sender() {
     assert_eq!(other.json().await["type"], "pong", "nothing came before it");
     let stats = server.handle.handler_stats();
     assert_eq!((stats[0].name.as_str(), stats[0].counts.handled, stats[0].counts.failed), ("echo", 1, 1));
+    let metrics = server.get("/metrics").await;
+    assert!(metrics.contains("goldenpath_handler_messages_total{handler=\"custom\"} 2"), "{metrics}");
+    assert!(metrics.contains("goldenpath_handler_messages_total{handler=\"heartbeat\"} 2"), "{metrics}");
 }
 
 #[tokio::test]

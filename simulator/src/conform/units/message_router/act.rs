@@ -197,7 +197,9 @@ impl Player {
 
     /// One message as a text frame of its user's socket.
     fn deliver(&mut self, conn: &str, user: &Value, message: &Value) -> Result<(), Inexpressible> {
-        let kind = message.get("type").and_then(Value::as_str).and_then(Kind::from_name);
+        let text = frame_text(message);
+        let written: Value = serde_json::from_str(&text).unwrap_or_default();
+        let kind = written["type"].as_str().and_then(Kind::from_name);
         let mut ended = Ended {
             conn: conn.to_owned(),
             message: message.clone(),
@@ -212,7 +214,7 @@ impl Player {
             let label = self.sockets.label(conn, &user);
             let before = self.counters();
             let frames = self.stage()?.router().stats().frames;
-            self.stage()?.text(&label, &frame_text(message));
+            self.stage()?.text(&label, &text);
             self.start_runs()?;
             self.report_due()?;
             let after = self.counters();
@@ -306,9 +308,17 @@ impl Player {
                 Said::Error(text("error_code"), text("error_message"), details)
             }
             "send_system_message" => {
-                let mut data = json!({"content": action.arg("content")});
-                for (name, value) in action.arg("additional_data").as_object().into_iter().flatten() {
-                    data[name] = value.clone();
+                let (content, more) = (action.arg("content"), action.arg("additional_data"));
+                let mut data = json!({"content": content});
+                match more.as_object() {
+                    Some(members) => {
+                        for (name, value) in members {
+                            data[name] = value.clone();
+                        }
+                    }
+                    // Data that is no object stays so, for the router to refuse.
+                    None if !more.is_null() && *more != json!([]) => data = more.clone(),
+                    None => {}
                 }
                 Said::ServerMessage(data.to_string())
             }

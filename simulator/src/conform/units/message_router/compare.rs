@@ -28,6 +28,13 @@ pub(super) const BROKEN_SOCKET: Decision = Decision {
     demands: "a failed write ends the connection: no reply is written twice, no handler is blamed, a run goes on",
     added: true,
 };
+/// Ready is who can serve.
+const CRITICAL_HANDLERS: Decision = Decision {
+    name: "critical-handlers",
+    demands: "a router is ready when every critical type has a handler, not when there is any handler",
+    added: false,
+};
+
 /// One step under comparison.
 pub(super) struct Step<'a> {
     pub(super) expect: &'a Expect,
@@ -358,29 +365,43 @@ impl Player {
     }
 }
 
-/// A readiness. The old runtime printed one decimal of a difference of two floating-point clocks: where that is
-/// not one decimal of the elapsed time itself, its digits are its own.
+/// A readiness. The old runtime printed one decimal of a difference of two floating-point clocks, and a grace period
+/// as it was configured: the sentence is compared, and its numbers as numbers.
 fn readiness_agrees(at: &str, recorded: &Value, seen: &Value, notes: &mut Notes, out: &mut Vec<Difference>) {
     let mut wanted = recorded.clone();
-    let (old, new) = (recorded["message"].as_str(), seen["message"].as_str());
-    if let Some(((old_text, old_s), (new_text, new_s))) =
-        old.and_then(seconds_in).zip(new.and_then(seconds_in))
-        && old_text == new_text
-        && old_s != new_s
-        && (old_s - new_s).abs() < 0.1 + 1e-9
-    {
-        notes.translated(Translation::N5);
+    if recorded["status"] == "ready" && seen["status"] == "error" && seen["handler_count"] != 0 {
+        notes.decided(CRITICAL_HANDLERS);
+        wanted["status"] = seen["status"].clone();
         wanted["message"] = seen["message"].clone();
+    }
+    let (old, new) = (wanted["message"].as_str(), seen["message"].as_str());
+    if let Some((old, new)) = old.zip(new).filter(|(old, new)| old != new) {
+        let ((old_text, old_numbers), (new_text, new_numbers)) = (numbers_in(old), numbers_in(new));
+        let near = |(n, (old, new)): (usize, (&f64, &f64))| {
+            (old - new).abs() < if n == 0 { 0.1 + 1e-9 } else { 1e-9 }
+        };
+        let count = old_numbers.len() == new_numbers.len();
+        if old_text == new_text && count && old_numbers.iter().zip(&new_numbers).enumerate().all(near) {
+            notes.translated(Translation::N5);
+            wanted["message"] = seen["message"].clone();
+        }
     }
     values(at, &wanted, seen, &[], notes, out);
 }
 
-/// The first number in a sentence, and the sentence without it.
-fn seconds_in(text: &str) -> Option<(String, f64)> {
-    let start = text.find(|c: char| c.is_ascii_digit())?;
-    let rest = &text[start..];
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    Some((format!("{}{}", &text[..start], &rest[end..]), rest[..end].parse().ok()?))
+/// A sentence without its numbers, and its numbers.
+fn numbers_in(text: &str) -> (String, Vec<f64>) {
+    let (mut rest, mut sentence, mut numbers) = (text, String::new(), Vec::new());
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        sentence.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        numbers.extend(rest[..end].parse::<f64>());
+        sentence.push('#');
+        rest = &rest[end..];
+    }
+    sentence.push_str(rest);
+    (sentence, numbers)
 }
 
 /// What a frame that is refused by the checks counts: nothing but its refusal.

@@ -10,6 +10,8 @@ mod frames;
 mod handlers;
 mod sent;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
