@@ -104,6 +104,9 @@ impl Player {
         let returns =
             each.cloned().unwrap_or_else(|| vec![step.expect.returns.clone(); self.seen.messages.len()]);
         for (n, (ended, returned)) in self.seen.messages.iter().zip(&returns).enumerate() {
+            if !self.sockets.is_connected(&ended.conn) {
+                notes.translated(Translation::N7);
+            }
             self.ended(n, step, ended, returned, notes);
         }
         self.frames(step, notes);

@@ -67,7 +67,7 @@ impl Player {
             if self.sockets.is_connected(conn) {
                 self.on_connected(conn, &left, right, step, notes);
             } else {
-                self.on_closed(conn, &left, &right, step, notes);
+                self.on_closed(conn, &left, &right, step);
             }
         }
     }
@@ -95,14 +95,7 @@ impl Player {
     }
 
     /// N7: on a socket that is not connected nothing can be seen; whether the run succeeded still can.
-    fn on_closed(
-        &self,
-        conn: &str,
-        recorded: &[&Value],
-        reached: &[Reached],
-        step: &mut Step<'_>,
-        notes: &mut Notes,
-    ) {
+    fn on_closed(&self, conn: &str, recorded: &[&Value], reached: &[Reached], step: &mut Step<'_>) {
         if let Some(frame) = reached.first() {
             step.out.push(Difference::new(format!("sent.{conn}"), "<closed>", frame.message.clone()));
         }
@@ -110,7 +103,6 @@ impl Player {
         if failed && self.seen.runs_completed > 0 {
             step.out.push(Difference::new(format!("run.{conn}"), "failed", "completed"));
         }
-        notes.translated(Translation::N7);
     }
 
     fn on_connected(
