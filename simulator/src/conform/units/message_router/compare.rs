@@ -74,6 +74,10 @@ impl Player {
             _ => self.answer(&mut step, notes),
         }
         self.state(&mut step, notes);
+        // Whatever was recorded: the router's own books must balance after every step.
+        if let Some(Err(claim)) = self.stage.as_ref().map(|stage| stage.router().verify()) {
+            step.out.push(Difference::new("accounts", "balanced", claim));
+        }
         step.out
     }
 
