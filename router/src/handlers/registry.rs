@@ -1,6 +1,6 @@
 //! The registry: custom handlers ahead of the built-in ones, found without a scan.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::fmt;
 
 use super::{BuiltIn, BuiltIns, Handler, KindSet, stats::Counts};
@@ -72,37 +72,46 @@ pub(super) struct Entry {
 /// Custom handlers in their order, a table of them per type, and which built-in ones are on.
 #[derive(Debug)]
 pub(super) struct Registry {
-    entries: Vec<Entry>,
-    /// Per type: positions in `entries`, in order. Empty while there is no custom handler.
-    by_kind: Vec<Vec<u32>>,
-    /// Positions of bound handlers by connection, in order; they are asked first.
-    bound: alloc::collections::BTreeMap<ConnId, Vec<u32>>,
+    entries: BTreeMap<HandlerId, Entry>,
+    /// Those for every connection, in order.
+    order: Vec<HandlerId>,
+    /// Per type: those of `order` that accept it, in order. Empty while there is none.
+    by_kind: Vec<Vec<HandlerId>>,
+    /// Those bound to one connection, in order; they are asked first.
+    bound: BTreeMap<ConnId, Vec<HandlerId>>,
     pub(super) built_ins: BuiltIns,
     issued: u64,
 }
 
 impl Registry {
     pub(super) const fn new(built_ins: BuiltIns) -> Self {
-        let bound = alloc::collections::BTreeMap::new();
-        Self { entries: Vec::new(), by_kind: Vec::new(), bound, built_ins, issued: 0 }
+        Self {
+            entries: BTreeMap::new(),
+            order: Vec::new(),
+            by_kind: Vec::new(),
+            bound: BTreeMap::new(),
+            built_ins,
+            issued: 0,
+        }
     }
 
-    /// Whether the message of a type may have a custom handler at all.
+    /// Whether no custom handler is registered.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(super) fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// All custom handlers in the order in which they are asked: bound ones first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.bound.values().flatten().chain(&self.order).filter_map(|id| self.entries.get(id))
     }
 
-    pub(super) fn entry_mut(&mut self, position: usize) -> Option<&mut Entry> {
-        self.entries.get_mut(position)
+    pub(super) fn entry_mut(&mut self, id: HandlerId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
     }
 
     /// Appends, or inserts before `index`: beyond the end means at the end, a negative index counts from the end,
-    /// below the first means at the front.
+    /// below the first means at the front. One that is bound to a connection is appended to those bound to it.
     pub(super) fn insert(
         &mut self,
         index: Option<i64>,
@@ -114,25 +123,22 @@ impl Registry {
         if !(1..=NAME_BYTES_MAX).contains(&name.len()) {
             return Err(RegisterError::Name);
         }
-        let len = self.entries.len();
-        if len >= count_max as usize {
+        if self.entries.len() >= count_max as usize {
             return Err(RegisterError::TooMany);
         }
         self.issued += 1;
         let id = HandlerId(self.issued);
-        let entry = Entry {
-            id,
-            name,
-            accepts,
-            bound_to,
-            counts: Counts::default(),
-            last_failure: None,
-            handler: Some(handler),
-        };
+        let (counts, handler) = (Counts::default(), Some(handler));
+        self.entries.insert(id, Entry { id, name, accepts, bound_to, counts, last_failure: None, handler });
+        if let Some(conn) = bound_to {
+            self.bound.entry(conn).or_default().push(id);
+            return Ok(id);
+        }
+        let len = self.order.len();
         let at = index.map_or(len, |index| position(index, len));
-        self.entries.insert(at, entry);
+        self.order.insert(at, id);
         if at == len {
-            self.list(at)
+            self.list(id)
         } else {
             self.rebuild()
         }
@@ -141,78 +147,80 @@ impl Registry {
 
     /// Takes one registration away; answers its entry.
     pub(super) fn remove(&mut self, id: HandlerId) -> Option<Entry> {
-        let at = self.entries.iter().position(|entry| entry.id == id)?;
-        let entry = self.entries.remove(at);
-        self.rebuild();
+        let entry = self.entries.remove(&id)?;
+        match entry.bound_to {
+            Some(conn) => {
+                if let Some(list) = self.bound.get_mut(&conn) {
+                    list.retain(|bound| *bound != id);
+                    if list.is_empty() {
+                        self.bound.remove(&conn);
+                    }
+                }
+            }
+            None => {
+                self.order.retain(|listed| *listed != id);
+                self.rebuild();
+            }
+        }
         Some(entry)
     }
 
-    /// Takes away what is bound to a connection that is gone; answers the entries.
-    pub(super) fn unbind(&mut self, conn: ConnId) -> Vec<Entry> {
-        if !self.bound.contains_key(&conn) {
-            return Vec::new();
-        }
-        let (gone, left) = core::mem::take(&mut self.entries)
-            .into_iter()
-            .partition(|entry: &Entry| entry.bound_to == Some(conn));
-        self.entries = left;
-        self.rebuild();
-        gone
+    /// Takes away what is bound to a connection that is gone; answers the messages that came to it.
+    pub(super) fn unbind(&mut self, conn: ConnId) -> u64 {
+        let Some(list) = self.bound.remove(&conn) else { return 0 };
+        list.iter().filter_map(|id| self.entries.remove(id)).map(|entry| entry.counts.total()).sum()
     }
 
     /// The `n`-th custom handler in line for a message of that type on that connection.
     #[inline]
-    pub(super) fn nth(&self, kind: Kind, conn: ConnId, n: usize) -> Option<usize> {
+    pub(super) fn nth(&self, kind: Kind, conn: ConnId, n: usize) -> Option<HandlerId> {
         let mut shared = n;
         if !self.bound.is_empty()
             && let Some(bound) = self.bound.get(&conn)
         {
-            let mut own = bound.iter().filter(|at| self.entries[**at as usize].accepts.contains(kind));
-            match own.nth(n) {
-                Some(at) => return Some(*at as usize),
-                None => {
-                    shared -=
-                        bound.iter().filter(|at| self.entries[**at as usize].accepts.contains(kind)).count();
-                }
+            let accepts = |id: &HandlerId| self.entries.get(id).is_some_and(|e| e.accepts.contains(kind));
+            let own = bound.iter().filter(|id| accepts(id));
+            match own.clone().nth(n) {
+                Some(id) => return Some(*id),
+                None => shared -= own.count(),
             }
         }
-        self.by_kind.get(kind as usize)?.get(shared).map(|at| *at as usize)
+        self.by_kind.get(kind as usize)?.get(shared).copied()
     }
 
     /// Who is first in line for a type, whoever sends it.
     pub(super) fn find(&self, kind: Kind) -> Option<Found<'_>> {
         let first = self.by_kind.get(kind as usize).and_then(|list| list.first());
-        if let Some(entry) = first.and_then(|at| self.entries.get(*at as usize)) {
+        if let Some(entry) = first.and_then(|id| self.entries.get(id)) {
             return Some(Found::Custom(entry.id, &entry.name));
         }
         self.built_ins.owner(kind).map(Found::BuiltIn)
     }
 
-    /// Types that somebody takes.
+    /// Types that somebody takes, whoever sends them.
     pub(super) fn served(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL.iter().copied().filter(|kind| self.find(*kind).is_some())
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = (Option<HandlerId>, &str)> {
-        let custom = self.entries.iter().map(|entry| (Some(entry.id), &*entry.name));
+        let custom = self.entries().map(|entry| (Some(entry.id), &*entry.name));
         custom.chain(self.built_ins.iter().map(|built_in| (None, built_in.name())))
     }
 
     fn rebuild(&mut self) {
         self.by_kind.iter_mut().for_each(Vec::clear);
-        self.bound.clear();
-        (0..self.entries.len()).for_each(|at| self.list(at));
+        for at in 0..self.order.len() {
+            self.list(self.order[at]);
+        }
     }
 
-    fn list(&mut self, at: usize) {
+    /// Appends a handler to the lists of the types it accepts.
+    fn list(&mut self, id: HandlerId) {
         if self.by_kind.is_empty() {
             self.by_kind.resize_with(Kind::ALL.len(), Vec::new);
         }
-        let entry = &self.entries[at];
-        match entry.bound_to {
-            Some(conn) => self.bound.entry(conn).or_default().push(at as u32),
-            None => entry.accepts.iter().for_each(|kind| self.by_kind[kind as usize].push(at as u32)),
-        }
+        let accepts = self.entries.get(&id).map_or(KindSet::NONE, |entry| entry.accepts);
+        accepts.iter().for_each(|kind| self.by_kind[kind as usize].push(id));
     }
 }
 

@@ -28,7 +28,7 @@ impl Router {
         self.handlers.registry.insert(None, handler, None, self.config.custom_handlers_max)
     }
 
-    /// Registers a handler before the one at `index` of the custom handlers. A negative index counts from the end;
+    /// Registers a handler before the one at `index` of the custom handlers that are bound to no connection. A negative index counts from the end;
     /// one beyond either end means that end.
     pub fn insert_handler(
         &mut self,
@@ -79,7 +79,7 @@ impl Router {
     /// Statistics of every handler, in the same order. A copy: it does not change behind its reader.
     pub fn handler_stats(&self) -> Vec<HandlerStats> {
         let handlers = &self.handlers;
-        let custom = handlers.registry.entries().iter().map(|entry| HandlerStats {
+        let custom = handlers.registry.entries().map(|entry| HandlerStats {
             id: Some(entry.id),
             name: entry.name.to_string(),
             counts: entry.counts,
@@ -225,14 +225,13 @@ impl Router {
     /// The connection is gone, and with it what was bound to it and what waited for it.
     pub(crate) fn release_handlers(&mut self, conn: ConnId) {
         self.handlers.later.release(conn);
-        let gone = self.handlers.registry.unbind(conn);
-        self.handlers.retired += gone.iter().map(|entry| entry.counts.total()).sum::<u64>();
+        self.handlers.retired += self.handlers.registry.unbind(conn);
     }
 
     /// Recounts what handlers claim; see [`verify`](Self::verify).
     pub(crate) fn verify_handlers(&self) -> Result<(), String> {
         let handlers = &self.handlers;
-        let custom: u64 = handlers.registry.entries().iter().map(|entry| entry.counts.total()).sum();
+        let custom: u64 = handlers.registry.entries().map(|entry| entry.counts.total()).sum();
         let taken = custom + handlers.counts.total() + handlers.retired + handlers.unowned;
         let inbound = &self.stats.inbound;
         let batches = handlers.batches.figures();

@@ -240,6 +240,13 @@ fn a_bound_handler_serves_its_connection_only_and_goes_with_it() {
     }
     assert_eq!(by(&mut world, ada, r#"{"type":"chat","payload":{"content":"hi"}}"#), "ada's");
     assert_eq!(by(&mut world, eve, r#"{"type":"chat","payload":{"content":"hi"}}"#), "eve's");
+    let bound: Vec<_> = world.router.handler_order().filter_map(|(id, _)| id).collect();
+    world.router.insert_handler(0, named("all", &json!("*"))).unwrap();
+    assert_eq!(names(&world.router), ["ada's", "eve's", "all"], "bound ones are asked first");
+    assert_eq!(by(&mut world, ada, r#"{"type":"ping"}"#), "all", "what it does not accept goes on");
+    assert!(world.router.remove_handler(bound[0]));
+    assert_eq!(by(&mut world, ada, r#"{"type":"chat","payload":{"content":"hi"}}"#), "all");
+    assert_eq!(by(&mut world, eve, r#"{"type":"chat","payload":{"content":"hi"}}"#), "eve's");
     let before = world.router.handler_order().count();
     for _ in 0..50 {
         let conn = world.connect("bob");
