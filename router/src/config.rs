@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::handlers::Profile;
 use crate::wire::sanitise::Sanitise;
 
 /// One second in microseconds.
@@ -116,6 +117,24 @@ pub struct Config {
     pub quality_agents_max: u32,
     /// Newest runs per agent that the embedded monitor's figures are about.
     pub quality_samples_max: u32,
+    /// Which types are recognised and which built-in handlers are on from the start.
+    pub profile: Profile,
+    /// Custom handlers that may be registered.
+    pub custom_handlers_max: u32,
+    /// Answers that a custom handler may give to one message.
+    pub handler_replies_max: u32,
+    /// Answers for later that may wait per connection; further ones are dropped and counted.
+    pub later_replies_per_connection_max: u32,
+    /// After this time since the first input, a critical type without a handler is an error.
+    pub ready_grace_us: u64,
+    /// Codes of clients' error reports that are counted each for itself.
+    pub error_codes_max: u32,
+    /// Messages of a batch; at this many it goes out. At most 64.
+    pub batch_messages_max: u32,
+    /// Longest time a message waits for its batch.
+    pub batch_wait_us: u64,
+    /// A message of this priority or above takes its batch out at once.
+    pub batch_urgent_priority: i64,
 }
 
 impl Default for Config {
@@ -173,6 +192,15 @@ impl Default for Config {
             quality_answer_bytes_max: 64 * 1024,
             quality_agents_max: 64,
             quality_samples_max: 256,
+            profile: Profile::STANDARD,
+            custom_handlers_max: 4096,
+            handler_replies_max: 16,
+            later_replies_per_connection_max: 64,
+            ready_grace_us: 10 * SECOND,
+            error_codes_max: 64,
+            batch_messages_max: 10,
+            batch_wait_us: SECOND / 10,
+            batch_urgent_priority: 100,
         }
     }
 }
@@ -229,6 +257,7 @@ impl Config {
                 "quality_agents_max, quality_samples_max",
                 "at least 1",
             ),
+            ((1..=64).contains(&self.batch_messages_max), "batch_messages_max", "1 to 64"),
         ];
         match rules.iter().find(|(holds, ..)| !holds) {
             Some((_, field, expected)) => Err(ConfigError { field, expected }),

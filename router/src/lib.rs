@@ -12,6 +12,7 @@
 //! | [`router`] | the order of steps: timers, session, envelope, handler, effects |
 //! | [`routes`] | messages between services: exact routes, middleware, a history per user |
 //! | [`message`] | message types and aliases, the one checking pass over a frame, the envelope |
+//! | [`handlers`] | custom handlers of the host, the built-in ones, profiles |
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
 //! | [`quality`] | what quality messages ask for, and the embedded services that answer |
@@ -49,7 +50,7 @@ pub mod audience;
 pub mod config;
 pub mod contract;
 pub mod error;
-mod handlers;
+pub mod handlers;
 pub mod message;
 pub mod quality;
 pub mod router;
@@ -68,6 +69,7 @@ pub use crate::contract::{
     ToolOutcome, ToolRefusal, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
+pub use crate::handlers::{BuiltIn, Handler, HandlerFault, HandlerId, Incoming, KindSet, Profile, Replies};
 pub use crate::message::Kind;
 pub use crate::router::{Router, Sizes};
 pub use crate::run::Rule;

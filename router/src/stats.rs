@@ -18,7 +18,8 @@ pub enum Outcome {
     Rejected,
 }
 
-/// Inbound frames. `received = handled + unhandled + handler_errors + rejected + held`.
+/// Inbound frames. `received = handled + unhandled + handler_errors + rejected + held`, and
+/// `routed = unknown + the counts per type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inbound {
     /// Text and binary frames from clients.
@@ -31,6 +32,10 @@ pub struct Inbound {
     pub handler_errors: u64,
     /// Refused with a code.
     pub rejected: u64,
+    /// Passed the checks and came to a handler, or were of an unknown type.
+    pub routed: u64,
+    /// Of an unknown type.
+    pub unknown: u64,
     /// Waiting for the end of their connection's set-up (a level, not a count).
     pub held: u64,
     /// Timestamps that the router's clock replaced.
@@ -258,6 +263,7 @@ impl Stats {
         } = self;
         let sums = [
             ("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held),
+            ("routed", i.routed, i.unknown + self.by_kind.iter().sum::<u64>()),
             ("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting),
             (
                 "refused events",

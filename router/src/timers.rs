@@ -6,6 +6,7 @@ use core::cmp::Reverse;
 use crate::{
     audience::UserRef,
     contract::{AskRef, ConnId, Instant, RunRef, Wake},
+    handlers::{BatchKey, LaterKey},
 };
 
 /// What a deadline is for. Stale ones are recognised by generation when they fire, so nothing is ever removed.
@@ -23,6 +24,10 @@ pub(crate) enum Timer {
     Ask(AskRef),
     /// The drain deadline.
     Drain,
+    /// A batch has waited long enough.
+    Batch(BatchKey),
+    /// A handler's answer for later.
+    Later(LaterKey),
 }
 
 /// The pending deadlines.
@@ -47,7 +52,9 @@ impl Timers {
             | Timer::Connection(_)
             | Timer::User(_)
             | Timer::Ask(_)
-            | Timer::Drain => {
+            | Timer::Drain
+            | Timer::Batch(_)
+            | Timer::Later(_) => {
                 self.heap.push(Reverse((at, self.set, timer)));
             }
         }
@@ -76,6 +83,7 @@ impl Timers {
                 Timer::User(_) => Wake::User,
                 Timer::Ask(_) => Wake::Ask,
                 Timer::Drain => Wake::Drain,
+                Timer::Batch(_) | Timer::Later(_) => Wake::Handler,
             };
             (at, wake)
         })

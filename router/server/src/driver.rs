@@ -8,10 +8,11 @@ use std::{
 };
 
 use router::{
-    AgentEvent, AskRef, Audit, Authority, Close, Config, ConfigError, ConnId, Delivery, Effect, Effects,
-    EventRef, Frame, Input, Instant, QualityAnswer, QualityNews, Router, RunRef, Stats, Ticket, ToolAnswer,
-    ToolRequest, ToolStep,
-    routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
+    AgentEvent, AskRef, Audit, Authority, Close, Config, ConnId, Delivery, Effect, Effects, EventRef, Frame,
+    Input, Instant, QualityAnswer, QualityNews, Router, RunRef, Stats, Ticket, ToolAnswer, ToolRequest,
+    ToolStep,
+    handlers::{HandlerStats, Readiness},
+    routes::{Dispatched, Envelope, Middleware, Record, Refused, RouteHandler},
 };
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc, watch};
@@ -20,6 +21,7 @@ use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
     quality::{self, QualityBackend, QualitySink},
+    server::{HandlerMaker, ServerError},
     tools::{self, Calls, Shelf, ToolSet},
 };
 
@@ -85,6 +87,16 @@ pub(crate) struct Shared {
     state: Mutex<State>,
 }
 
+/// What a host brings along: who works, and what it adds to the router.
+pub(crate) struct Host {
+    pub(crate) agents: Arc<dyn AgentBackend>,
+    pub(crate) tools: ToolSet,
+    pub(crate) quality: Option<Arc<dyn QualityBackend>>,
+    pub(crate) handlers: Vec<HandlerMaker>,
+    pub(crate) routes: Vec<(String, Arc<dyn RouteHandler>)>,
+    pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+}
+
 /// What one lock guards, so that the order of effects is the order on each socket.
 struct State {
     router: Router,
@@ -114,21 +126,23 @@ struct Joining {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        config: Config,
-        agents: Arc<dyn AgentBackend>,
-        tools: ToolSet,
-        quality: Option<Arc<dyn QualityBackend>>,
-    ) -> Result<Arc<Self>, ConfigError> {
+    pub(crate) fn new(config: Config, host: Host) -> Result<Arc<Self>, ServerError> {
         let node = config.node.clone();
         let window = config.socket_window_frames as usize;
         let mut router = Router::new(config)?;
+        let Host { agents, tools, quality, handlers, routes, middleware } = host;
         let tools = tools::install(tools, &mut router);
+        handlers.iter().try_for_each(|make| router.add_handler(make()).map(|_| ()))?;
+        middleware.into_iter().try_for_each(|middleware| router.add_middleware(middleware))?;
+        routes.into_iter().try_for_each(|(key, handler)| router.add_route(&key, handler))?;
+        let (clock, mut out) = (Clock::start(), Effects::new());
+        // Begins the router's clock; nothing is due yet.
+        router.handle(clock.now(), Input::Tick, &mut out);
         let state = State {
             authority: router.take_authority(),
             router,
             answers: VecDeque::new(),
-            out: Effects::new(),
+            out,
             sockets: Vec::new(),
             open: 0,
             tickets: 0,
@@ -138,7 +152,7 @@ impl Shared {
         };
         Ok(Arc::new(Self {
             node,
-            clock: Clock::start(),
+            clock,
             window,
             agents,
             tools,
@@ -167,17 +181,6 @@ impl Shared {
         self.lock().router.stats().clone()
     }
 
-    /// Installs what handles messages between services.
-    pub(crate) fn install(
-        &self,
-        routes: Vec<(String, Arc<dyn RouteHandler>)>,
-        middleware: Vec<Arc<dyn Middleware>>,
-    ) -> Result<(), Full> {
-        let router = &mut self.lock().router;
-        middleware.into_iter().try_for_each(|middleware| router.add_middleware(middleware))?;
-        routes.into_iter().try_for_each(|(key, handler)| router.add_route(&key, handler))
-    }
-
     /// Takes a message through its route. Handlers run outside of the lock.
     pub(crate) fn dispatch(&self, message: Envelope) -> Result<Dispatched, Refused> {
         let started = self.lock().router.begin_dispatch(message)?;
@@ -187,6 +190,14 @@ impl Shared {
 
     pub(crate) fn history(&self, user: Option<&str>) -> Vec<Record> {
         self.lock().router.history(user).cloned().collect()
+    }
+
+    pub(crate) fn handler_stats(&self) -> Vec<HandlerStats> {
+        self.lock().router.handler_stats()
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.lock().router.readiness(self.clock.now())
     }
 
     /// One input in, its effects carried out before any other input.

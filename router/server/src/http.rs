@@ -1,5 +1,6 @@
 //! Plain HTTP answers on the WebSocket's port: one per socket, then it is closed.
 
+use router::handlers::ReadyStatus;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 
@@ -51,9 +52,17 @@ pub(crate) fn answer(path: &str, shared: &Shared, door: &Doorbell) -> Answer {
     match path {
         "/healthz" => Answer { status: StatusCode::OK, content_type: JSON, body: health(shared, draining) },
         "/readyz" if draining => Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, "draining"),
-        "/readyz" => Answer::refusal(StatusCode::OK, "ready"),
+        "/readyz" => {
+            let readiness = shared.readiness();
+            match readiness.status {
+                ReadyStatus::Error => {
+                    Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, &readiness.to_string())
+                }
+                ReadyStatus::Initializing | ReadyStatus::Ready => Answer::refusal(StatusCode::OK, "ready"),
+            }
+        }
         "/metrics" => {
-            let body = metrics::render(&shared.stats(), door, shared.connections());
+            let body = metrics::render(&shared.stats(), &shared.handler_stats(), door, shared.connections());
             Answer { status: StatusCode::OK, content_type: OPEN_METRICS, body }
         }
         _ => Answer::refusal(StatusCode::NOT_FOUND, "not found: the WebSocket is at /ws"),

@@ -33,5 +33,5 @@ mod server;
 mod tls;
 pub mod tools;
 
-pub use crate::server::{Server, ServerConfig, ServerError, ServerHandle, Stopped};
+pub use crate::server::{HandlerMaker, Server, ServerConfig, ServerError, ServerHandle, Stopped};
 pub use crate::tls::{TlsError, TlsFiles};

@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
     registry::Registry,
 };
-use router::Stats;
+use router::{BuiltIn, Stats, handlers::HandlerStats};
 
 /// What only the shell can count.
 #[derive(Debug, Default)]
@@ -39,7 +39,12 @@ impl Tally {
 }
 
 /// The text of one scrape.
-pub(crate) fn render(stats: &Stats, door: &Doorbell, connections: usize) -> String {
+pub(crate) fn render(
+    stats: &Stats,
+    handlers: &[HandlerStats],
+    door: &Doorbell,
+    connections: usize,
+) -> String {
     let mut page = Page(Registry::with_prefix("goldenpath"));
     page.inbound(stats);
     page.outbound(stats);
@@ -47,6 +52,12 @@ pub(crate) fn render(stats: &Stats, door: &Doorbell, connections: usize) -> Stri
     page.dispatches(stats);
     page.quality(stats);
     page.by("kind", "messages", "Inbound messages by type", stats.by_kind());
+    let by_handler = handlers.iter().map(|handler| {
+        // Names of custom handlers are the host's own: they would make labels without bound.
+        let name = handler.id.map_or(BuiltIn::from_name(&handler.name), |_| None);
+        (name.map_or("custom", BuiltIn::name), handler.counts.total())
+    });
+    page.by("handler", "handler_messages", "Messages by the handler they came to", by_handler);
     page.by("code", "refusals", "Refusals by error code", stats.by_code());
     page.by("rule", "agent_refusals", "Agent reports refused, by rule", stats.by_rule());
     let handshakes = [
@@ -212,7 +223,7 @@ mod tests {
         let mut stats = Stats::default();
         stats.inbound.received = 3;
         stats.runs.open = 2;
-        let text = render(&stats, &Doorbell::default(), 1);
+        let text = render(&stats, &[], &Doorbell::default(), 1);
         assert!(text.contains("goldenpath_inbound_frames_total{outcome=\"received\"} 3"));
         assert!(text.contains("goldenpath_runs_open 2") && text.ends_with("# EOF\n"));
     }

@@ -3,7 +3,8 @@
 use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use router::{
-    Config, ConfigError, Delivery, EventRef, QualityNews, Stats,
+    Config, ConfigError, Delivery, EventRef, Handler, QualityNews, Stats,
+    handlers::{HandlerStats, Readiness, RegisterError},
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
 use tokio::{
@@ -19,7 +20,7 @@ use crate::{
     auth::AuthConfig,
     clock::fresh_node,
     connection::websocket_config,
-    driver::{Phase, Shared},
+    driver::{Host, Phase, Shared},
     handshake::{self, Door},
     quality::QualityBackend,
     tls::{self, TlsError, TlsFiles},
@@ -57,7 +58,12 @@ pub struct ServerConfig {
     pub tools: ToolSet,
     /// Who answers questions about quality; without one, the embedded services do.
     pub quality: Option<Arc<dyn QualityBackend>>,
+    /// Makes the custom handlers to register, in this order, when the server starts.
+    pub handlers: Vec<HandlerMaker>,
 }
+
+/// Makes a custom handler: a configuration may start more than one server, a handler belongs to one router.
+pub type HandlerMaker = Arc<dyn Fn() -> Box<dyn Handler> + Send + Sync>;
 
 impl ServerConfig {
     /// Default limits, a fresh node name, no TLS, and the rehearsed agent.
@@ -72,6 +78,7 @@ impl ServerConfig {
             middleware: Vec::new(),
             tools: ToolSet::default(),
             quality: None,
+            handlers: Vec::new(),
         }
     }
 }
@@ -104,8 +111,15 @@ impl Server {
         let router = Config { development: config.auth.is_development(), ..config.router };
         let drain_deadline = Duration::from_micros(router.drain_deadline_us);
         let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
-        let shared = Shared::new(router, config.agents, config.tools, config.quality)?;
-        shared.install(config.routes, config.middleware)?;
+        let host = Host {
+            agents: config.agents,
+            tools: config.tools,
+            quality: config.quality,
+            handlers: config.handlers,
+            routes: config.routes,
+            middleware: config.middleware,
+        };
+        let shared = Shared::new(router, host)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let handle =
@@ -244,6 +258,16 @@ impl ServerHandle {
         self.shared.delivery(user, event)
     }
 
+    /// Statistics of every handler, in the order in which they are asked.
+    pub fn handler_stats(&self) -> Vec<HandlerStats> {
+        self.shared.handler_stats()
+    }
+
+    /// Whether the handlers are there that the router must have.
+    pub fn readiness(&self) -> Readiness {
+        self.shared.readiness()
+    }
+
     /// Name of this router incarnation.
     pub fn node(&self) -> &str {
         self.shared.node()
@@ -279,6 +303,14 @@ pub enum ServerError {
     },
     /// A TLS file cannot be used.
     Tls(TlsError),
+    /// A custom handler cannot be registered.
+    Handler(RegisterError),
+}
+
+impl From<RegisterError> for ServerError {
+    fn from(error: RegisterError) -> Self {
+        ServerError::Handler(error)
+    }
 }
 
 impl From<ConfigError> for ServerError {
@@ -305,6 +337,7 @@ impl fmt::Display for ServerError {
             ServerError::Config(error) => error.fmt(f),
             ServerError::Listen { addr, error } => write!(f, "cannot listen on {addr}: {error}"),
             ServerError::Tls(error) => error.fmt(f),
+            ServerError::Handler(error) => write!(f, "custom handler: {error}"),
         }
     }
 }

@@ -161,6 +161,10 @@ impl Conn {
         self.state == ConnState::Open
     }
 
+    pub(crate) fn is_setting_up(&self) -> bool {
+        self.state == ConnState::SettingUp
+    }
+
     /// Whether run events of that thread are wanted here.
     pub(crate) fn wants(&self, thread: &str) -> bool {
         !self.filtered || self.cold.threads.iter().any(|wanted| **wanted == *thread)

@@ -54,6 +54,27 @@ impl Audience {
         fan.finish();
     }
 
+    /// Sends each open connection of the owner the frame that `make` has for it, if any. Answers how many.
+    pub(crate) fn send_each<'b>(
+        &mut self,
+        owner: &Owner<'b>,
+        flow: &mut Flow<'_>,
+        mut make: impl FnMut(&Conn, ConnId, &mut Flow<'_>) -> Option<Sealed<'b>>,
+    ) -> u64 {
+        let Self { conns, users, .. } = self;
+        let mut sent = 0;
+        for index in &users[owner.user.index as usize].conns {
+            let conn = &mut conns[*index as usize];
+            if conn.is_open()
+                && let Some(sealed) = make(conn, conn.id(*index), flow)
+            {
+                offer(conn, *index, &sealed.frame, &mut None, 0, flow);
+                sent += 1;
+            }
+        }
+        sent
+    }
+
     /// The cursor that the owner's next run event will carry.
     pub(crate) fn next_cursor(&self, owner: &Owner<'_>) -> u64 {
         self.user(owner.user).cursor + 1

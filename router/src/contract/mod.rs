@@ -269,6 +269,8 @@ pub enum Input<'a> {
         /// What there is to tell.
         news: QualityNews<'a>,
     },
+    /// Sends every batch that waits, now.
+    Flush,
     /// Begins an orderly stop: new work is refused, accepted work finishes within the drain deadline.
     Drain,
     /// The deadline of [`next_deadline`](crate::Router::next_deadline) has come.
@@ -491,4 +493,6 @@ pub enum Wake {
     Ask,
     /// The drain deadline.
     Drain,
+    /// A batch, or a handler's answer for later.
+    Handler,
 }

@@ -30,6 +30,7 @@ const fn text_members(kind: Kind) -> [&'static str; 3] {
 /// Where a text stands in the payload it was found in; a copy, if it had to be unescaped.
 fn within(payload: &str, text: Cow<'_, str>) -> RequestText {
     match text {
+        Cow::Borrowed("") => RequestText::Within(0, 0),
         Cow::Borrowed(text) => {
             let start = (text.as_ptr() as usize).wrapping_sub(payload.as_ptr() as usize);
             RequestText::Within(start as u32, (start + text.len()) as u32)
@@ -50,7 +51,10 @@ impl Router {
             self.answer_error(conn, ErrorCode::ShuttingDown, None, None, id, out);
             return Outcome::Rejected;
         }
-        let Some(text) = text_members(kind).into_iter().find_map(|key| envelope.payload().text(key)) else {
+        let text = text_members(kind).into_iter().find_map(|key| envelope.payload().text(key));
+        let textless =
+            self.config.profile.textless_requests && matches!(kind, Kind::AgentRequest | Kind::StartAgent);
+        let Some(text) = text.or(textless.then_some(Cow::Borrowed(""))) else {
             return self.reject(conn, ErrorCode::EmptyMessage, None, None, id, out);
         };
         let mark = id.map(fingerprint);

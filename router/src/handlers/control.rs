@@ -50,6 +50,11 @@ impl Router {
 
     /// A recognised type that nothing here owns: said so, counted unhandled.
     pub(super) fn unowned(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        if message.kind.starts_run() {
+            let id = message.envelope.message_id.and_then(Raw::text).filter(|id| id.len() <= 128);
+            self.answer_error(message.conn, ErrorCode::AgentUnavailable, None, None, id.as_deref(), out);
+            return Outcome::Unhandled;
+        }
         let id = &self.audience.user(message.user).id;
         let frame = wire::ack(&mut self.writer, self.now, message.kind.name(), id);
         self.stats.frames.encoded += 1;

@@ -1,16 +1,42 @@
-//! Built-in handlers: one function per family of types, chosen by an exhaustive match, so that a new type does
-//! not compile until somebody owns it.
+//! Handlers: custom ones of the host ahead of the built-in ones.
+//!
+//! A table per type leads to the custom handlers; an exhaustive match leads to the built-in one, so that a new type
+//! does not compile until somebody owns it. A type that nobody owns is acknowledged and counted unhandled.
 
 mod agent;
+mod batch;
 mod chat;
 mod control;
+mod custom;
+mod described;
+mod end_to_end;
 mod given;
+mod json_rpc;
+mod later;
+mod profile;
 mod quality;
+mod registry;
+mod report;
+mod serve;
+mod stats;
 
-pub(crate) use self::agent::UNKNOWN_AGENT;
+use alloc::vec::Vec;
+
+pub(crate) use self::{agent::UNKNOWN_AGENT, batch::BatchKey, later::LaterKey};
+pub use self::{
+    batch::PendingMessage,
+    custom::{Handler, HandlerFault, Incoming, Replies, ReplyError},
+    described::{Described, DescriptionError, Then},
+    profile::{BuiltIn, BuiltIns, KindSet, Profile},
+    registry::{Found, HandlerId, RegisterError},
+    stats::{
+        BatchFigures, Counts, ErrorFigures, Figures, HandlerStats, JsonRpcFigures, LaterReplies, Readiness,
+        ReadyStatus, UserMessageFigures,
+    },
+};
 use crate::{
     audience::UserRef,
-    contract::{ConnId, Effects},
+    contract::{ConnId, Effects, Instant},
     message::{Envelope, Fields, Kind},
     router::Router,
     stats::Outcome,
@@ -31,62 +57,96 @@ impl<'a> Message<'a, '_> {
     }
 }
 
-impl Router {
-    pub(crate) fn handle_message(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
-        match message.kind {
-            Kind::UserMessage | Kind::Chat | Kind::StartAgent | Kind::AgentRequest | Kind::AgentTask => {
-                self.start_run(message, out)
-            }
-            Kind::StopAgent => self.stop_runs(message, out),
-            Kind::Connect
-            | Kind::Disconnect
-            | Kind::Heartbeat
-            | Kind::HeartbeatAck
-            | Kind::Ping
-            | Kind::Pong
-            | Kind::UserTyping
-            | Kind::AgentTyping
-            | Kind::TypingStarted
-            | Kind::TypingStopped => self.control(message, out),
-            Kind::AgentTaskAck
-            | Kind::AgentResponseChunk
-            | Kind::AgentResponseComplete
-            | Kind::AgentStatusUpdate
-            | Kind::AgentError => self.acknowledge_agent(message, out),
-            Kind::Confirmation => self.confirm(message, out),
-            Kind::Resume => self.resume(message, out),
-            Kind::Subscribe => self.subscribe(message, true, out),
-            Kind::Unsubscribe => self.subscribe(message, false, out),
-            Kind::ConnectionEstablished
-            | Kind::SystemMessage
-            | Kind::ErrorMessage
-            | Kind::AgentStarted
-            | Kind::AgentStart
-            | Kind::AgentComplete
-            | Kind::AgentCompleted
-            | Kind::ToolExecute
-            | Kind::ToolExecuting
-            | Kind::ToolComplete
-            | Kind::ToolCompleted
-            | Kind::AgentResponse
-            | Kind::AgentStatusRequest
-            | Kind::AgentProgress
-            | Kind::AgentThinking
-            | Kind::ThreadUpdate
-            | Kind::ThreadMessage
-            | Kind::Broadcast
-            | Kind::BroadcastTest
-            | Kind::DirectMessage
-            | Kind::RoomMessage
-            | Kind::JsonrpcRequest
-            | Kind::JsonrpcResponse
-            | Kind::JsonrpcNotification
-            | Kind::ResilienceTest
-            | Kind::RecoveryTest => self.unowned(message, out),
-            Kind::GetQualityMetrics
-            | Kind::SubscribeQualityAlerts
-            | Kind::ValidateContent
-            | Kind::GenerateQualityReport => self.quality(message, out),
+/// Everything that handlers keep between messages.
+#[derive(Debug)]
+pub(crate) struct Handlers {
+    registry: registry::Registry,
+    recognised: KindSet,
+    critical: KindSet,
+    counts: stats::BuiltInCounts,
+    /// Messages of custom handlers that are no more.
+    retired: u64,
+    /// Messages of recognised types that nobody owns.
+    unowned: u64,
+    user_message: UserMessageFigures,
+    json_rpc: JsonRpcFigures,
+    errors: ErrorFigures,
+    batches: batch::Batches,
+    later: later::Later,
+    /// When the router's clock began.
+    started: Option<Instant>,
+    /// Reused.
+    replies: Vec<custom::Reply>,
+}
+
+impl Handlers {
+    pub(crate) fn new(profile: &Profile) -> Self {
+        Self {
+            registry: registry::Registry::new(profile.built_ins),
+            recognised: profile.recognised,
+            critical: profile.critical,
+            counts: stats::BuiltInCounts::default(),
+            retired: 0,
+            unowned: 0,
+            user_message: UserMessageFigures::default(),
+            json_rpc: JsonRpcFigures::default(),
+            errors: ErrorFigures::default(),
+            batches: batch::Batches::default(),
+            later: later::Later::default(),
+            started: None,
+            replies: Vec::new(),
         }
+    }
+
+    /// Notes the first reading of the clock.
+    #[inline]
+    pub(crate) fn begin(&mut self, now: Instant) {
+        if self.started.is_none() {
+            self.started = Some(now);
+        }
+    }
+
+    /// The kind of a JSON-RPC message, if this router recognises that.
+    #[cold]
+    pub(crate) fn json_rpc_kind(&self, envelope: &Envelope<'_>) -> Option<Kind> {
+        json_rpc::kind_of(envelope).filter(|kind| self.recognised.contains(*kind))
+    }
+
+    /// The type behind a spelling, if this router recognises it.
+    #[inline]
+    pub(crate) fn kind(&self, name: &str) -> Option<Kind> {
+        Kind::from_name(name).filter(|kind| self.recognised.contains(*kind))
+    }
+}
+
+impl Router {
+    /// A message of a recognised type: to the first custom handler that wants it, else to the built-in one.
+    pub(crate) fn handle_message(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
+        if !self.handlers.registry.is_empty()
+            && let Some(outcome) = self.custom(message, out)
+        {
+            return outcome;
+        }
+        let Some(owner) = self.handlers.registry.built_ins.owner(message.kind) else {
+            self.handlers.unowned += 1;
+            return self.unowned(message, out);
+        };
+        let outcome = match owner {
+            BuiltIn::Chat | BuiltIn::AgentRequest => self.start_run(message, out),
+            BuiltIn::Stop => self.stop_runs(message, out),
+            BuiltIn::Connection | BuiltIn::Heartbeat | BuiltIn::Typing => self.control(message, out),
+            BuiltIn::AgentMessage => self.acknowledge_agent(message, out),
+            BuiltIn::UserMessage => self.user_message(message, out),
+            BuiltIn::JsonRpc => self.json_rpc(message, out),
+            BuiltIn::Error => self.error_report(message, out),
+            BuiltIn::Batch => self.batch(message, out),
+            BuiltIn::Recovery if message.kind == Kind::Resume => self.resume(message, out),
+            BuiltIn::Recovery => self.confirm(message, out),
+            BuiltIn::Subscription => self.subscribe(message, message.kind == Kind::Subscribe, out),
+            BuiltIn::Quality => self.quality(message, out),
+            BuiltIn::EndToEnd => self.end_to_end(message, out),
+        };
+        self.handlers.counts.count(owner, outcome);
+        outcome
     }
 }

@@ -168,6 +168,17 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
+    /// The same frame with the whole object as its payload and no ids: how JSON-RPC is read.
+    pub(crate) const fn whole(&self) -> Self {
+        let mut whole = *self;
+        whole.payload = None;
+        whole.message_id = None;
+        whole.thread_id = None;
+        whole.run_id = None;
+        whole.timestamp = None;
+        whole
+    }
+
     /// The members of `payload`, or of the whole object when there is no `payload`.
     pub const fn payload(&self) -> &Fields<'a> {
         match &self.payload {

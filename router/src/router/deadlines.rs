@@ -31,6 +31,8 @@ impl Router {
             Timer::User(user) => self.user_due(user, out),
             Timer::Ask(ask) => self.ask_due(ask, out),
             Timer::Drain => {}
+            Timer::Batch(key) => self.batch_due(key, out),
+            Timer::Later(key) => self.later_due(key, out),
         }
     }
 
@@ -123,6 +125,7 @@ impl Router {
         if self.draining.is_some() {
             return;
         }
+        self.flush_batches(out);
         let deadline = self.now.after(self.config.drain_deadline_us);
         self.draining = Some(Drain { deadline, left: None, reported: false });
         self.timers.set(deadline, Timer::Drain);

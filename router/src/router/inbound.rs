@@ -8,7 +8,7 @@ use crate::{
     contract::{Audit, Close, ConnId, Effect, Effects},
     error::ErrorCode,
     handlers::Message,
-    message::{self, Envelope, Fault, Kind, Raw},
+    message::{self, Envelope, Fault, Raw},
     stats::Outcome,
     wire,
 };
@@ -89,13 +89,21 @@ impl Router {
         envelope: &Envelope<'_>,
         out: &mut Effects,
     ) -> Outcome {
+        self.stats.inbound.routed += 1;
+        if envelope.jsonrpc.is_some()
+            && let Some(kind) = self.handlers.json_rpc_kind(envelope)
+        {
+            self.stats.count_kind(kind);
+            return self.handle_message(Message { conn, user, kind, envelope: &envelope.whole() }, out);
+        }
         let name = envelope.kind.and_then(Raw::text);
-        match name.as_deref().and_then(Kind::from_name) {
+        match name.as_deref().and_then(|name| self.handlers.kind(name)) {
             Some(kind) => {
                 self.stats.count_kind(kind);
                 self.handle_message(Message { conn, user, kind, envelope }, out)
             }
             None => {
+                self.stats.inbound.unknown += 1;
                 // Absent and null are acknowledged as `unknown`, a number or a bool with its JSON text.
                 let received = match (&name, envelope.kind) {
                     (Some(name), _) => name,

@@ -12,6 +12,7 @@ use crate::{
     config::{Config, ConfigError},
     contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, UserId, Wake},
     error::ErrorCode,
+    handlers::Handlers,
     quality::{Desk, Monitor},
     run::Automaton,
     stats::Stats,
@@ -38,6 +39,7 @@ pub struct Router {
     pub(crate) tools: Toolbox,
     pub(crate) writer: Writer,
     pub(crate) desk: Desk,
+    pub(crate) handlers: Handlers,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
 }
@@ -94,6 +96,7 @@ impl Router {
             routes: crate::routes::Routes::default(),
             desk: Desk::new(&config),
             audience: Audience::with_topics(config.topics_per_user_max),
+            handlers: Handlers::new(&config.profile),
             config,
             now: Instant::default(),
             runs: Vec::new(),
@@ -111,6 +114,7 @@ impl Router {
     /// fails: what is wrong with an input is itself an effect.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
         self.now = self.now.max(now);
+        self.handlers.begin(self.now);
         while let Some(timer) = self.timers.pop_due(self.now) {
             self.fire(timer, out);
         }
@@ -136,6 +140,7 @@ impl Router {
             }
             Input::Quality { ask, answer } => self.quality_answered(ask, answer, out),
             Input::QualityNews { authority, news } => self.quality_news(authority, news, out),
+            Input::Flush => self.flush_batches(out),
             Input::Drain => self.drain(out),
             Input::Tick => {}
         }
@@ -186,6 +191,7 @@ impl Router {
     /// for tests and simulations. `Err` names the first claim that does not hold.
     pub fn verify(&self) -> Result<(), String> {
         self.stats.check()?;
+        self.verify_handlers()?;
         let (mut in_flight, mut queued, mut held, mut waiting, mut runs) = (0, 0, 0, 0, 0);
         let (mut dispatchers, mut calls) = (0, 0);
         for user in self.audience.users() {

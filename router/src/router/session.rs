@@ -117,6 +117,7 @@ impl Router {
             return;
         };
         let (user, held) = (state.user, state.cold.held.len() as u64);
+        self.release_handlers(conn);
         self.stats.inbound.held -= held;
         self.stats.inbound.rejected += held;
         self.stats.connections.closed += 1;

@@ -13,14 +13,52 @@ const ECHO_CHARS_MAX: usize = 64;
 /// The `data` of a server message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ServerData<'a> {
-    Welcome { user: &'a str, node: &'a str, connection: u64, cursor: u64, development: bool },
-    Pong { user: &'a str },
+    Welcome {
+        user: &'a str,
+        node: &'a str,
+        connection: u64,
+        cursor: u64,
+        development: bool,
+    },
+    Pong {
+        user: &'a str,
+    },
     HeartbeatAck,
-    Heartbeat { node: &'a str, connection: u64 },
-    Connection { connected: bool, user: &'a str },
-    Typing { kind: Kind, user: &'a str, thread: Option<Raw<'a>> },
-    AgentAcknowledged { kind: Kind, user: &'a str },
-    Given { kind: &'a str, data: &'a str },
+    Heartbeat {
+        node: &'a str,
+        connection: u64,
+    },
+    Connection {
+        connected: bool,
+        user: &'a str,
+    },
+    Typing {
+        kind: Kind,
+        user: &'a str,
+        thread: Option<Raw<'a>>,
+    },
+    AgentAcknowledged {
+        kind: Kind,
+        user: &'a str,
+    },
+    /// `json`: the code itself when it is not a text.
+    ErrorReceived {
+        code: &'a str,
+        json: Option<&'a str>,
+    },
+    /// The three answers to a task of an end-to-end test; `task` is a JSON value.
+    Task {
+        task: &'a str,
+        step: u8,
+    },
+    NoAgents,
+    TestAcknowledged {
+        kind: Kind,
+    },
+    Given {
+        kind: &'a str,
+        data: &'a str,
+    },
 }
 
 /// `{type, data, timestamp, server_id, correlation_id}`.
@@ -31,9 +69,15 @@ pub(crate) fn server_message(w: &mut Writer, now: Instant, data: ServerData<'_>)
         ServerData::Pong { .. } => "pong",
         ServerData::HeartbeatAck => "heartbeat_ack",
         ServerData::Heartbeat { .. } => "heartbeat",
-        ServerData::Connection { .. } | ServerData::Typing { .. } | ServerData::AgentAcknowledged { .. } => {
-            "system_message"
-        }
+        ServerData::Connection { .. }
+        | ServerData::Typing { .. }
+        | ServerData::AgentAcknowledged { .. }
+        | ServerData::ErrorReceived { .. }
+        | ServerData::TestAcknowledged { .. } => "system_message",
+        ServerData::Task { step: 0, .. } => "agent_task_ack",
+        ServerData::Task { step: 1, .. } => "agent_response_chunk",
+        ServerData::Task { .. } => "agent_response_complete",
+        ServerData::NoAgents => "agent_status_update",
         ServerData::Given { kind, .. } => kind,
     };
     w.text("{\"type\":", kind);
@@ -91,6 +135,34 @@ fn write_data(w: &mut Writer, now: Instant, data: ServerData<'_>) {
         ServerData::AgentAcknowledged { kind, user } => {
             w.text("{\"status\":\"agent_message_acknowledged\",\"original_type\":", kind.name());
             w.text(",\"user_id\":", user);
+            w.unix_seconds(",\"timestamp\":", now);
+            w.raw("}");
+        }
+        ServerData::ErrorReceived { code, json } => {
+            w.raw("{\"content\":\"Error received and logged\",\"error_code\":");
+            match json {
+                Some(json) => w.raw(json),
+                None => w.string(code),
+            }
+            w.raw(",\"status\":\"acknowledged\"}");
+        }
+        ServerData::Task { task, step } => {
+            w.raw("{\"task_id\":");
+            w.raw(task);
+            w.raw(match step {
+                0 => ",\"status\":\"acknowledged\"",
+                1 => ",\"chunk\":\"Hello, this is a test response chunk\",\"chunk_index\":0",
+                _ => ",\"status\":\"completed\",\"total_chunks\":1",
+            });
+            w.unix_seconds(",\"timestamp\":", now);
+            w.raw("}");
+        }
+        ServerData::NoAgents => {
+            w.unix_seconds("{\"active_agents\":[],\"total_agents\":0,\"timestamp\":", now);
+            w.raw("}");
+        }
+        ServerData::TestAcknowledged { kind } => {
+            w.text("{\"content\":\"Resilience test acknowledged\",\"original_type\":", kind.name());
             w.unix_seconds(",\"timestamp\":", now);
             w.raw("}");
         }

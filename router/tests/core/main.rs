@@ -7,6 +7,7 @@ mod bounds;
 mod emitter;
 mod frames;
 mod golden_path;
+mod handlers;
 mod harness;
 mod laws;
 mod quality;

@@ -36,11 +36,11 @@ pub struct Sent {
 }
 
 /// Text that stands in recordings for any reading of a clock.
-pub const TIME: &str = "<time>";
+pub(super) const TIME: &str = "<time>";
 
 /// Compares a recorded value with an observed one: `<time>` matches any time, 1 equals 1.0, and members that the
 /// canonical form adds on top of `extra` are passed over (N3).
-pub fn values(
+pub(super) fn values(
     at: &str,
     recorded: &Value,
     observed: &Value,
@@ -99,7 +99,7 @@ fn join(at: &str, key: &str) -> String {
 }
 
 /// Whether a value is a reading of the router's clock: Unix seconds, or RFC 3339.
-pub fn is_time(value: &Value) -> bool {
+pub(super) fn is_time(value: &Value) -> bool {
     match value {
         Value::Number(_) => true,
         Value::String(text) => {
@@ -110,7 +110,7 @@ pub fn is_time(value: &Value) -> bool {
 }
 
 /// Whether `name` is the old rendering `MessageType.USER_MESSAGE` of the wire name `user_message`.
-pub fn is_enum_text(name: &str, wire: &str) -> bool {
+pub(super) fn is_enum_text(name: &str, wire: &str) -> bool {
     name.strip_prefix("MessageType.").is_some_and(|name| name.eq_ignore_ascii_case(wire))
 }
 

@@ -126,14 +126,8 @@ impl Stage {
             self.carry_out(&out);
             return false;
         };
-        self.sockets.insert(label.to_owned(), Socket { conn, user: connect.user.to_owned(), line: Line::Up });
-        let before = self.sent.len();
-        self.carry_out(&out);
-        // The first frame is the welcome, which no recording of a router has.
-        if let Some(at) = self.sent[before..].iter().position(|sent| sent.conn == label) {
-            self.sent.remove(before + at);
-        }
-        self.set_line(label, line);
+        self.sockets.insert(label.to_owned(), Socket { conn, user: connect.user.to_owned(), line });
+        self.carry_out_after(Some(conn), &out);
         true
     }
 
@@ -249,11 +243,22 @@ impl Stage {
 
     /// Carries effects out in order. What writing brings about comes after all of them.
     fn carry_out(&mut self, out: &Effects) {
+        self.carry_out_after(None, out);
+    }
+
+    /// The same. The first frame to `welcomed` is its welcome: written at once, whatever its line, and not reported,
+    /// for no recording of a router has it.
+    fn carry_out_after(&mut self, mut welcomed: Option<ConnId>, out: &Effects) {
         let mut writes = Vec::new();
         let mut written = Vec::new();
         let mut closes = Vec::new();
         for effect in out.iter() {
             if let Effect::Send { conn, frame } = effect {
+                if welcomed == Some(*conn) {
+                    welcomed = None;
+                    self.input(Input::Written { conn: *conn, frames: 1 });
+                    continue;
+                }
                 writes.push((*conn, out.frame(*frame).as_str().to_owned()));
             } else if let Effect::Close { conn, .. } = effect {
                 closes.push(*conn);

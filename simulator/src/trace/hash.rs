@@ -96,6 +96,7 @@ impl RunHash {
             }
             Input::Drain => self.word(11, 0),
             Input::Tick => self.word(12, 0),
+            Input::Flush => self.word(17, 0),
             Input::Quality { ask, answer } => {
                 self.word(13, ask.number());
                 match answer {

@@ -143,6 +143,7 @@ fn write_input(input: &Input<'_>, out: &mut String) {
             out.push('}');
         }
         Input::Tick => out.push_str(r#""tick""#),
+        Input::Flush => out.push_str(r#""flush""#),
         Input::Drain => out.push_str(r#""drain""#),
         Input::AuthFailed { .. }
         | Input::Binary { .. }

@@ -3,6 +3,7 @@
 mod emitter;
 mod end;
 mod golden_path;
+mod handlers;
 mod harness;
 mod limits;
 mod login;

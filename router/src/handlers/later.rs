@@ -1,0 +1,79 @@
+//! Answers for later: given at once, sent when their time comes, so that no handler ever waits.
+
+use alloc::collections::BTreeMap;
+
+use super::LaterReplies;
+use crate::{
+    contract::{ConnId, Effects, Frame},
+    router::Router,
+    timers::Timer,
+};
+
+/// Names one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LaterKey(ConnId, u64);
+
+/// Answers that wait, by connection and in the order in which they were given.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    waiting: BTreeMap<LaterKey, Frame>,
+    given: u64,
+    pub(super) counts: LaterReplies,
+}
+
+impl Later {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes an answer in, unless its connection has too many waiting.
+    fn add(&mut self, conn: ConnId, frame: Frame, per_conn_max: u32) -> Option<LaterKey> {
+        self.counts.offered += 1;
+        let own = LaterKey(conn, 0)..=LaterKey(conn, u64::MAX);
+        if self.waiting.range(own).count() >= per_conn_max as usize {
+            self.counts.dropped += 1;
+            return None;
+        }
+        self.given += 1;
+        let key = LaterKey(conn, self.given);
+        self.counts.waiting += 1;
+        self.waiting.insert(key, frame);
+        Some(key)
+    }
+
+    fn take(&mut self, key: LaterKey, open: bool) -> Option<Frame> {
+        let frame = self.waiting.remove(&key)?;
+        self.counts.waiting -= 1;
+        *(if open { &mut self.counts.sent } else { &mut self.counts.dropped }) += 1;
+        Some(frame)
+    }
+
+    /// Forgets what waits for a connection that is gone.
+    pub(super) fn release(&mut self, conn: ConnId) {
+        while let Some((key, _)) =
+            self.waiting.range(LaterKey(conn, 0)..=LaterKey(conn, u64::MAX)).next().map(|(k, f)| (*k, f))
+        {
+            self.waiting.remove(&key);
+            self.counts.waiting -= 1;
+            self.counts.dropped += 1;
+        }
+    }
+}
+
+impl Router {
+    pub(super) fn send_later(&mut self, conn: ConnId, after_us: u64, frame: Frame) {
+        let max = self.config.later_replies_per_connection_max;
+        if let Some(key) = self.handlers.later.add(conn, frame, max) {
+            self.timers.set(self.now.after(after_us), Timer::Later(key));
+        }
+    }
+
+    pub(crate) fn later_due(&mut self, key: LaterKey, out: &mut Effects) {
+        let open = self.is_open(key.0);
+        if let Some(frame) = self.handlers.later.take(key, open)
+            && open
+        {
+            self.reply(key.0, frame, out);
+        }
+    }
+}
