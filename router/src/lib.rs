@@ -54,13 +54,15 @@ pub mod stats;
 mod timers;
 pub mod wire;
 
+pub use crate::audience::{Connection, Pool};
 pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
-    AgentEvent, Audit, Authority, CancelReason, Close, ConnId, Connect, Effect, Effects, Frame, FrameIx,
-    Input, Instant, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolStatus, UserId, Violation, Wake,
+    AgentEvent, Audit, Authority, CancelReason, Close, ConnId, Connect, Context, Deliver, Effect, Effects,
+    Frame, FrameIx, Input, Instant, Missed, Receipt, ReceiptId, Refusal, RefusedEvent, RunRef, RunRequest,
+    Target, Ticket, Tier, ToolStatus, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
 pub use crate::message::Kind;
-pub use crate::router::Router;
+pub use crate::router::{Router, UserHandle};
 pub use crate::run::Rule;
 pub use crate::stats::{Outcome, Stats};

@@ -3,7 +3,7 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use crate::{error::ErrorCode, message::Kind, run::Rule};
+use crate::{contract::Refusal, error::ErrorCode, message::Kind, run::Rule};
 
 /// How an inbound frame ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,10 +39,10 @@ pub struct Inbound {
     pub duplicates: u64,
 }
 
-/// Run events. `offered = delivered + expired + gapped + refused + waiting`.
+/// Events of runs and deliveries that pass through a user's log, and what was refused. `offered = delivered + expired + gapped + refused + waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Events {
-    /// Reported by agents or made by the router for a run.
+    /// Reported by agents, made by the router for a run, or delivered by the host; once for each user.
     pub offered: u64,
     /// Written to every connection that was there, or to the first that came back.
     pub delivered: u64,
@@ -50,7 +50,7 @@ pub struct Events {
     pub expired: u64,
     /// Given up: newer events needed the room; announced by `recovery_gap`.
     pub gapped: u64,
-    /// Refused: the run's automaton forbade them.
+    /// Refused: the run's automaton forbade them, or a delivery was not admitted.
     pub refused: u64,
     /// In the recovery window, not yet settled (a level, not a count).
     pub waiting: u64,
@@ -117,6 +117,44 @@ pub struct Connections {
     pub stale_inputs: u64,
     /// Gaps announced to clients.
     pub gaps: u64,
+    /// Closed by a sweep as idle.
+    pub idle: u64,
+}
+
+/// Deliveries of the host. `requested = admitted + refused`; for those whose receipt was asked for,
+/// `receipts_opened = receipts_given + receipts_open`, and over their connections
+/// `attempted = delivered + failed + awaited`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deliveries {
+    /// Asked for.
+    pub requested: u64,
+    /// Addressed to whoever was there, or put by.
+    pub admitted: u64,
+    /// Refused as a whole.
+    pub refused: u64,
+    /// Receipts promised.
+    pub receipts_opened: u64,
+    /// Receipts handed out.
+    pub receipts_given: u64,
+    /// Receipts that wait for a connection (a level).
+    pub receipts_open: u64,
+    /// Connections addressed.
+    pub attempted: u64,
+    /// Connections whose frame was handed to the operating system.
+    pub delivered: u64,
+    /// Connections that did not get it.
+    pub failed: u64,
+    /// Connections not yet known to have it (a level).
+    pub awaited: u64,
+}
+
+impl Deliveries {
+    /// Share of the addressed connections that got their frame, of those that are settled, in percent; 0 when there are
+    /// none.
+    pub fn success_percent(&self) -> f64 {
+        let settled = self.delivered + self.failed;
+        if settled == 0 { 0.0 } else { self.delivered as f64 * 100.0 / settled as f64 }
+    }
 }
 
 /// All counters of a router. Plain values: reading them changes nothing.
@@ -132,6 +170,9 @@ pub struct Stats {
     pub runs: Runs,
     /// Connections and users.
     pub connections: Connections,
+    /// Deliveries of the host.
+    pub deliveries: Deliveries,
+    by_refusal: Vec<u64>,
     by_kind: Vec<u64>,
     by_code: Vec<u64>,
     by_rule: Vec<u64>,
@@ -145,6 +186,8 @@ impl Default for Stats {
             frames: Frames::default(),
             runs: Runs::default(),
             connections: Connections::default(),
+            deliveries: Deliveries::default(),
+            by_refusal: vec![0; Refusal::ALL.len()],
             by_kind: vec![0; Kind::ALL.len()],
             by_code: vec![0; ErrorCode::ALL.len()],
             by_rule: vec![0; Rule::ALL.len()],
@@ -177,20 +220,39 @@ impl Stats {
             .filter(|(_, count)| *count > 0)
     }
 
+    /// Refused deliveries per reason; reasons never met are left out.
+    pub fn by_refusal(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Refusal::ALL
+            .iter()
+            .map(|refusal| (refusal.name(), self.by_refusal[*refusal as usize]))
+            .filter(|(_, count)| *count > 0)
+    }
+
     /// Whether all sums hold; if not, the equation that broke, with its numbers. Costs a few additions.
     pub fn check(&self) -> Result<(), String> {
-        let Self { inbound: i, events: e, frames: f, runs: r, connections: c, .. } = self;
+        let Self { inbound: i, events: e, frames: f, runs: r, connections: c, deliveries: d, .. } = self;
         let sums = [
             ("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held),
             ("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting),
             ("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued),
             ("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open),
             ("connections", c.accepted, c.closed + c.open),
+            ("deliveries", d.requested, d.admitted + d.refused),
+            ("receipts", d.receipts_opened, d.receipts_given + d.receipts_open),
+            ("addressed connections", d.attempted, d.delivered + d.failed + d.awaited),
         ];
         match sums.into_iter().find(|(_, whole, parts)| whole != parts) {
             Some((name, whole, parts)) => Err(format!("{name}: {whole} came in, {parts} accounted for")),
             None => Ok(()),
         }
+    }
+
+    /// A delivery that was refused: one event, and nobody's.
+    pub(crate) fn count_refusal(&mut self, refusal: Refusal) {
+        self.by_refusal[refusal as usize] += 1;
+        self.deliveries.refused += 1;
+        self.events.offered += 1;
+        self.events.refused += 1;
     }
 
     pub(crate) fn count_kind(&mut self, kind: Kind) {

@@ -5,6 +5,8 @@ mod agent;
 mod chat;
 mod control;
 
+pub(crate) use self::control::THREAD_BYTES_MAX;
+
 use crate::{
     audience::UserRef,
     contract::{ConnId, Effects},

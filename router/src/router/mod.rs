@@ -1,13 +1,16 @@
 //! The order of steps. One input in, effects out; every rule about a message is in here or below.
 
 mod deadlines;
+mod deliver;
+mod handle;
 mod inbound;
 mod session;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
+pub use self::handle::UserHandle;
 use crate::{
-    audience::{Audience, Flow, Member, Owner, UserRef},
+    audience::{Audience, Flow, Member, Owner, Receipts, UserRef},
     config::{Config, ConfigError},
     contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, Wake},
     error::ErrorCode,
@@ -31,6 +34,7 @@ pub struct Router {
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
     pub(crate) writer: Writer,
+    pub(crate) receipts: Receipts,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
 }
@@ -63,6 +67,7 @@ impl Router {
             timers: Timers::default(),
             stats: Stats::default(),
             writer: Writer::default(),
+            receipts: Receipts::default(),
             draining: None,
             authority: Some(Authority(())),
         })
@@ -88,12 +93,9 @@ impl Router {
             Input::Written { conn, frames } => self.written(conn, frames, out),
             Input::Closed { conn } => self.closed(conn, out),
             Input::Agent { run, event } => self.report(run, &event, out),
-            Input::Broadcast { authority, kind, data } => {
-                let data = ServerData::Given { kind, data: data.get() };
-                let frame = self.encode(data);
-                let (audience, mut flow) = self.flow(out);
-                audience.broadcast(authority, &frame, &mut flow);
-            }
+            Input::Deliver(deliver) => self.deliver(&deliver, out),
+            Input::Unregister { name } => self.unregister(name, out),
+            Input::SweepIdle => self.sweep_idle(out),
             Input::Drain => self.drain(out),
             Input::Tick => {}
         }
@@ -129,12 +131,12 @@ impl Router {
     /// for tests and simulations. `Err` names the first claim that does not hold.
     pub fn verify(&self) -> Result<(), String> {
         self.stats.check()?;
-        let (mut in_flight, mut queued, mut held, mut waiting, mut runs) = (0, 0, 0, 0, 0);
+        let (mut in_flight, mut queued, mut held, mut waiting, mut runs, mut awaited) = (0, 0, 0, 0, 0, 0);
         for user in self.audience.users() {
             waiting += user.cursor - user.settled;
             runs += user.runs.len() as u64;
             let bounded = user.log.len() <= self.config.recovery_frames_max as usize
-                && user.conns.len() <= self.config.connections_per_user_max as usize
+                && self.connections_bounded(&user.conns)
                 && user.runs.len() <= self.config.runs_per_user_max as usize;
             if !bounded || user.settled > user.cursor || user.delivered > user.cursor {
                 return Err(alloc::format!("user {}: a bound does not hold", user.id));
@@ -153,6 +155,7 @@ impl Router {
                 in_flight += conn.in_flight.len() as u64;
                 queued += conn.queued.len() as u64;
                 held += conn.cold.held.len() as u64;
+                awaited += conn.cold.awaited.len() as u64;
                 if conn.queued.len() > self.config.outbound_frames_max as usize {
                     return Err(alloc::format!("user {}: an outbound queue is too long", user.id));
                 }
@@ -165,6 +168,9 @@ impl Router {
             ("events waiting", self.stats.events.waiting, waiting),
             ("open runs", self.stats.runs.open, runs),
             ("open connections", self.stats.connections.open, self.audience.conns_len() as u64),
+            ("frames awaited by receipts", self.stats.deliveries.awaited, awaited),
+            ("waited for by receipts", self.receipts.waiting(), awaited),
+            ("open receipts", self.stats.deliveries.receipts_open, self.receipts.len() as u64),
             ("users", self.stats.connections.users, self.audience.users_len() as u64),
         ];
         match levels.into_iter().find(|(_, claimed, counted)| claimed != counted) {
@@ -210,6 +216,7 @@ impl Router {
             stats: &mut self.stats,
             timers: &mut self.timers,
             writer: &mut self.writer,
+            receipts: &mut self.receipts,
             out,
         };
         (&mut self.audience, flow)

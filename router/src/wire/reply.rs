@@ -20,7 +20,6 @@ pub(crate) enum ServerData<'a> {
     Connection { connected: bool, user: &'a str },
     Typing { kind: Kind, user: &'a str, thread: Option<Raw<'a>> },
     AgentAcknowledged { kind: Kind, user: &'a str },
-    Given { kind: &'a str, data: &'a str },
 }
 
 /// `{type, data, timestamp, server_id, correlation_id}`.
@@ -34,7 +33,6 @@ pub(crate) fn server_message(w: &mut Writer, now: Instant, data: ServerData<'_>)
         ServerData::Connection { .. } | ServerData::Typing { .. } | ServerData::AgentAcknowledged { .. } => {
             "system_message"
         }
-        ServerData::Given { kind, .. } => kind,
     };
     w.text("{\"type\":", kind);
     w.raw(",\"data\":");
@@ -94,7 +92,6 @@ fn write_data(w: &mut Writer, now: Instant, data: ServerData<'_>) {
             w.unix_seconds(",\"timestamp\":", now);
             w.raw("}");
         }
-        ServerData::Given { data, .. } => w.raw(data),
     }
 }
 

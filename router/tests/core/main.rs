@@ -4,6 +4,7 @@
 
 mod accounting;
 mod bounds;
+mod deliver;
 mod frames;
 mod golden_path;
 mod harness;

@@ -1,7 +1,7 @@
 //! A rolling 128-bit hash: two lanes that each take the same sixteen bytes a step. It guards against accidents, not
 //! against attackers.
 
-use router::{AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant};
+use router::{AgentEvent, Deliver, Effect, Effects, Frame, FrameIx, Input, Instant, Target};
 
 const K: [u64; 4] =
     [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
@@ -63,6 +63,7 @@ impl RunHash {
                 self.bytes(connect.user.as_bytes());
                 self.word(connect.resume.map_or(0, |cursor| cursor + 1), connect.tier as u64);
                 self.bytes(connect.thread.unwrap_or_default().as_bytes());
+                self.bytes(connect.name.unwrap_or_default().as_bytes());
             }
             Input::AuthFailed { ticket } => self.word(2, ticket.0),
             Input::Text { conn, text } => {
@@ -82,14 +83,37 @@ impl RunHash {
                 self.word(9, pair(run.index(), run.generation()));
                 self.agent(event);
             }
-            Input::Broadcast { kind, data, .. } => {
-                self.word(10, 0);
-                self.bytes(kind.as_bytes());
-                self.bytes(data.get().as_bytes());
+            Input::Deliver(deliver) => self.deliver(deliver),
+            Input::Unregister { name } => {
+                self.word(13, 0);
+                self.bytes(name.as_bytes());
             }
+            Input::SweepIdle => self.word(14, 0),
             Input::Drain => self.word(11, 0),
             Input::Tick => self.word(12, 0),
         }
+    }
+
+    fn deliver(&mut self, deliver: &Deliver<'_>) {
+        self.word(10, deliver.receipt.map_or(0, |receipt| receipt.0 + 1));
+        let (kind, user, conn) = match deliver.target {
+            Target::Connection(user, conn) => (1, user, Some(conn)),
+            Target::User(user) => (2, user, None),
+            Target::Thread(user, thread) => {
+                self.bytes(thread.as_bytes());
+                (3, user, None)
+            }
+            Target::Topic(_, topic) => (4, topic, None),
+            Target::All(_, exclude) => (5, "", exclude),
+        };
+        let conn =
+            conn.map_or(0, |conn| (conn.index() as u64) << 32 | u64::from(conn.generation()) | 1 << 63);
+        self.word(kind, conn);
+        let router::Context { thread, run, request } = deliver.context;
+        for text in [Some(user), thread, run, request] {
+            self.bytes(text.unwrap_or_default().as_bytes());
+        }
+        self.bytes(deliver.event.get().as_bytes());
     }
 
     fn agent(&mut self, event: &AgentEvent<'_>) {
@@ -176,6 +200,17 @@ impl RunHash {
                 self.bytes(audit.user.as_bytes());
                 self.bytes(audit.path.as_bytes());
             }
+            Effect::Receipt(receipt) => {
+                self.word(11 | u64::from(receipt.attempted) << 8, receipt.receipt.0);
+                self.word(
+                    u64::from(receipt.delivered) << 32 | u64::from(receipt.queued),
+                    receipt.refused.map_or(0, |refusal| refusal as u64 + 1),
+                );
+                for (conn, missed) in &receipt.failed {
+                    self.word(*missed as u64, pair(conn.index(), conn.generation()));
+                }
+            }
+            Effect::Swept { connections } => self.word(12, u64::from(*connections)),
             Effect::Drained => self.word(10, 0),
         }
     }

@@ -142,7 +142,9 @@ fn write_input(input: &Input<'_>, out: &mut String) {
         Input::AuthFailed { .. }
         | Input::Binary { .. }
         | Input::Violation { .. }
-        | Input::Broadcast { .. } => {
+        | Input::Deliver(_)
+        | Input::Unregister { .. }
+        | Input::SweepIdle => {
             quoted(&format!("{input:?}"), out);
         }
     }
@@ -182,7 +184,9 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
             let (index, generation) = (run.index(), run.generation());
             _ = write!(out, r#"{{"cancel":[{index},{generation}],"reason":"{reason:?}"}}"#);
         }
-        Effect::AgentRefused(_) | Effect::Audit(_) => quoted(&format!("{effect:?}"), out),
+        Effect::AgentRefused(_) | Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } => {
+            quoted(&format!("{effect:?}"), out)
+        }
         Effect::Drained => out.push_str(r#""drained""#),
     }
 }

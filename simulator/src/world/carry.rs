@@ -41,7 +41,7 @@ impl World<'_> {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
                 self.note_fault(refused.rule.name(), &detail);
             }
-            Effect::Audit(_) | Effect::Drained => {}
+            Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } | Effect::Drained => {}
         }
     }
 
