@@ -136,6 +136,8 @@ pub struct Deliveries {
     pub receipts_opened: u64,
     /// Receipts handed out.
     pub receipts_given: u64,
+    /// Of these, deliveries that at least one connection has.
+    pub receipts_reached: u64,
     /// Receipts that wait for a connection (a level).
     pub receipts_open: u64,
     /// Connections addressed.

@@ -1,19 +1,22 @@
 //! Owns the router: gives it the time, carries out its effects, in order, on the right sockets.
 
 use std::{
+    collections::BTreeMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use router::{
-    AgentEvent, Audit, Close, Config, ConfigError, ConnId, Effect, Effects, Frame, Input, Instant, Router,
-    RunRef, Stats, Ticket,
+    AgentEvent, Audit, Authority, Close, Config, ConfigError, ConnId, Context, Deliver, Effect, Effects,
+    Frame, Input, Instant, Pool, Receipt, ReceiptId, Router, RunRef, Stats, Target, Ticket,
 };
-use tokio::sync::{Notify, mpsc, watch};
+use serde_json::value::RawValue;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
+    deliver::Recipients,
 };
 
 /// Slots of a socket's channel beyond the router's window: pings and the close.
@@ -84,6 +87,11 @@ struct State {
     joining: Option<Joining>,
     /// What the timer sleeps for; `None` if for nothing.
     armed: Option<Instant>,
+    /// The right to cross users: the host's, so it stays on this side of the wire.
+    authority: Option<Arc<Authority>>,
+    deliveries: u64,
+    /// Who waits for which receipt.
+    receipts: BTreeMap<ReceiptId, oneshot::Sender<Receipt>>,
 }
 
 struct Socket {
@@ -102,14 +110,18 @@ impl Shared {
     pub(crate) fn new(config: Config, agents: Arc<dyn AgentBackend>) -> Result<Arc<Self>, ConfigError> {
         let node = config.node.clone();
         let window = config.socket_window_frames as usize;
+        let mut router = Router::new(config)?;
         let state = State {
-            router: Router::new(config)?,
+            authority: router.take_authority().map(Arc::new),
+            router,
             out: Effects::new(),
             sockets: Vec::new(),
             open: 0,
             tickets: 0,
             joining: None,
             armed: None,
+            deliveries: 0,
+            receipts: BTreeMap::new(),
         };
         Ok(Arc::new(Self {
             node,
@@ -142,6 +154,40 @@ impl Shared {
     /// One input in, its effects carried out before any other input.
     pub(crate) fn input(self: &Arc<Self>, input: Input<'_>) {
         self.step(&mut self.lock(), input);
+    }
+
+    /// Delivers an event; the receiver gets the receipt, or nothing if the server is gone before.
+    pub(crate) fn deliver(
+        self: &Arc<Self>,
+        recipients: &Recipients<'_>,
+        context: Context<'_>,
+        event: &RawValue,
+    ) -> oneshot::Receiver<Receipt> {
+        let (answer, receipt) = oneshot::channel();
+        let mut state = self.lock();
+        let Some(authority) = state.authority.clone() else { return receipt };
+        let target = match *recipients {
+            Recipients::Connection(user, conn) => Target::Connection(user, conn),
+            Recipients::User(user) => Target::User(user),
+            Recipients::Thread(user, thread) => Target::Thread(user, thread),
+            Recipients::Topic(topic) => Target::Topic(&authority, topic),
+            Recipients::All { except } => Target::All(&authority, except),
+        };
+        state.deliveries += 1;
+        let id = ReceiptId(state.deliveries);
+        state.receipts.insert(id, answer);
+        let deliver = Deliver { receipt: Some(id), target, context, event };
+        self.step(&mut state, Input::Deliver(deliver));
+        receipt
+    }
+
+    /// The live connections of a user.
+    pub(crate) fn connections_of(&self, user: &str, active_only: bool) -> Vec<router::Connection> {
+        self.lock().router.connections(self.clock.now(), user, active_only)
+    }
+
+    pub(crate) fn pool(&self) -> Pool {
+        self.lock().router.pool(self.clock.now())
     }
 
     /// An agent's report.
@@ -262,6 +308,13 @@ impl Shared {
                 tracing::debug!(run = ?refused.run, rule = ?refused.rule, "an agent's report was refused");
             }
             Effect::Audit(record) => audit(record),
+            Effect::Receipt(receipt) => {
+                if let Some(answer) = state.receipts.remove(&receipt.receipt) {
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(receipt.as_ref().clone());
+                }
+            }
+            Effect::Swept { connections } => tracing::info!(connections, "idle connections closed"),
             Effect::Drained => {
                 self.phase.send_replace(Phase::Drained);
             }

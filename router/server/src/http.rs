@@ -53,7 +53,7 @@ pub(crate) fn answer(path: &str, shared: &Shared, door: &Doorbell) -> Answer {
         "/readyz" if draining => Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, "draining"),
         "/readyz" => Answer::refusal(StatusCode::OK, "ready"),
         "/metrics" => {
-            let body = metrics::render(&shared.stats(), door, shared.connections());
+            let body = metrics::render(&shared.stats(), &shared.pool(), door, shared.connections());
             Answer { status: StatusCode::OK, content_type: OPEN_METRICS, body }
         }
         _ => Answer::refusal(StatusCode::NOT_FOUND, "not found: the WebSocket is at /ws"),

@@ -22,6 +22,7 @@ pub mod agents;
 pub mod auth;
 mod clock;
 mod connection;
+mod deliver;
 mod driver;
 mod handshake;
 mod http;
@@ -29,5 +30,6 @@ mod metrics;
 mod server;
 mod tls;
 
+pub use crate::deliver::Recipients;
 pub use crate::server::{Server, ServerConfig, ServerError, ServerHandle, Stopped};
 pub use crate::tls::{TlsError, TlsFiles};

@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
     registry::Registry,
 };
-use router::Stats;
+use router::{Pool, Stats};
 
 /// What only the shell can count.
 #[derive(Debug, Default)]
@@ -39,11 +39,12 @@ impl Tally {
 }
 
 /// The text of one scrape.
-pub(crate) fn render(stats: &Stats, door: &Doorbell, connections: usize) -> String {
+pub(crate) fn render(stats: &Stats, pool: &Pool, door: &Doorbell, connections: usize) -> String {
     let mut page = Page(Registry::with_prefix("goldenpath"));
     page.inbound(stats);
     page.outbound(stats);
     page.levels(stats, connections);
+    page.deliveries(stats, pool);
     page.by("kind", "messages", "Inbound messages by type", stats.by_kind());
     page.by("code", "refusals", "Refusals by error code", stats.by_code());
     page.by("rule", "agent_refusals", "Agent reports refused, by rule", stats.by_rule());
@@ -124,6 +125,30 @@ impl Page {
         self.by("state", "outbound_bytes", "Bytes of outbound frames", [("offered", frames.bytes)]);
     }
 
+    fn deliveries(&mut self, stats: &Stats, pool: &Pool) {
+        let deliveries = &stats.deliveries;
+        let fates = [
+            ("requested", deliveries.requested),
+            ("admitted", deliveries.admitted),
+            ("refused", deliveries.refused),
+        ];
+        self.by("outcome", "deliveries", "Deliveries of the host by outcome", fates);
+        let fates = [
+            ("attempted", deliveries.attempted),
+            ("delivered", deliveries.delivered),
+            ("failed", deliveries.failed),
+        ];
+        self.by("outcome", "delivered_frames", "Connections addressed by deliveries with a receipt", fates);
+        self.by("reason", "deliveries_refused", "Deliveries refused, by reason", stats.by_refusal());
+        self.level("receipts_open", "Receipts that wait for a connection", deliveries.receipts_open);
+        self.level("connections_active", "Live connections that are not idle", pool.active);
+        self.level("connections_served", "Live connections that got a frame in the idle time", pool.served);
+        // Without a connection none is idle either.
+        let efficiency = pool.efficiency_percent().unwrap_or(100.0) / 100.0;
+        let help = "Share of the live connections that got a frame in the idle time";
+        self.0.register("connection_pool_efficiency_ratio", help, ConstGauge::new(efficiency));
+    }
+
     fn levels(&mut self, stats: &Stats, connections: usize) {
         self.level("connections_open", "Open or closing connections", stats.connections.open);
         self.level("sockets_open", "Sockets in the shell's table", connections as u64);
@@ -163,8 +188,10 @@ mod tests {
         let mut stats = Stats::default();
         stats.inbound.received = 3;
         stats.runs.open = 2;
-        let text = render(&stats, &Doorbell::default(), 1);
+        let pool = Pool { connections: 4, served: 3, ..Pool::default() };
+        let text = render(&stats, &pool, &Doorbell::default(), 1);
         assert!(text.contains("goldenpath_inbound_frames_total{outcome=\"received\"} 3"));
+        assert!(text.contains("goldenpath_connection_pool_efficiency_ratio 0.75"), "{text}");
         assert!(text.contains("goldenpath_runs_open 2") && text.ends_with("# EOF\n"));
     }
 }

@@ -190,6 +190,7 @@ impl Flow<'_> {
         open.account.queued = open.parts.iter().filter(|part| part.kept && !part.delivered).count() as u32;
         self.stats.deliveries.receipts_open -= 1;
         self.stats.deliveries.receipts_given += 1;
+        self.stats.deliveries.receipts_reached += u64::from(open.account.delivered > 0);
         self.out.push(Effect::Receipt(Box::new(open.account)));
     }
 }

@@ -238,8 +238,10 @@ pub enum Input<'a> {
     },
     /// Delivers an event of the host's to whom it is for.
     Deliver(Deliver<'a>),
-    /// Closes the connection of exactly that name; nothing happens when there is none.
+    /// Closes the connection of exactly that name, if it is that user's; nothing happens otherwise.
     Unregister {
+        /// Whose it must be; `None`: whosever.
+        user: Option<&'a str>,
         /// The name it was connected under.
         name: &'a str,
     },

@@ -251,8 +251,9 @@ impl Router {
         }
     }
 
-    pub(super) fn unregister(&mut self, name: &str, out: &mut Effects) {
-        if let Some(conn) = self.audience.named(name) {
+    pub(super) fn unregister(&mut self, user: Option<&str>, name: &str, out: &mut Effects) {
+        let theirs = |conn: &ConnId| user.is_none_or(|user| self.is_of(*conn, user));
+        if let Some(conn) = self.audience.named(name).filter(theirs) {
             self.close(conn, crate::contract::Close::Unregistered, out);
         }
     }

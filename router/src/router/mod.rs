@@ -94,7 +94,7 @@ impl Router {
             Input::Closed { conn } => self.closed(conn, out),
             Input::Agent { run, event } => self.report(run, &event, out),
             Input::Deliver(deliver) => self.deliver(&deliver, out),
-            Input::Unregister { name } => self.unregister(name, out),
+            Input::Unregister { user, name } => self.unregister(user, name, out),
             Input::SweepIdle => self.sweep_idle(out),
             Input::Drain => self.drain(out),
             Input::Tick => {}

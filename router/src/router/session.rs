@@ -52,7 +52,7 @@ impl Router {
         self.arm(conn);
     }
 
-    fn is_of(&self, conn: ConnId, user: &str) -> bool {
+    pub(super) fn is_of(&self, conn: ConnId, user: &str) -> bool {
         self.user_of(conn).is_some_and(|owner| **owner == *user)
     }
 

@@ -227,9 +227,11 @@ fn a_name_is_never_taken_over_by_another_user() {
     assert_eq!(world.router.connection_named("c1"), Some(second), "the name is not the old one's to lose");
     world.deliver(Target::Connection("ada", first), EVENT);
     assert_eq!(world.receipt().refused, Some(Refusal::UnknownConnection), "a generation that is gone");
-    world.input(Input::Unregister { name: "c" });
+    world.input(Input::Unregister { user: None, name: "c" });
     assert_eq!(world.router.connection_named("c1"), Some(second), "only the exact name");
-    world.input(Input::Unregister { name: "c1" });
+    world.input(Input::Unregister { user: Some("eve"), name: "c1" });
+    assert_eq!(world.router.connection_named("c1"), Some(second), "only her own");
+    world.input(Input::Unregister { user: Some("ada"), name: "c1" });
     assert_eq!((world.closed[&second].code(), world.router.connection_named("c1")), (1000, None));
     assert!(world.named("eve", "c1").is_some(), "free again");
 }

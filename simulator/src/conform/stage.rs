@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use router::{
-    Authority, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Router, Ticket,
+    Authority, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Receipt, Router, Ticket,
 };
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ struct Socket {
     conn: ConnId,
     user: String,
     line: Line,
+    /// Its welcome was written, which no recording of a router has.
+    welcomed: bool,
 }
 
 /// The real router between sockets that do as they are told.
@@ -120,14 +122,14 @@ impl Stage {
             self.carry_out(&out);
             return false;
         };
-        self.sockets.insert(label.to_owned(), Socket { conn, user: connect.user.to_owned(), line: Line::Up });
-        let before = self.sent.len();
+        let user = connect.user.to_owned();
+        let older = self.sockets.insert(label.to_owned(), Socket { conn, user, line, welcomed: false });
         self.carry_out(&out);
-        // The first frame is the welcome, which no recording of a router has.
-        if let Some(at) = self.sent[before..].iter().position(|sent| sent.conn == label) {
-            self.sent.remove(before + at);
+        if let Some(older) = older {
+            // Its label is the new one's; the router has asked for its close.
+            self.writing.retain(|(_, conn, _)| *conn != older.conn);
+            self.input(Input::Closed { conn: older.conn });
         }
-        self.set_line(label, line);
         true
     }
 
@@ -183,6 +185,17 @@ impl Stage {
             self.router.handle(self.now, input(authority), &mut out);
         }
         self.carry_out(&out);
+    }
+
+    /// What the router made known of deliveries since [`begin`](Self::begin), taken out of the effects for the host.
+    pub fn take_receipts(&mut self) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        self.asked.retain(|effect| {
+            let Effect::Receipt(receipt) = effect else { return true };
+            receipts.push((**receipt).clone());
+            false
+        });
+        receipts
     }
 
     /// Lets time pass: writes under way end, deadlines fire, each at its time.
@@ -242,6 +255,10 @@ impl Stage {
         for (conn, text) in writes {
             let Some(label) = self.label(conn).map(str::to_owned) else { continue };
             let Some(socket) = self.sockets.get_mut(&label) else { continue };
+            if !std::mem::replace(&mut socket.welcomed, true) {
+                self.input(Input::Written { conn, frames: 1 });
+                continue;
+            }
             match socket.line {
                 Line::Up => self.wrote(&label, &text),
                 Line::Down | Line::FailsAfter(0) => self.disconnect(&label),

@@ -84,8 +84,9 @@ impl RunHash {
                 self.agent(event);
             }
             Input::Deliver(deliver) => self.deliver(deliver),
-            Input::Unregister { name } => {
-                self.word(13, 0);
+            Input::Unregister { user, name } => {
+                self.word(13, u64::from(user.is_some()));
+                self.bytes(user.unwrap_or_default().as_bytes());
                 self.bytes(name.as_bytes());
             }
             Input::SweepIdle => self.word(14, 0),
