@@ -1,6 +1,6 @@
 //! A stage for recorded cases: the real router, a clock that is set by hand, and sockets that do as they are told.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use router::{
     Authority, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Receipt, Router, Ticket,
@@ -39,13 +39,15 @@ struct Socket {
 #[derive(Debug)]
 pub struct Stage {
     router: Router,
-    authority: Option<Authority>,
+    authority: Option<Arc<Authority>>,
     now: Instant,
     tickets: u64,
     /// By label. A socket that closed is no longer there.
     sockets: BTreeMap<String, Socket>,
     /// Writes under way: when, where, what.
     writing: Vec<(Instant, ConnId, String)>,
+    /// To be closed once what was sent before is written.
+    closing: Vec<ConnId>,
     sent: Vec<Sent>,
     /// When the running step began.
     step: Instant,
@@ -57,7 +59,7 @@ impl Stage {
     /// A router with nobody connected.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let mut router = Router::new(config)?;
-        let authority = router.take_authority();
+        let authority = router.take_authority().map(Arc::new);
         Ok(Self {
             router,
             authority,
@@ -65,6 +67,7 @@ impl Stage {
             tickets: 0,
             sockets: BTreeMap::new(),
             writing: Vec::new(),
+            closing: Vec::new(),
             sent: Vec::new(),
             step: START,
             asked: Vec::new(),
@@ -178,6 +181,11 @@ impl Stage {
         self.carry_out(&out);
     }
 
+    /// The authority to cross users, for an input that needs it.
+    pub fn authority(&self) -> Option<Arc<Authority>> {
+        self.authority.clone()
+    }
+
     /// An input that needs the authority to cross users.
     pub fn with_authority(&mut self, input: impl for<'a> FnOnce(&'a Authority) -> Input<'a>) {
         let mut out = Effects::new();
@@ -223,6 +231,20 @@ impl Stage {
         for (_, conn, text) in done {
             if let Some(label) = self.label(conn).map(str::to_owned) {
                 self.wrote(&label, &text);
+            }
+        }
+        self.finish_closes();
+    }
+
+    fn finish_closes(&mut self) {
+        let (later, now) = std::mem::take(&mut self.closing)
+            .into_iter()
+            .partition(|conn| self.writing.iter().any(|(_, to, _)| to == conn));
+        self.closing = later;
+        let now: Vec<ConnId> = now;
+        for conn in now {
+            if let Some(label) = self.label(conn).map(str::to_owned) {
+                self.disconnect(&label);
             }
         }
     }
@@ -274,10 +296,7 @@ impl Stage {
                 }
             }
         }
-        for conn in closes {
-            if let Some(label) = self.label(conn).map(str::to_owned) {
-                self.disconnect(&label);
-            }
-        }
+        self.closing.append(&mut closes);
+        self.finish_closes();
     }
 }

@@ -25,8 +25,10 @@ pub(super) const HONEST_COUNTS: Decision = of_the_contract(
     "nobody there is no success: 0 attempted, 0 delivered, queued for the user's return",
 );
 /// Names of connections.
-pub(super) const NAMES: Decision =
-    of_the_contract("connection-names", "a name that is empty or no text is refused, and nothing is kept of it");
+pub(super) const NAMES: Decision = of_the_contract(
+    "connection-names",
+    "a name that is empty or no text is refused, and nothing is kept of it",
+);
 /// Ids of users.
 pub(super) const USER_IDS: Decision =
     of_the_contract("user-ids", "1 to 128 printable characters without white space, and no other grammar");
@@ -87,6 +89,12 @@ pub(super) struct Desk {
     pub(super) stage: Stage,
     pub(super) book: Vec<Booked>,
     receipts: u64,
+    /// Accounts that came while others were waited for.
+    done: BTreeMap<u64, Told>,
+    /// By the rules: what waits for a user's return, and since when the last of it.
+    kept: BTreeMap<String, (Vec<Value>, Instant)>,
+    /// What the last connection was written at once: whether that is what had been kept.
+    pub(super) replayed: bool,
     open: BTreeMap<u64, (String, Value, Option<String>, Vec<String>, usize)>,
     /// Why the recorded registry may be another than ours from here on.
     pub(super) cause: Option<Decision>,
@@ -104,7 +112,8 @@ impl Desk {
         };
         let stage = Stage::new(config).unwrap_or_else(|_| unreachable!("the limits above are valid"));
         let (book, open) = (Vec::new(), BTreeMap::new());
-        Self { stage, book, receipts: 0, open, cause: None, swept: 0 }
+        let (done, kept) = (BTreeMap::new(), BTreeMap::new());
+        Self { stage, book, receipts: 0, done, kept, replayed: true, open, cause: None, swept: 0 }
     }
 
     pub(super) fn begin(&mut self) {
@@ -119,14 +128,44 @@ impl Desk {
         let accepted = self.stage.connect_as(label, &connect, line);
         let ruled = self.may_register(user, label);
         if ruled {
+            let from = (label.to_owned(), user.to_owned());
             self.book.retain(|booked| booked.label != label);
             let (label, user, thread) = (label.to_owned(), user.to_owned(), thread.map(str::to_owned));
             self.book.push(Booked { label, user, thread, line, last_ok: self.stage.now() });
             self.book_replay();
+            self.replayed = self.is_replay(&from);
         } else if !is_id(label) || !is_id(user) {
             self.cause.get_or_insert(NAMES);
         }
         accepted
+    }
+
+    /// Whether the connection got what had been kept for its user, flagged and in order, and nothing else.
+    fn is_replay(&mut self, (label, user): &(String, String)) -> bool {
+        let alive = self.owner(label).is_some();
+        let kept = self.kept.get(user).filter(|(_, since)| self.stage.now().since(*since) < KEPT_US);
+        let kept = kept.map(|(kept, _)| kept.clone()).unwrap_or_default();
+        let sent: Vec<&Sent> = self.stage.sent().iter().filter(|sent| sent.conn == *label).collect();
+        let same = |(event, sent): (&Value, &&Sent)| {
+            let Value::Object(event) = event else { return false };
+            let own = |key: &str| !matches!(key, "user_id" | "cursor" | "recovered" | "timestamp");
+            sent.message["recovered"] == true
+                && event
+                    .iter()
+                    .filter(|(key, _)| own(key))
+                    .all(|(key, value)| sent.message.get(key) == Some(value))
+        };
+        let ordered = self.is_in_order() && kept.iter().zip(&sent).all(same);
+        // A slow socket is written later, a broken one only in part.
+        let whole = sent.len() == kept.len() || !alive || self.is_slow(label);
+        if alive {
+            self.kept.remove(user);
+        }
+        ordered && whole && sent.len() <= kept.len()
+    }
+
+    fn is_slow(&self, label: &str) -> bool {
+        self.book.iter().any(|booked| booked.label == label && matches!(booked.line, Line::Slow(_)))
     }
 
     /// What was kept for a user is written, or breaks the socket, before anything else.
@@ -195,8 +234,10 @@ impl Desk {
 
     /// An event for those connections of a user that want a thread.
     pub(super) fn to_thread(&mut self, user: &str, thread: &str, event: &Value) -> u64 {
-        let wants = |booked: &&Booked| booked.user == user && booked.thread.as_deref().is_none_or(|t| t == thread);
-        let addressed: Vec<String> = self.book.iter().filter(wants).map(|booked| booked.label.clone()).collect();
+        let wants =
+            |booked: &&Booked| booked.user == user && booked.thread.as_deref().is_none_or(|t| t == thread);
+        let addressed: Vec<String> =
+            self.book.iter().filter(wants).map(|booked| booked.label.clone()).collect();
         self.deliver(Target::Thread(user, thread), user, Context::default(), event, &addressed)
     }
 
@@ -205,10 +246,10 @@ impl Desk {
         let addressed: Vec<String> = self.book.iter().map(|booked| booked.label.clone()).collect();
         let (number, (written, failed)) = (self.number(), self.rule(&addressed));
         let raw = raw(event);
-        self.stage.with_authority(|authority| {
-            let deliver = Deliver::new(Target::All(authority, None), &raw);
-            Input::Deliver(Deliver { receipt: Some(ReceiptId(number)), ..deliver })
-        });
+        if let Some(authority) = self.stage.authority() {
+            let deliver = Deliver::new(Target::All(&authority, None), &raw);
+            self.stage.input(Input::Deliver(Deliver { receipt: Some(ReceiptId(number)), ..deliver }));
+        }
         self.open.insert(number, (String::new(), event.clone(), None, written, failed));
         number
     }
@@ -223,6 +264,15 @@ impl Desk {
     ) -> u64 {
         let refused = !event.is_object() || names_another(event, user) || !is_id(user);
         let (written, failed) = if refused { (Vec::new(), 0) } else { self.rule(addressed) };
+        if !refused && written.is_empty() && !matches!(target, Target::Connection(..)) {
+            let now = self.stage.now();
+            let (kept, since) = self.kept.entry(user.to_owned()).or_insert_with(|| (Vec::new(), now));
+            if now.since(*since) >= KEPT_US {
+                kept.clear();
+            }
+            kept.push(event.clone());
+            *since = now;
+        }
         let (number, raw) = (self.number(), raw(event));
         let receipt = Some(ReceiptId(number));
         self.stage.input(Input::Deliver(Deliver { receipt, target, context, event: &raw }));
@@ -266,20 +316,19 @@ impl Desk {
 
     /// Waits until these deliveries are accounted for, or for a minute.
     pub(super) fn wait_for(&mut self, numbers: &[u64]) -> Vec<Told> {
-        let mut told: BTreeMap<u64, Told> = BTreeMap::new();
         for _ in 0..6000 {
             for receipt in self.stage.take_receipts() {
                 let number = receipt.receipt.0;
                 if let Some((user, event, request, written, failed)) = self.open.remove(&number) {
-                    told.insert(number, Told { receipt, user, event, request, written, failed });
+                    self.done.insert(number, Told { receipt, user, event, request, written, failed });
                 }
             }
-            if numbers.iter().all(|number| told.contains_key(number)) {
+            if numbers.iter().all(|number| self.done.contains_key(number)) {
                 break;
             }
             self.stage.advance(10_000);
         }
-        numbers.iter().filter_map(|number| told.remove(number)).collect()
+        numbers.iter().filter_map(|number| self.done.remove(number)).collect()
     }
 
     pub(super) fn sweep(&mut self) {
@@ -355,6 +404,9 @@ impl Desk {
     }
 }
 
+/// How long the router keeps what waits for a user who is away.
+const KEPT_US: u64 = 120_000_000;
+
 /// One connection in a registry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pooled {
@@ -366,9 +418,7 @@ pub(super) struct Pooled {
 
 /// The rule for ids of users and names of connections.
 pub(super) fn is_id(id: &str) -> bool {
-    !id.is_empty()
-        && id.chars().count() <= 128
-        && id.chars().all(|c| !c.is_control() && !c.is_whitespace())
+    !id.is_empty() && id.chars().count() <= 128 && id.chars().all(|c| !c.is_control() && !c.is_whitespace())
 }
 
 /// The rule for outbound events.
@@ -402,7 +452,8 @@ pub(super) fn line_of(result: Option<&Value>) -> Line {
 fn is_ruled_frame(frame: &Value, told: &Told) -> bool {
     let (Value::Object(event), Value::Object(frame)) = (&told.event, frame) else { return false };
     let own = |key: &str| !matches!(key, "user_id" | "cursor" | "recovered" | "timestamp");
-    let asked = told.request.as_ref().is_none_or(|request| frame.get("request_id") == Some(&request.as_str().into()));
+    let asked =
+        told.request.as_ref().is_none_or(|request| frame.get("request_id") == Some(&request.as_str().into()));
     asked
         && (told.user.is_empty() || frame.get("user_id") == Some(&told.user.as_str().into()))
         && event
@@ -444,7 +495,8 @@ pub(super) fn frames(
         recorded.entry(conn).or_default().push(message);
     }
     for conn in recorded.keys().chain(seen.keys()).copied().collect::<std::collections::BTreeSet<_>>() {
-        let (left, right) = (recorded.get(conn).map_or(&[][..], |l| l), seen.get(conn).map_or(&[][..], |r| r));
+        let (left, right) =
+            (recorded.get(conn).map_or(&[][..], |l| l), seen.get(conn).map_or(&[][..], |r| r));
         if left.len() != right.len() {
             out.push(Difference::new(format!("sent to {conn}"), left.len(), right.len()));
         }
