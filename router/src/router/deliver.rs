@@ -51,17 +51,17 @@ impl Router {
                 }
                 let event_type = self.begin_for(user, context, event.get())?;
                 let receipt = self.open_receipt(deliver, event_type);
-                self.to_connection(user, conn, receipt, out)
+                self.deliver_to_conn(user, conn, receipt, out)
             }
-            Target::User(user) => self.to_user(deliver, user, None, context, out),
+            Target::User(user) => self.deliver_to_user(deliver, user, None, context, out),
             Target::Thread(user, thread) => {
                 if context.thread.is_some_and(|named| named != thread) {
                     return Err(Refusal::ForeignUser);
                 }
                 let context = Context { thread: Some(thread), ..context };
-                self.to_user(deliver, user, Some(thread), context, out)
+                self.deliver_to_user(deliver, user, Some(thread), context, out)
             }
-            Target::Topic(authority, topic) => self.to_topic(deliver, authority, topic, out),
+            Target::Topic(authority, topic) => self.deliver_to_topic(deliver, authority, topic, out),
             Target::All(authority, exclude) => {
                 let event_type = self.begin_for_many(context, event.get())?;
                 let frame = wire::end_delivered(&mut self.writer, None, None);
@@ -76,7 +76,7 @@ impl Router {
         }
     }
 
-    fn to_connection(
+    fn deliver_to_conn(
         &mut self,
         user: UserRef,
         conn: ConnId,
@@ -93,7 +93,7 @@ impl Router {
         Ok(())
     }
 
-    fn to_user(
+    fn deliver_to_user(
         &mut self,
         deliver: &Deliver<'_>,
         user: &str,
@@ -120,7 +120,7 @@ impl Router {
     }
 
     /// The same event for every subscriber of now, each with its own id and cursor, as if delivered to that user.
-    fn to_topic(
+    fn deliver_to_topic(
         &mut self,
         deliver: &Deliver<'_>,
         _: &Authority,

@@ -1,13 +1,14 @@
 //! What three recorded units share: sockets under the names of the recordings, deliveries with their receipts, and a
 //! book that says what the registry's rules demand, kept beside the router and never shown to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use router::{
     Config, Connect, Context, Deliver, Effect, Input, Instant, Receipt, ReceiptId, Refusal, Target,
 };
 use serde_json::{Value, value::RawValue};
 
+pub(super) use crate::conform::decisions::FOREIGN_IDS;
 use crate::conform::{Decision, Difference, Notes, Sent, Translation, compare, stage::Line, stage::Stage};
 
 const fn of_the_contract(name: &'static str, demands: &'static str) -> Decision {
@@ -40,12 +41,6 @@ pub(super) const HANDLES: Decision = of_the_contract(
 /// The clock of idleness.
 pub(super) const IDLE: Decision =
     of_the_contract("idle", "idle is the full time since the last frame read or successfully written");
-/// Ids in outbound events.
-pub(super) const FOREIGN_IDS: Decision = of_the_contract(
-    "foreign-ids",
-    "an event that names another user is refused; otherwise user_id is set and every other member passes unchanged",
-);
-
 /// Members that the canonical form adds to a delivered event.
 pub(super) const ADDED: &[&str] =
     &["user_id", "thread_id", "run_id", "request_id", "timestamp", "cursor", "recovered"];
@@ -58,6 +53,16 @@ pub(super) struct Booked {
     pub(super) thread: Option<String>,
     line: Line,
     last_ok: Instant,
+}
+
+/// A delivery that is not accounted for yet, and what the rules demand of it.
+#[derive(Clone, Debug)]
+struct Asked {
+    user: String,
+    event: Value,
+    request: Option<String>,
+    written: Vec<String>,
+    failed: usize,
 }
 
 /// A delivery: what the router says of it, and what the rules demand.
@@ -89,13 +94,15 @@ pub(super) struct Desk {
     pub(super) stage: Stage,
     pub(super) book: Vec<Booked>,
     receipts: u64,
+    /// Names of sockets that failed, and were not connected again.
+    broken: BTreeSet<String>,
     /// Accounts that came while others were waited for.
     done: BTreeMap<u64, Told>,
     /// By the rules: what waits for a user's return, and since when the last of it.
     kept: BTreeMap<String, (Vec<Value>, Instant)>,
     /// What the last connection was written at once: whether that is what had been kept.
     pub(super) replayed: bool,
-    open: BTreeMap<u64, (String, Value, Option<String>, Vec<String>, usize)>,
+    open: BTreeMap<u64, Asked>,
     /// Why the recorded registry may be another than ours from here on.
     pub(super) cause: Option<Decision>,
     pub(super) swept: u32,
@@ -112,8 +119,8 @@ impl Desk {
         };
         let stage = Stage::new(config).unwrap_or_else(|_| unreachable!("the limits above are valid"));
         let (book, open) = (Vec::new(), BTreeMap::new());
-        let (done, kept) = (BTreeMap::new(), BTreeMap::new());
-        Self { stage, book, receipts: 0, done, kept, replayed: true, open, cause: None, swept: 0 }
+        let (done, kept, broken) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { stage, book, receipts: 0, broken, done, kept, replayed: true, open, cause: None, swept: 0 }
     }
 
     pub(super) fn begin(&mut self) {
@@ -131,6 +138,7 @@ impl Desk {
             let from = (label.to_owned(), user.to_owned());
             self.book.retain(|booked| booked.label != label);
             let (label, user, thread) = (label.to_owned(), user.to_owned(), thread.map(str::to_owned));
+            self.broken.remove(&label);
             self.book.push(Booked { label, user, thread, line, last_ok: self.stage.now() });
             self.book_replay();
             self.replayed = self.is_replay(&from);
@@ -179,6 +187,7 @@ impl Desk {
         if !gone.is_empty() {
             self.cause.get_or_insert(ONE_REGISTRY);
             self.book.retain(|booked| !gone.contains(&booked.label));
+            self.broken.extend(gone);
         }
         for booked in &mut self.book {
             let written = self.stage.sent().iter().filter(|sent| sent.conn == booked.label).count() as u32;
@@ -186,6 +195,13 @@ impl Desk {
                 booked.line = Line::FailsAfter(left - left.min(written));
             }
         }
+    }
+
+    /// Whether the recorded list has, beyond ours, only connections whose socket failed: the old code kept some of them.
+    pub(super) fn lists_broken(&self, recorded: &[&str], seen: &[String]) -> bool {
+        let known = |label: &str| seen.iter().any(|seen| seen == label);
+        seen.iter().all(|label| recorded.contains(&label.as_str()))
+            && recorded.iter().all(|label| known(label) || self.broken.contains(*label))
     }
 
     pub(super) fn may_register(&self, user: &str, label: &str) -> bool {
@@ -213,7 +229,7 @@ impl Desk {
     }
 
     /// An event for one connection, by its name. `None`: no live connection has that name.
-    pub(super) fn to_connection(
+    pub(super) fn tell_connection(
         &mut self,
         user: &str,
         label: &str,
@@ -227,13 +243,13 @@ impl Desk {
     }
 
     /// An event for a user.
-    pub(super) fn to_user(&mut self, user: &str, context: Context<'_>, event: &Value) -> u64 {
+    pub(super) fn tell_user(&mut self, user: &str, context: Context<'_>, event: &Value) -> u64 {
         let addressed = self.labels_of(user);
         self.deliver(Target::User(user), user, context, event, &addressed)
     }
 
     /// An event for those connections of a user that want a thread.
-    pub(super) fn to_thread(&mut self, user: &str, thread: &str, event: &Value) -> u64 {
+    pub(super) fn tell_thread(&mut self, user: &str, thread: &str, event: &Value) -> u64 {
         let wants =
             |booked: &&Booked| booked.user == user && booked.thread.as_deref().is_none_or(|t| t == thread);
         let addressed: Vec<String> =
@@ -242,7 +258,7 @@ impl Desk {
     }
 
     /// An event for everybody.
-    pub(super) fn to_all(&mut self, event: &Value) -> u64 {
+    pub(super) fn tell_all(&mut self, event: &Value) -> u64 {
         let addressed: Vec<String> = self.book.iter().map(|booked| booked.label.clone()).collect();
         let (number, (written, failed)) = (self.number(), self.rule(&addressed));
         let raw = raw(event);
@@ -250,7 +266,8 @@ impl Desk {
             let deliver = Deliver::new(Target::All(&authority, None), &raw);
             self.stage.input(Input::Deliver(Deliver { receipt: Some(ReceiptId(number)), ..deliver }));
         }
-        self.open.insert(number, (String::new(), event.clone(), None, written, failed));
+        let (user, event) = (String::new(), event.clone());
+        self.open.insert(number, Asked { user, event, request: None, written, failed });
         number
     }
 
@@ -277,7 +294,8 @@ impl Desk {
         let receipt = Some(ReceiptId(number));
         self.stage.input(Input::Deliver(Deliver { receipt, target, context, event: &raw }));
         let request = context.request.map(str::to_owned);
-        self.open.insert(number, (user.to_owned(), event.clone(), request, written, failed));
+        let (user, event) = (user.to_owned(), event.clone());
+        self.open.insert(number, Asked { user, event, request, written, failed });
         number
     }
 
@@ -301,7 +319,8 @@ impl Desk {
             };
             match delay {
                 Some(delay) => {
-                    booked.last_ok = self.stage.now().after(delay);
+                    // One after the other, as a slow socket does.
+                    booked.last_ok = booked.last_ok.max(self.stage.now()).after(delay);
                     written.push(booked.label.clone());
                 }
                 None => gone.push(booked.label.clone()),
@@ -310,6 +329,7 @@ impl Desk {
         if !gone.is_empty() {
             self.cause.get_or_insert(ONE_REGISTRY);
             self.book.retain(|booked| !gone.contains(&booked.label));
+            self.broken.extend(gone.iter().cloned());
         }
         (written, gone.len())
     }
@@ -319,7 +339,7 @@ impl Desk {
         for _ in 0..6000 {
             for receipt in self.stage.take_receipts() {
                 let number = receipt.receipt.0;
-                if let Some((user, event, request, written, failed)) = self.open.remove(&number) {
+                if let Some(Asked { user, event, request, written, failed }) = self.open.remove(&number) {
                     self.done.insert(number, Told { receipt, user, event, request, written, failed });
                 }
             }

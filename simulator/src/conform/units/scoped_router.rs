@@ -115,7 +115,13 @@ impl Unit for ScopedRouter {
                     pool.begin_route(user, &call["connection_id"], context, &call["event"])
                 });
             }
-            "broadcast_user_event" | "module_broadcast_to_user" | "route_user_event" => {
+            "route_user_event" => {
+                let made = self.made(action.arg("context")).unwrap_or_default();
+                let context = Context { request: Some(&made.request), ..context };
+                self.pool.route(Some(&made.user), label, context, event);
+                self.pool.step.explain = Some(HANDLES);
+            }
+            "broadcast_user_event" | "module_broadcast_to_user" => {
                 let made = self
                     .made(action.arg("context"))
                     .or_else(|| Some(Made { user: action.text("user")?.to_owned(), request: String::new() }));
