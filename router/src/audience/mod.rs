@@ -38,6 +38,28 @@
 //!     audience.with_owner(ada, |_, ada| kept = Some(ada.seal_text("later")));
 //! }
 //! ```
+//!
+//! A host crosses users by [`Target::Topic`] and [`Target::All`] only, and these need the router's one [`Authority`], which
+//! nobody can make:
+//!
+//! ```compile_fail,E0423
+//! # use router::{Authority, Target};
+//! let target = Target::All(&Authority(()), None);
+//! ```
+//!
+//! A user's handle has no word for another user: its deliveries are for its own, and to whom cannot be said.
+//!
+//! ```compile_fail,E0061
+//! # use router::{Context, Router};
+//! # fn crossed(router: &Router, event: &serde_json::value::RawValue) {
+//! let ada = router.for_user("ada", Context::default());
+//! let delivery = ada.deliver("eve", None, event);
+//! # }
+//! ```
+//!
+//! [`Target::Topic`]: crate::Target::Topic
+//! [`Target::All`]: crate::Target::All
+//! [`Authority`]: crate::Authority
 
 mod conn;
 mod dedupe;

@@ -280,8 +280,11 @@ impl Unit for Broadcast {
             self.done.push((Call { op: op.to_owned(), args: args.clone() }, done));
         }
         // What a slow socket is still given belongs to this step.
-        if self.desk.stage.router().stats().frames.in_flight > 0 {
-            self.desk.stage.advance(60_000_000);
+        for _ in 0..6000 {
+            if self.desk.stage.router().stats().frames.in_flight == 0 {
+                break;
+            }
+            self.desk.stage.advance(10_000);
         }
         Ok(())
     }
