@@ -427,6 +427,10 @@ impl Audience {
             let Some(logged) = user.log.pop_front() else { return };
             user.log_bytes -= logged.frame.len();
             if cursor > user.settled {
+                // What left the window before, yet is not settled, every client has acknowledged.
+                let acknowledged = cursor - 1 - user.settled;
+                flow.stats.events.delivered += acknowledged;
+                flow.stats.events.waiting -= acknowledged;
                 user.settled = cursor;
                 flow.stats.events.gapped += 1;
                 flow.stats.events.waiting -= 1;
