@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use router::{
-    AgentEvent, Authority, Config, ConnId, Connect, Effect, Effects, Input, Instant, Router, RunRef, Ticket,
+    AgentEvent, Authority, Config, ConnId, Connect, Deliver, Effect, Effects, Input, Instant, Router, RunRef,
+    Target, Ticket,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -217,7 +218,9 @@ impl FanOut {
                 connect(&mut router, &mut effects, u64::from(index), &format!("user-{user:07}"))
             })
             .collect();
-        let data = RawValue::from_string(r#"{"text":"the service restarts at noon"}"#.to_owned());
+        let data = RawValue::from_string(
+            r#"{"type":"system_notice","data":{"text":"the service restarts at noon"}}"#.to_owned(),
+        );
         let data = data.expect("valid JSON");
         let mut fan_out = Self { router, effects, authority, conns, run: None, data };
         if audience == Audience::Tabs {
@@ -236,7 +239,7 @@ impl FanOut {
                     AgentEvent::Thinking { reasoning: "comparing the cost of the last month", step: None };
                 Input::Agent { run, event }
             }
-            None => Input::Broadcast { authority: &self.authority, kind: "system_notice", data: &self.data },
+            None => Input::Deliver(Deliver::new(Target::All(&self.authority, None), &self.data)),
         };
         self.router.handle(EPOCH, input, &mut self.effects);
     }

@@ -40,6 +40,12 @@ pub struct Config {
     pub runs_per_user_max: u32,
     /// Topics one user can subscribe to.
     pub topics_per_user_max: u32,
+    /// Deliveries whose receipt is open; a further one that asks for a receipt is refused.
+    pub receipts_max: u32,
+    /// Users that never connected and have events waiting for them; one more is refused as unknown.
+    pub awaited_users_max: u32,
+    /// A connection is idle when nothing was read from it nor written to it for this time.
+    pub idle_us: u64,
     /// Inbound messages per user and second, sustained.
     pub rate_per_s: u32,
     /// Inbound messages per user at once.
@@ -154,6 +160,9 @@ impl Default for Config {
             connections_per_user_max: 8,
             runs_per_user_max: 16,
             topics_per_user_max: 16,
+            receipts_max: 10_000,
+            awaited_users_max: 10_000,
+            idle_us: 300 * SECOND,
             rate_per_s: 30,
             rate_burst: 100,
             rejects_max: 20,

@@ -35,6 +35,8 @@ pub enum ErrorCode {
     RunLimit,
     /// The user has as many connections as allowed.
     ConnectionLimit,
+    /// The name of the connection is another user's.
+    ConnectionNameTaken,
     /// The user sends faster than allowed.
     RateLimited,
     /// A bounded buffer is full.
@@ -49,7 +51,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes, in the order of their declaration.
-    pub const ALL: [ErrorCode; 20] = [
+    pub const ALL: [ErrorCode; 21] = [
         ErrorCode::JsonParseError,
         ErrorCode::NotAnObject,
         ErrorCode::BadField,
@@ -65,6 +67,7 @@ impl ErrorCode {
         ErrorCode::AgentUnavailable,
         ErrorCode::RunLimit,
         ErrorCode::ConnectionLimit,
+        ErrorCode::ConnectionNameTaken,
         ErrorCode::RateLimited,
         ErrorCode::Overloaded,
         ErrorCode::ShuttingDown,
@@ -90,6 +93,7 @@ impl ErrorCode {
             ErrorCode::AgentUnavailable => "AGENT_UNAVAILABLE",
             ErrorCode::RunLimit => "RUN_LIMIT",
             ErrorCode::ConnectionLimit => "CONNECTION_LIMIT",
+            ErrorCode::ConnectionNameTaken => "CONNECTION_NAME_TAKEN",
             ErrorCode::RateLimited => "RATE_LIMITED",
             ErrorCode::Overloaded => "OVERLOADED",
             ErrorCode::ShuttingDown => "SHUTTING_DOWN",
@@ -116,6 +120,7 @@ impl ErrorCode {
             ErrorCode::AgentUnavailable => "No agent is available",
             ErrorCode::RunLimit => "Too many runs are open",
             ErrorCode::ConnectionLimit => "Too many connections are open",
+            ErrorCode::ConnectionNameTaken => "The name of the connection is in use",
             ErrorCode::RateLimited => "Too many messages in a short time",
             ErrorCode::Overloaded => "The server is overloaded",
             ErrorCode::ShuttingDown => "The server is shutting down",
@@ -138,6 +143,7 @@ impl ErrorCode {
             ErrorCode::EmptyMessage => "Put the text into payload.content",
             ErrorCode::RunLimit => "Wait for a run to end, or stop one with stop_agent",
             ErrorCode::ConnectionLimit => "Close a connection first",
+            ErrorCode::ConnectionNameTaken => "Connect under another name",
             ErrorCode::RateLimited | ErrorCode::Overloaded => "Wait a moment and send again",
             ErrorCode::AgentUnavailable | ErrorCode::ShuttingDown | ErrorCode::ServiceNotReady => {
                 "Reconnect and send again"

@@ -61,16 +61,19 @@ mod timers;
 pub mod tools;
 pub mod wire;
 
+pub use crate::audience::{Connection, Pool};
 pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
-    AgentEvent, AskRef, Audit, Authority, CancelReason, Close, ConnId, Connect, Delivery, DeliveryState,
-    Effect, Effects, EventRef, Frame, FrameIx, Input, Instant, QualityAnswer, QualityNews, QualityQuestion,
-    QualityRequest, Refusal, RefusedEvent, RunRef, RunRequest, Ticket, Tier, ToolAnswer, ToolFailure,
-    ToolOutcome, ToolRefusal, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
+    AgentEvent, AskRef, Audit, Authority, CancelReason, Close, ConnId, Connect, Context, Deliver, Delivery,
+    DeliveryRefusal, DeliveryState, Effect, Effects, EventRef, Frame, FrameIx, Input, Instant, Missed,
+    QualityAnswer, QualityNews, QualityQuestion, QualityRequest, Receipt, ReceiptId, Refusal, RefusedEvent,
+    RunRef, RunRequest, Target, Ticket, Tier, ToolAnswer, ToolFailure, ToolOutcome, ToolRefusal,
+    ToolRefusalReason, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
 pub use crate::handlers::{BuiltIn, Handler, HandlerFault, HandlerId, Incoming, KindSet, Profile, Replies};
 pub use crate::message::Kind;
-pub use crate::router::{Router, Sizes};
+
+pub use crate::router::{Router, Sizes, UserHandle};
 pub use crate::run::Rule;
 pub use crate::stats::{Outcome, Stats};

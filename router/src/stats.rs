@@ -3,7 +3,7 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use crate::{error::ErrorCode, message::Kind, run::Rule, tools::ToolStats};
+use crate::{contract::DeliveryRefusal, error::ErrorCode, message::Kind, run::Rule, tools::ToolStats};
 
 /// How an inbound frame ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,10 +44,10 @@ pub struct Inbound {
     pub duplicates: u64,
 }
 
-/// Run events. `offered = delivered + expired + gapped + refused + waiting`.
+/// Events of runs and deliveries that pass through a user's log, and what was refused. `offered = delivered + expired + gapped + refused + waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Events {
-    /// Reported by agents or made by the router for a run.
+    /// Reported by agents, made by the router for a run, or delivered by the host; once for each user.
     pub offered: u64,
     /// Written to every connection that was there, or to the first that came back.
     pub delivered: u64,
@@ -55,7 +55,7 @@ pub struct Events {
     pub expired: u64,
     /// Given up: newer events needed the room; announced by `recovery_gap`.
     pub gapped: u64,
-    /// Refused: the run's automaton forbade them, or one of the next two.
+    /// Refused: the run's automaton forbade them, a delivery was not admitted, or one of the next two.
     pub refused: u64,
     /// Of `refused`: named another user, thread, run or request.
     pub refused_foreign: u64,
@@ -130,6 +130,46 @@ pub struct Connections {
     pub stale_inputs: u64,
     /// Gaps announced to clients.
     pub gaps: u64,
+    /// Closed by a sweep as idle.
+    pub idle: u64,
+}
+
+/// Deliveries of the host. `requested = admitted + refused`; for those whose receipt was asked for,
+/// `receipts_opened = receipts_given + receipts_open`, and over their connections
+/// `attempted = delivered + failed + awaited`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deliveries {
+    /// Asked for.
+    pub requested: u64,
+    /// Addressed to whoever was there, or put by.
+    pub admitted: u64,
+    /// Refused as a whole.
+    pub refused: u64,
+    /// Receipts promised.
+    pub receipts_opened: u64,
+    /// Receipts handed out.
+    pub receipts_given: u64,
+    /// Of these, deliveries that at least one connection has.
+    pub receipts_reached: u64,
+    /// Receipts that wait for a connection (a level).
+    pub receipts_open: u64,
+    /// Connections addressed.
+    pub attempted: u64,
+    /// Connections whose frame was handed to the operating system.
+    pub delivered: u64,
+    /// Connections that did not get it.
+    pub failed: u64,
+    /// Connections not yet known to have it (a level).
+    pub awaited: u64,
+}
+
+impl Deliveries {
+    /// Share of the addressed connections that got their frame, of those that are settled, in percent; 0 when there are
+    /// none.
+    pub fn success_percent(&self) -> f64 {
+        let settled = self.delivered + self.failed;
+        if settled == 0 { 0.0 } else { self.delivered as f64 * 100.0 / settled as f64 }
+    }
 }
 
 /// Messages between services. `offered = refused + dropped + unrouted + routed`, and of those not refused, each is
@@ -200,6 +240,9 @@ pub struct Stats {
     pub tools: ToolStats,
     /// Quality services.
     pub quality: Quality,
+    /// Deliveries of the host.
+    pub deliveries: Deliveries,
+    by_refusal: Vec<u64>,
     by_kind: Vec<u64>,
     by_code: Vec<u64>,
     by_rule: Vec<u64>,
@@ -216,6 +259,8 @@ impl Default for Stats {
             dispatches: Dispatches::default(),
             tools: ToolStats::default(),
             quality: Quality::default(),
+            deliveries: Deliveries::default(),
+            by_refusal: vec![0; DeliveryRefusal::ALL.len()],
             by_kind: vec![0; Kind::ALL.len()],
             by_code: vec![0; ErrorCode::ALL.len()],
             by_rule: vec![0; Rule::ALL.len()],
@@ -248,6 +293,14 @@ impl Stats {
             .filter(|(_, count)| *count > 0)
     }
 
+    /// Refused deliveries per reason; reasons never met are left out.
+    pub fn by_refusal(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        DeliveryRefusal::ALL
+            .iter()
+            .map(|refusal| (refusal.name(), self.by_refusal[*refusal as usize]))
+            .filter(|(_, count)| *count > 0)
+    }
+
     /// Whether all sums hold; if not, the equation that broke, with its numbers. Costs a few additions.
     pub fn check(&self) -> Result<(), String> {
         let Self {
@@ -256,6 +309,7 @@ impl Stats {
             frames: f,
             runs: r,
             connections: c,
+            deliveries,
             dispatches: d,
             tools: t,
             quality: q,
@@ -268,7 +322,10 @@ impl Stats {
             (
                 "refused events",
                 e.refused,
-                e.refused_foreign + e.refused_malformed + self.by_rule.iter().sum::<u64>(),
+                e.refused_foreign
+                    + e.refused_malformed
+                    + deliveries.refused
+                    + self.by_rule.iter().sum::<u64>(),
             ),
             ("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued),
             ("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open),
@@ -278,11 +335,26 @@ impl Stats {
             ("tool calls", t.executed, t.completed + t.failed + t.timed_out + t.cancelled + t.in_flight),
             ("dispatchers", t.created, t.closed + t.active),
             ("quality", q.asked, q.answered + q.failed + q.timed_out + q.abandoned + q.open),
+            ("deliveries", deliveries.requested, deliveries.admitted + deliveries.refused),
+            ("receipts", deliveries.receipts_opened, deliveries.receipts_given + deliveries.receipts_open),
+            (
+                "addressed connections",
+                deliveries.attempted,
+                deliveries.delivered + deliveries.failed + deliveries.awaited,
+            ),
         ];
         match sums.into_iter().find(|(_, whole, parts)| whole != parts) {
             Some((name, whole, parts)) => Err(format!("{name}: {whole} came in, {parts} accounted for")),
             None => Ok(()),
         }
+    }
+
+    /// A delivery that was refused: one event, and nobody's.
+    pub(crate) fn count_refusal(&mut self, refusal: DeliveryRefusal) {
+        self.by_refusal[refusal as usize] += 1;
+        self.deliveries.refused += 1;
+        self.events.offered += 1;
+        self.events.refused += 1;
     }
 
     pub(crate) fn count_kind(&mut self, kind: Kind) {

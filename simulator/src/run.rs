@@ -102,6 +102,7 @@ fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
         Fact::count("repeats", "frames that the cursor rule dropped", counts.repeats),
         Fact::count("gaps", "announced gaps", counts.gaps),
         Fact::count("window_peak", "most frames unwritten on one socket", u64::from(result.window_peak)),
+        Fact::share("pool_efficiency", "connections that got a frame lately", result.pool.1, result.pool.0),
         Fact::count("inputs", "inputs of the router", result.inputs),
         Fact::int("virtual_time", "virtual time", span, Unit::Microseconds),
     ]

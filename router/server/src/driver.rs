@@ -1,6 +1,7 @@
 //! Owns the router: gives it the time, carries out its effects, in order, on the right sockets.
 
 use std::{
+    collections::BTreeMap,
     collections::VecDeque,
     mem,
     sync::atomic::{AtomicU64, Ordering},
@@ -8,18 +9,19 @@ use std::{
 };
 
 use router::{
-    AgentEvent, AskRef, Audit, Authority, Close, Config, ConnId, Delivery, Effect, Effects, EventRef, Frame,
-    Input, Instant, QualityAnswer, QualityNews, Router, RunRef, Stats, Ticket, ToolAnswer, ToolRequest,
-    ToolStep,
+    AgentEvent, AskRef, Audit, Authority, Close, Config, ConnId, Context, Deliver, Delivery, Effect, Effects,
+    EventRef, Frame, Input, Instant, Pool, QualityAnswer, QualityNews, Receipt, ReceiptId, Router, RunRef,
+    Stats, Target, Ticket, ToolAnswer, ToolRequest, ToolStep,
     handlers::{HandlerStats, Readiness},
     routes::{Dispatched, Envelope, Middleware, Record, Refused, RouteHandler},
 };
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
+    deliver::Recipients,
     quality::{self, QualityBackend, QualitySink},
     server::{HandlerMaker, ServerError},
     tools::{self, Calls, Shelf, ToolSet},
@@ -100,7 +102,6 @@ pub(crate) struct Host {
 /// What one lock guards, so that the order of effects is the order on each socket.
 struct State {
     router: Router,
-    authority: Option<Authority>,
     /// What the embedded services have answered, to be handed in once the effects at hand are carried out.
     answers: VecDeque<(AskRef, Option<Box<RawValue>>)>,
     out: Effects,
@@ -111,6 +112,11 @@ struct State {
     calls: Calls,
     /// What the timer sleeps for; `None` if for nothing.
     armed: Option<Instant>,
+    /// The right to cross users: the host's, so it stays on this side of the wire.
+    authority: Option<Arc<Authority>>,
+    deliveries: u64,
+    /// Who waits for which receipt.
+    receipts: BTreeMap<ReceiptId, oneshot::Sender<Receipt>>,
 }
 
 struct Socket {
@@ -139,7 +145,7 @@ impl Shared {
         // Begins the router's clock; nothing is due yet.
         router.handle(clock.now(), Input::Tick, &mut out);
         let state = State {
-            authority: router.take_authority(),
+            authority: router.take_authority().map(Arc::new),
             router,
             answers: VecDeque::new(),
             out,
@@ -149,6 +155,8 @@ impl Shared {
             joining: None,
             calls: Calls::default(),
             armed: None,
+            deliveries: 0,
+            receipts: BTreeMap::new(),
         };
         Ok(Arc::new(Self {
             node,
@@ -259,10 +267,43 @@ impl Shared {
     /// News for everybody who subscribed to quality.
     pub(crate) fn quality_news(self: &Arc<Self>, news: QualityNews<'_>) {
         let mut state = self.lock();
-        if let Some(authority) = state.authority.take() {
+        if let Some(authority) = state.authority.clone() {
             self.step(&mut state, Input::QualityNews { authority: &authority, news });
-            state.authority = Some(authority);
         }
+    }
+
+    /// Delivers an event; the receiver gets the receipt, or nothing if the server is gone before.
+    pub(crate) fn deliver(
+        self: &Arc<Self>,
+        recipients: &Recipients<'_>,
+        context: Context<'_>,
+        event: &RawValue,
+    ) -> oneshot::Receiver<Receipt> {
+        let (answer, receipt) = oneshot::channel();
+        let mut state = self.lock();
+        let Some(authority) = state.authority.clone() else { return receipt };
+        let target = match *recipients {
+            Recipients::Connection(user, conn) => Target::Connection(user, conn),
+            Recipients::User(user) => Target::User(user),
+            Recipients::Thread(user, thread) => Target::Thread(user, thread),
+            Recipients::Topic(topic) => Target::Topic(&authority, topic),
+            Recipients::All { except } => Target::All(&authority, except),
+        };
+        state.deliveries += 1;
+        let id = ReceiptId(state.deliveries);
+        state.receipts.insert(id, answer);
+        let deliver = Deliver { receipt: Some(id), target, context, event };
+        self.step(&mut state, Input::Deliver(deliver));
+        receipt
+    }
+
+    /// The live connections of a user.
+    pub(crate) fn connections_of(&self, user: &str, active_only: bool) -> Vec<router::Connection> {
+        self.lock().router.connections(self.clock.now(), user, active_only)
+    }
+
+    pub(crate) fn pool(&self) -> Pool {
+        self.lock().router.pool(self.clock.now())
     }
 
     /// Asks the router to take in a socket; `make` gets the ticket and builds the input.
@@ -395,6 +436,13 @@ impl Shared {
                 }
             },
             Effect::Audit(record) => audit(record),
+            Effect::Receipt(receipt) => {
+                if let Some(answer) = state.receipts.remove(&receipt.receipt) {
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(receipt.as_ref().clone());
+                }
+            }
+            Effect::Swept { connections } => tracing::info!(connections, "idle connections closed"),
             Effect::Drained => {
                 self.phase.send_replace(Phase::Drained);
             }

@@ -62,7 +62,8 @@ pub(crate) fn answer(path: &str, shared: &Shared, door: &Doorbell) -> Answer {
             }
         }
         "/metrics" => {
-            let body = metrics::render(&shared.stats(), &shared.handler_stats(), door, shared.connections());
+            let (stats, handlers, pool) = (shared.stats(), shared.handler_stats(), shared.pool());
+            let body = metrics::render(&stats, &handlers, &pool, door, shared.connections());
             Answer { status: StatusCode::OK, content_type: OPEN_METRICS, body }
         }
         _ => Answer::refusal(StatusCode::NOT_FOUND, "not found: the WebSocket is at /ws"),

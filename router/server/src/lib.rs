@@ -24,6 +24,7 @@ pub mod agents;
 pub mod auth;
 mod clock;
 mod connection;
+mod deliver;
 mod driver;
 mod handshake;
 mod http;
@@ -33,5 +34,6 @@ mod server;
 mod tls;
 pub mod tools;
 
+pub use crate::deliver::Recipients;
 pub use crate::server::{HandlerMaker, Server, ServerConfig, ServerError, ServerHandle, Stopped};
 pub use crate::tls::{TlsError, TlsFiles};

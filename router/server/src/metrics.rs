@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
     registry::Registry,
 };
-use router::{BuiltIn, Stats, handlers::HandlerStats};
+use router::{BuiltIn, Pool, Stats, handlers::HandlerStats};
 
 /// What only the shell can count.
 #[derive(Debug, Default)]
@@ -42,6 +42,7 @@ impl Tally {
 pub(crate) fn render(
     stats: &Stats,
     handlers: &[HandlerStats],
+    pool: &Pool,
     door: &Doorbell,
     connections: usize,
 ) -> String {
@@ -51,6 +52,7 @@ pub(crate) fn render(
     page.levels(stats, connections);
     page.dispatches(stats);
     page.quality(stats);
+    page.deliveries(stats, pool);
     page.by("kind", "messages", "Inbound messages by type", stats.by_kind());
     let by_handler = handlers.iter().map(|handler| {
         // Names of custom handlers are the host's own: they would make labels without bound.
@@ -182,6 +184,30 @@ impl Page {
         self.by("state", "outbound_bytes", "Bytes of outbound frames", [("offered", frames.bytes)]);
     }
 
+    fn deliveries(&mut self, stats: &Stats, pool: &Pool) {
+        let deliveries = &stats.deliveries;
+        let fates = [
+            ("requested", deliveries.requested),
+            ("admitted", deliveries.admitted),
+            ("refused", deliveries.refused),
+        ];
+        self.by("outcome", "deliveries", "Deliveries of the host by outcome", fates);
+        let fates = [
+            ("attempted", deliveries.attempted),
+            ("delivered", deliveries.delivered),
+            ("failed", deliveries.failed),
+        ];
+        self.by("outcome", "delivered_frames", "Connections addressed by deliveries with a receipt", fates);
+        self.by("reason", "deliveries_refused", "Deliveries refused, by reason", stats.by_refusal());
+        self.level("receipts_open", "Receipts that wait for a connection", deliveries.receipts_open);
+        self.level("connections_active", "Live connections that are not idle", pool.active);
+        self.level("connections_served", "Live connections that got a frame in the idle time", pool.served);
+        // Without a connection none is idle either.
+        let efficiency = pool.efficiency_percent().unwrap_or(100.0) / 100.0;
+        let help = "Share of the live connections that got a frame in the idle time";
+        self.0.register("connection_pool_efficiency_ratio", help, ConstGauge::new(efficiency));
+    }
+
     fn levels(&mut self, stats: &Stats, connections: usize) {
         self.level("connections_open", "Open or closing connections", stats.connections.open);
         self.level("sockets_open", "Sockets in the shell's table", connections as u64);
@@ -223,8 +249,10 @@ mod tests {
         let mut stats = Stats::default();
         stats.inbound.received = 3;
         stats.runs.open = 2;
-        let text = render(&stats, &[], &Doorbell::default(), 1);
+        let pool = Pool { connections: 4, served: 3, ..Pool::default() };
+        let text = render(&stats, &[], &pool, &Doorbell::default(), 1);
         assert!(text.contains("goldenpath_inbound_frames_total{outcome=\"received\"} 3"));
+        assert!(text.contains("goldenpath_connection_pool_efficiency_ratio 0.75"), "{text}");
         assert!(text.contains("goldenpath_runs_open 2") && text.ends_with("# EOF\n"));
     }
 }

@@ -3,10 +3,12 @@
 use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use router::{
-    Config, ConfigError, Delivery, EventRef, Handler, QualityNews, Stats,
+    Config, ConfigError, Connection, Context, Delivery, EventRef, Handler, Input, Pool, QualityNews, Receipt,
+    Stats,
     handlers::{HandlerStats, Readiness, RegisterError},
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
+use serde_json::value::RawValue;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -20,6 +22,7 @@ use crate::{
     auth::AuthConfig,
     clock::fresh_node,
     connection::websocket_config,
+    deliver::Recipients,
     driver::{Host, Phase, Shared},
     handshake::{self, Door},
     quality::QualityBackend,
@@ -266,6 +269,33 @@ impl ServerHandle {
     /// Whether the handlers are there that the router must have.
     pub fn readiness(&self) -> Readiness {
         self.shared.readiness()
+    }
+
+    /// Delivers an event, now: it is on its way when this returns. The future is ready when every connection addressed
+    /// has been written, or has missed it; `None` if the server is gone before. Whoever does not care need not wait.
+    pub fn deliver(
+        &self,
+        recipients: &Recipients<'_>,
+        context: Context<'_>,
+        event: &RawValue,
+    ) -> impl Future<Output = Option<Receipt>> + use<> {
+        let receipt = self.shared.deliver(recipients, context, event);
+        async move { receipt.await.ok() }
+    }
+
+    /// The live connections of a user, in the order in which they were opened.
+    pub fn connections_of(&self, user: &str, active_only: bool) -> Vec<Connection> {
+        self.shared.connections_of(user, active_only)
+    }
+
+    /// Closes every connection that has been idle for the idle time.
+    pub fn sweep_idle(&self) {
+        self.shared.input(Input::SweepIdle);
+    }
+
+    /// How much of the registry is in use. A walk over all connections.
+    pub fn pool(&self) -> Pool {
+        self.shared.pool()
     }
 
     /// Name of this router incarnation.

@@ -1,8 +1,8 @@
 //! What the router keeps of a connection.
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 
-use super::{Flow, UserRef};
+use super::{Awaited, Flow, UserRef};
 use crate::contract::{ConnId, Connect, Frame, Instant};
 
 /// Where a connection stands.
@@ -60,7 +60,7 @@ pub(crate) struct Cold {
     /// The client has these for certain.
     pub(crate) acked: u64,
     pub(crate) resume: Option<u64>,
-    pub(crate) threads: alloc::vec::Vec<Arc<str>>,
+    pub(crate) threads: Vec<Arc<str>>,
     pub(crate) ready_at: Instant,
     pub(crate) expires_at: Option<Instant>,
     pub(crate) last_heartbeat: Instant,
@@ -70,6 +70,13 @@ pub(crate) struct Cold {
     pub(crate) held: VecDeque<Box<str>>,
     pub(crate) held_bytes: usize,
     pub(crate) rejects: VecDeque<Instant>,
+    /// The caller's own name of it.
+    pub(crate) name: Option<Arc<str>>,
+    /// Frames handed to the operating system so far, and when the last one was.
+    pub(crate) frames_written: u64,
+    pub(crate) last_written: Option<Instant>,
+    /// Frames that an open receipt waits for.
+    pub(crate) awaited: Vec<Awaited>,
 }
 
 impl Conn {
@@ -92,7 +99,7 @@ impl Conn {
                 number: 0,
                 acked: 0,
                 resume: None,
-                threads: alloc::vec::Vec::new(),
+                threads: Vec::new(),
                 ready_at: Instant::default(),
                 expires_at: None,
                 last_heartbeat: Instant::default(),
@@ -101,6 +108,10 @@ impl Conn {
                 held: VecDeque::new(),
                 held_bytes: 0,
                 rejects: VecDeque::new(),
+                name: None,
+                frames_written: 0,
+                last_written: None,
+                awaited: Vec::new(),
             }),
         }
     }
@@ -165,9 +176,10 @@ impl Conn {
         self.state == ConnState::SettingUp
     }
 
-    /// Whether run events of that thread are wanted here.
-    pub(crate) fn wants(&self, thread: &str) -> bool {
-        !self.filtered || self.cold.threads.iter().any(|wanted| **wanted == *thread)
+    /// Whether events of that thread are wanted here; those of none are wanted everywhere.
+    pub(crate) fn wants(&self, thread: Option<&str>) -> bool {
+        !self.filtered
+            || thread.is_none_or(|thread| self.cold.threads.iter().any(|wanted| **wanted == *thread))
     }
 
     /// Whether run events are on their way to this connection.

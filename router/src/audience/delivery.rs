@@ -2,10 +2,12 @@
 
 use alloc::sync::Arc;
 
-use super::{Audience, Conn, ConnState, Member, Owner, Sealed, user::Ghost, user::Logged};
+use super::{
+    Audience, Conn, ConnState, Member, Owner, Receipts, Sealed, User, receipts::At, user::Ghost, user::Logged,
+};
 use crate::{
     config::Config,
-    contract::{Authority, Close, ConnId, Effect, Effects, Frame, FrameIx, Instant},
+    contract::{Authority, Close, ConnId, Effect, Effects, Frame, FrameIx, Instant, Missed},
     stats::Stats,
     timers::{Timer, Timers},
     wire::{self, Writer},
@@ -23,13 +25,15 @@ pub(crate) struct Flow<'a> {
     pub(crate) stats: &'a mut Stats,
     pub(crate) timers: &'a mut Timers,
     pub(crate) writer: &'a mut Writer,
+    pub(crate) receipts: &'a mut Receipts,
     pub(crate) out: &'a mut Effects,
 }
 
-/// What the recovery window notes of a run event beside its frame.
+/// What the recovery window notes of an event beside its frame; without a run, run and seq are 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) thread: Arc<str>,
+    /// `None`: of interest to every connection of the user.
+    pub(crate) thread: Option<Arc<str>>,
     pub(crate) run: u64,
     pub(crate) seq: u64,
 }
@@ -43,15 +47,78 @@ impl Audience {
         }
     }
 
-    /// Sends one frame to every connection of every user.
-    pub(crate) fn broadcast(&mut self, _: &Authority, frame: &Frame, flow: &mut Flow<'_>) {
-        let mut fan = Fan::new(frame, 0, self.conns.len(), flow);
+    /// Sends a frame to one connection of its owner, and books it on a receipt if there is one.
+    pub(crate) fn send_counted<'b>(
+        &mut self,
+        to: &Member<'b>,
+        sealed: &Sealed<'b>,
+        receipt: Option<u64>,
+        flow: &mut Flow<'_>,
+    ) {
+        let Some(receipt) = receipt else { return self.send(to, sealed, flow) };
+        let conn = &mut self.conns[to.index as usize];
+        if conn.state != ConnState::Closing {
+            let share = flow.receipts.share(receipt, false);
+            let at = offer_counted(conn, to.index, &sealed.frame, &mut None, flow);
+            let id = conn.id(to.index);
+            flow.book(share, conn, id, at);
+        }
+    }
+
+    /// Sends one frame to every connection of every user, but one perhaps.
+    pub(crate) fn broadcast(
+        &mut self,
+        _: &Authority,
+        frame: &Frame,
+        exclude: Option<ConnId>,
+        receipt: Option<u64>,
+        flow: &mut Flow<'_>,
+    ) {
+        let spared = exclude.filter(|id| self.conn(*id).is_some()).map(|id| id.index as usize);
+        let Some(receipt) = receipt else {
+            let mut fan = Fan::new(frame, 0, self.conns.len(), flow);
+            for (index, conn) in self.conns.iter_mut().enumerate() {
+                if conn.is_open() && spared != Some(index) {
+                    fan.offer(conn, index as u32);
+                }
+            }
+            return fan.finish();
+        };
+        let (share, mut shared) = (flow.receipts.share(receipt, false), None);
         for (index, conn) in self.conns.iter_mut().enumerate() {
-            if conn.is_open() {
-                fan.offer(conn, index as u32);
+            if conn.is_open() && spared != Some(index) {
+                let at = offer_counted(conn, index as u32, frame, &mut shared, flow);
+                let id = conn.id(index as u32);
+                flow.book(share, conn, id, at);
             }
         }
-        fan.finish();
+    }
+
+    /// [`publish`](Self::publish), booked on a receipt if there is one.
+    pub(crate) fn publish_counted<'b>(
+        &mut self,
+        owner: &Owner<'b>,
+        sealed: Sealed<'b>,
+        entry: Entry,
+        receipt: Option<u64>,
+        flow: &mut Flow<'_>,
+    ) {
+        let Some(receipt) = receipt else { return self.publish(owner, sealed, entry, flow) };
+        let thread = entry.thread.clone();
+        self.publish(owner, sealed, entry, flow);
+        let Self { conns, users, .. } = self;
+        let user = &users[owner.user.index as usize];
+        let (cursor, lost) = (user.cursor, user.log_first() > user.cursor);
+        let share = flow.receipts.share(receipt, !lost);
+        for index in &user.conns {
+            let conn = &mut conns[*index as usize];
+            if conn.is_open() && conn.wants(thread.as_deref()) {
+                // Too slow, and too large for the window: it will never be written.
+                let never = lost && conn.taken < cursor;
+                let id = conn.id(*index);
+                flow.book(share, conn, id, if never { Err(Missed::Gapped) } else { Ok(At::Cursor(cursor)) });
+            }
+        }
     }
 
     /// Sends each open connection of the owner the frame that `make` has for it, if any. Answers how many.
@@ -98,7 +165,7 @@ impl Audience {
         let mut wanted = user.conns.is_empty();
         for index in &user.conns {
             let conn = &mut conns[*index as usize];
-            if conn.is_open() && conn.wants(&entry.thread) {
+            if conn.is_open() && conn.wants(entry.thread.as_deref()) {
                 wanted = true;
                 fan.offer(conn, *index);
             }
@@ -182,6 +249,11 @@ impl Audience {
         }
         conn.credit += count as u32;
         conn.cold.last_progress = flow.now;
+        conn.cold.last_written = Some(flow.now);
+        conn.cold.frames_written += count as u64;
+        if !conn.cold.awaited.is_empty() {
+            flow.settle_written(conn);
+        }
         flow.stats.frames.written += count as u64;
         flow.stats.frames.in_flight -= count as u64;
         let (moved, written, filtered) = (conn.written > before, conn.written, conn.filtered);
@@ -210,9 +282,11 @@ impl Audience {
         let Some(conn) = self.conn_mut(id) else { return };
         let (user, acked) = (conn.user, conn.cold.acked);
         give_up_queue(conn, flow.stats);
+        flow.miss_all(conn, id);
         flow.stats.frames.dropped += conn.in_flight.len() as u64;
         flow.stats.frames.in_flight -= conn.in_flight.len() as u64;
-        conn.free();
+        self.drop_name(id.index);
+        self.conns[id.index as usize].free();
         self.free_conns.push(id.index);
         let kept = flow.config.connections_per_user_max as usize;
         let slot = self.user_mut(user);
@@ -230,7 +304,9 @@ impl Audience {
 
     /// Gives up everything in a user's window: nobody came back in time.
     pub(crate) fn expire(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
-        let user = self.user_mut(owner.user);
+        let Self { conns, users, .. } = self;
+        let user = &mut users[owner.user.index as usize];
+        miss_gapped(conns, user, user.cursor, flow);
         let lost = user.cursor - user.settled;
         user.standing.lose(user.delivered.max(user.settled) + 1, user.cursor, true);
         user.settled = user.cursor;
@@ -266,7 +342,7 @@ impl Audience {
         let skip = (from + 1).saturating_sub(first) as usize;
         for (n, logged) in user.log.iter().enumerate().skip(skip) {
             let cursor = first + n as u64;
-            if !conn.wants(&logged.thread) {
+            if !conn.wants(logged.thread.as_deref()) {
                 skipped = skipped.or(Some(cursor));
                 continue;
             }
@@ -336,6 +412,7 @@ impl Audience {
             user.log_bytes -= logged.frame.len();
             first += 1;
         }
+        miss_gapped(conns, user, first - 1, flow);
         if user.log.is_empty() {
             user.log.shrink_to(8);
         }
@@ -360,7 +437,8 @@ impl Audience {
     }
 
     fn trim_overflow(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
-        let user = self.user_mut(owner.user);
+        let Self { conns, users, .. } = self;
+        let user = &mut users[owner.user.index as usize];
         let (frames, bytes) =
             (flow.config.recovery_frames_max as usize, flow.config.recovery_bytes_max as usize);
         while user.log.len() > frames || user.log_bytes > bytes {
@@ -378,6 +456,7 @@ impl Audience {
                 flow.stats.events.gapped += 1;
                 flow.stats.events.waiting -= acknowledged + 1;
             }
+            miss_gapped(conns, user, cursor, flow);
         }
     }
 }
@@ -473,6 +552,35 @@ fn offer(
     conn.taken = conn.taken.max(cursor);
     conn.queued.push_back(super::conn::Queued { frame: frame.clone(), cursor });
     flow.stats.frames.queued += 1;
+}
+
+/// [`offer`] of a frame outside the window: which frame of the connection it is, or that there was no room.
+fn offer_counted(
+    conn: &mut Conn,
+    index: u32,
+    frame: &Frame,
+    shared: &mut Option<FrameIx>,
+    flow: &mut Flow<'_>,
+) -> Result<At, Missed> {
+    let dropped = flow.stats.frames.dropped;
+    offer(conn, index, frame, shared, 0, flow);
+    if flow.stats.frames.dropped > dropped {
+        return Err(Missed::Overflow);
+    }
+    let waiting = conn.in_flight.len() + conn.queued.len();
+    Ok(At::Position(conn.cold.frames_written + waiting as u64))
+}
+
+/// The window no longer has the events up to `cursor`: whose receipt waits for one of them, waits in vain.
+fn miss_gapped(conns: &mut [Conn], user: &User, cursor: u64, flow: &mut Flow<'_>) {
+    if flow.receipts.is_empty() {
+        return;
+    }
+    for index in &user.conns {
+        let conn = &mut conns[*index as usize];
+        let id = conn.id(*index);
+        flow.miss_gapped(conn, id, cursor);
+    }
 }
 
 /// Gives the socket a frame; the caller counts it as in flight.

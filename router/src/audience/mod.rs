@@ -38,21 +38,47 @@
 //!     audience.with_owner(ada, |_, ada| kept = Some(ada.seal_text("later")));
 //! }
 //! ```
+//!
+//! A host crosses users by [`Target::Topic`] and [`Target::All`] only, and these need the router's one [`Authority`], which
+//! nobody can make:
+//!
+//! ```compile_fail,E0423
+//! # use router::{Authority, Target};
+//! let target = Target::All(&Authority(()), None);
+//! ```
+//!
+//! A user's handle has no word for another user: its deliveries are for its own, and to whom cannot be said.
+//!
+//! ```compile_fail,E0061
+//! # use router::{Context, Router};
+//! # fn crossed(router: &Router, event: &serde_json::value::RawValue) {
+//! let ada = router.for_user("ada", Context::default());
+//! let delivery = ada.deliver("eve", None, event);
+//! # }
+//! ```
+//!
+//! [`Target::Topic`]: crate::Target::Topic
+//! [`Target::All`]: crate::Target::All
+//! [`Authority`]: crate::Authority
 
 mod conn;
 mod dedupe;
 mod delivery;
+mod receipts;
+mod registry;
 mod standing;
 mod tell;
 mod topics;
 mod user;
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::marker::PhantomData;
 
 pub(crate) use conn::{Conn, ConnState};
 pub(crate) use delivery::{CURSOR_MAX, Entry, Flow};
-pub(crate) use user::{User, fingerprint, is_user_id};
+pub(crate) use receipts::{Awaited, Receipts};
+pub use registry::{Connection, Pool};
+pub(crate) use user::{User, fingerprint, is_issued_thread, is_user_id};
 
 use crate::contract::{ConnId, Connect, Frame, Tier, UserId};
 
@@ -114,6 +140,10 @@ pub struct Audience {
     users: Vec<User>,
     free_users: Vec<u32>,
     by_id: BTreeMap<UserId, u32>,
+    /// Connections by the caller's own name of them.
+    by_name: BTreeMap<Arc<str>, u32>,
+    /// Users known only because something was put by for them.
+    awaited: u32,
     opened: u64,
     topics: topics::Topics,
 }
@@ -178,7 +208,10 @@ impl Audience {
 
     pub(crate) fn find_or_add(&mut self, id: &str, tier: Tier) -> UserRef {
         if let Some(user) = self.find(id) {
-            self.user_mut(user).tier = tier;
+            let known = self.user_mut(user);
+            known.tier = tier;
+            let awaited = core::mem::take(&mut known.awaited);
+            self.awaited -= u32::from(awaited);
             return user;
         }
         let id: UserId = id.into();
@@ -196,9 +229,23 @@ impl Audience {
         self.user_ref(index)
     }
 
+    /// Takes in a user who never was here, to keep something for.
+    pub(crate) fn add_awaited(&mut self, id: &str, tier: Tier) -> UserRef {
+        let user = self.find_or_add(id, tier);
+        self.user_mut(user).awaited = true;
+        self.awaited += 1;
+        user
+    }
+
+    /// How many users are known only because something is kept for them.
+    pub(crate) const fn awaited_users(&self) -> u32 {
+        self.awaited
+    }
+
     pub(crate) fn remove_user(&mut self, user: UserRef) {
         self.topics.forget(user);
         let slot = &mut self.users[user.index as usize];
+        self.awaited -= u32::from(slot.awaited);
         self.by_id.remove(&slot.id);
         slot.free();
         self.free_users.push(user.index);
@@ -215,6 +262,9 @@ impl Audience {
         let conn = &mut self.conns[index as usize];
         conn.occupy(user, self.opened, connect, acked, flow);
         let id = conn.id(index);
+        if let Some(name) = connect.name {
+            self.give_name(index, name);
+        }
         self.user_mut(user).conns.push(index);
         id
     }

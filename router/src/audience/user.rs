@@ -17,7 +17,8 @@ const MESSAGE: u64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct Logged {
     pub(crate) frame: Frame,
-    pub(crate) thread: Arc<str>,
+    /// `None`: of interest to every connection.
+    pub(crate) thread: Option<Arc<str>>,
     pub(crate) run: u64,
     pub(crate) seq: u64,
 }
@@ -72,6 +73,10 @@ pub(crate) struct User {
     pub(crate) audits_suppressed: u64,
     threads: u64,
     pub(super) standing: Standing,
+    /// Known only because something was put by: never connected.
+    pub(super) awaited: bool,
+    /// The latest timer set for the recovery window.
+    pub(crate) due: Instant,
 }
 
 impl User {
@@ -108,6 +113,8 @@ impl User {
             audits_suppressed: 0,
             threads: 0,
             standing: Standing::default(),
+            awaited: false,
+            due: Instant::default(),
         }
     }
 
@@ -231,6 +238,11 @@ impl User {
     pub(crate) fn may_use_thread(&self, thread: &str) -> bool {
         issued_to(thread).is_none_or(|owner| owner == fingerprint(&self.id))
     }
+}
+
+/// Whether the router issued that thread id, to whomever.
+pub(crate) fn is_issued_thread(thread: &str) -> bool {
+    issued_to(thread).is_some()
 }
 
 /// The owner's fingerprint in a thread id that the router issued.

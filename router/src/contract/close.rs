@@ -17,6 +17,14 @@ pub enum Close {
     TokenExpired,
     /// The user has as many connections as allowed.
     ConnectionLimit,
+    /// The name that the connection was to have is another user's, or no name.
+    NameRefused,
+    /// The same user connected again under the same name.
+    Replaced,
+    /// The host took the connection out by its name.
+    Unregistered,
+    /// Nothing was read and nothing was written for the idle time.
+    Idle,
     /// Too many rejected frames in a short time.
     Abuse,
     /// A message above the transport cap.
@@ -29,10 +37,16 @@ impl Close {
     /// The code in the close frame (RFC 6455 §7.4.1 and the IANA registry).
     pub const fn code(self) -> u16 {
         match self {
-            Close::ShuttingDown | Close::Unresponsive => 1001,
+            Close::Unregistered => 1000,
+            Close::ShuttingDown | Close::Unresponsive | Close::Idle => 1001,
             Close::Protocol => 1002,
             Close::InvalidUtf8 => 1007,
-            Close::AuthFailed | Close::TokenExpired | Close::ConnectionLimit | Close::Abuse => 1008,
+            Close::AuthFailed
+            | Close::TokenExpired
+            | Close::ConnectionLimit
+            | Close::NameRefused
+            | Close::Replaced
+            | Close::Abuse => 1008,
             Close::TooBig => 1009,
             Close::SlowReader => 1013,
         }
@@ -48,6 +62,10 @@ impl Close {
             Close::AuthFailed => "Authentication failed",
             Close::TokenExpired => "token expired",
             Close::ConnectionLimit => "too many connections",
+            Close::NameRefused => "connection name refused",
+            Close::Replaced => "replaced by a newer connection",
+            Close::Unregistered => "unregistered",
+            Close::Idle => "idle",
             Close::Abuse => "too many rejected frames",
             Close::TooBig => "message too big",
             Close::SlowReader => "reader too slow",

@@ -33,6 +33,7 @@
 //! [`Config::socket_window_frames`]: crate::Config::socket_window_frames
 
 mod close;
+mod deliver;
 mod delivery;
 mod effects;
 mod quality;
@@ -47,6 +48,7 @@ use serde_json::value::RawValue;
 pub(crate) use self::request::RequestText;
 pub use self::{
     close::Close,
+    deliver::{Context, Deliver, DeliveryRefusal, Missed, Receipt, ReceiptId, Target},
     delivery::{Delivery, DeliveryState, EventRef},
     effects::{Effects, Frame, FrameIx},
     quality::{AskRef, Given, QualityAnswer, QualityNews, QualityQuestion, QualityRequest},
@@ -175,14 +177,17 @@ pub struct Connect<'a> {
     pub resume: Option<u64>,
     /// Restricts the run events of this connection to one thread (`?thread=` at upgrade).
     pub thread: Option<&'a str>,
+    /// The caller's own name of the connection: 1 to 128 printable characters without white space, unique among all
+    /// live connections. Another user's is refused; the same user's older connection is closed in its favour.
+    pub name: Option<&'a str>,
     /// When the token expires; the connection is closed with 1008 after a grace period.
     pub expires_at: Option<Instant>,
 }
 
 impl<'a> Connect<'a> {
-    /// A plain connection of `user`: free tier, no resume, no filter, no expiry.
+    /// A plain connection of `user`: free tier, no resume, no filter, no name, no expiry.
     pub const fn new(ticket: Ticket, user: &'a str) -> Self {
-        Self { ticket, user, tier: Tier::Free, resume: None, thread: None, expires_at: None }
+        Self { ticket, user, tier: Tier::Free, resume: None, thread: None, name: None, expires_at: None }
     }
 }
 
@@ -246,15 +251,6 @@ pub enum Input<'a> {
         /// What happened.
         step: ToolStep<'a>,
     },
-    /// Sends one server message to every open connection; needs the capability.
-    Broadcast {
-        /// Proof of the right to cross users.
-        authority: &'a Authority,
-        /// The message's `type`.
-        kind: &'a str,
-        /// The message's `data`.
-        data: &'a RawValue,
-    },
     /// A quality service's answer to [`Effect::AskQuality`].
     Quality {
         /// The question.
@@ -271,6 +267,17 @@ pub enum Input<'a> {
     },
     /// Sends every batch that waits, now.
     Flush,
+    /// Delivers an event of the host's to whom it is for.
+    Deliver(Deliver<'a>),
+    /// Closes the connection of exactly that name, if it is that user's; nothing happens otherwise.
+    Unregister {
+        /// Whose it must be; `None`: whosever.
+        user: Option<&'a str>,
+        /// The name it was connected under.
+        name: &'a str,
+    },
+    /// Closes every connection that has been idle for [`Config::idle_us`](crate::Config::idle_us).
+    SweepIdle,
     /// Begins an orderly stop: new work is refused, accepted work finishes within the drain deadline.
     Drain,
     /// The deadline of [`next_deadline`](crate::Router::next_deadline) has come.
@@ -448,6 +455,13 @@ pub enum Effect {
     AskQuality(Box<QualityRequest>),
     /// A frame named another user: one structured record for the audit log, without content, rate-limited.
     Audit(Box<Audit>),
+    /// What became of a delivery whose account was asked for.
+    Receipt(Box<Receipt>),
+    /// [`Input::SweepIdle`] closed that many connections.
+    Swept {
+        /// How many.
+        connections: u32,
+    },
     /// The drain is complete: no run and no connection is left.
     Drained,
 }

@@ -240,7 +240,7 @@ impl Router {
         let Some(slot) = self.runs.get_mut(run.index as usize) else { return };
         let Some(user) = slot.owner else { return };
         slot.seq += 1;
-        let entry = Entry { thread: slot.thread.clone(), run: slot.number, seq: slot.seq };
+        let entry = Entry { thread: Some(slot.thread.clone()), run: slot.number, seq: slot.seq };
         let (audience, mut flow) = (
             &mut self.audience,
             crate::audience::Flow {
@@ -249,6 +249,7 @@ impl Router {
                 stats: &mut self.stats,
                 timers: &mut self.timers,
                 writer: &mut self.writer,
+                receipts: &mut self.receipts,
                 out,
             },
         );

@@ -36,7 +36,7 @@ struct Queued {
 impl Queued {
     /// Whether a connection is one of the others, and in the room.
     fn is_for(&self, conn: &Conn, id: ConnId) -> bool {
-        let outside = |thread: &str| self.kind == Kind::RoomMessage && !conn.wants(thread);
+        let outside = |thread: &str| self.kind == Kind::RoomMessage && !conn.wants(Some(thread));
         self.from != id && !self.thread.as_deref().is_some_and(outside)
     }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Longest thread id, in bytes.
-pub(super) const THREAD_BYTES_MAX: usize = 256;
+pub(crate) const THREAD_BYTES_MAX: usize = 256;
 /// Threads one connection can be restricted to.
 const TOPICS_MAX: usize = 16;
 

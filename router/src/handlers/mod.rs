@@ -22,6 +22,7 @@ mod stats;
 
 use alloc::vec::Vec;
 
+pub(crate) use self::control::THREAD_BYTES_MAX;
 pub(crate) use self::{agent::UNKNOWN_AGENT, batch::BatchKey, later::LaterKey};
 pub use self::{
     batch::PendingMessage,
@@ -34,6 +35,7 @@ pub use self::{
         ReadyStatus, UserMessageFigures,
     },
 };
+
 use crate::{
     audience::UserRef,
     contract::{ConnId, Effects, Instant},

@@ -103,7 +103,15 @@ impl Router {
             return;
         }
         let state = self.audience.user(user);
-        if !state.is_idle() || self.now.since(state.idle_since) < self.config.recovery_ttl_us {
+        if !state.is_idle() {
+            return;
+        }
+        let over = state.idle_since.after(self.config.recovery_ttl_us);
+        if over > self.now {
+            // Something was put by since the timer was set: once more, unless a later timer is on its way.
+            if state.due <= self.now {
+                self.wake_for(user, over);
+            }
             return;
         }
         let remembered = state.dedupe_until(&self.config).filter(|until| *until > self.now);
@@ -112,13 +120,18 @@ impl Router {
         self.audience.unsubscribe_all(user);
         self.forget_asks(user);
         match remembered {
-            Some(until) => self.timers.set(until, Timer::User(user)),
+            Some(until) => self.wake_for(user, until),
             None => {
                 self.forget_dispatches(user);
                 self.audience.remove_user(user);
                 self.stats.connections.users = self.audience.users_len() as u64;
             }
         }
+    }
+
+    fn wake_for(&mut self, user: UserRef, at: Instant) {
+        self.audience.user_mut(user).due = at;
+        self.timers.set(at, Timer::User(user));
     }
 
     pub(super) fn drain(&mut self, out: &mut Effects) {

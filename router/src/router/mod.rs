@@ -1,14 +1,17 @@
 //! The order of steps. One input in, effects out; every rule about a message is in here or below.
 
 mod deadlines;
+mod deliver;
+mod handle;
 mod inbound;
 mod questions;
 mod session;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
+pub use self::handle::UserHandle;
 use crate::{
-    audience::{Audience, Flow, Member, Owner, UserRef},
+    audience::{Audience, Flow, Member, Owner, Receipts, UserRef},
     config::{Config, ConfigError},
     contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, UserId, Wake},
     error::ErrorCode,
@@ -40,6 +43,7 @@ pub struct Router {
     pub(crate) writer: Writer,
     pub(crate) desk: Desk,
     pub(crate) handlers: Handlers,
+    pub(crate) receipts: Receipts,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
 }
@@ -105,6 +109,7 @@ impl Router {
             timers: Timers::default(),
             stats: Stats::default(),
             writer: Writer::default(),
+            receipts: Receipts::default(),
             draining: None,
             authority: Some(Authority(())),
         })
@@ -132,14 +137,11 @@ impl Router {
             Input::Closed { conn } => self.closed(conn, out),
             Input::Agent { run, event } => self.report(run, &event, out),
             Input::Tool { run, step } => self.tool_step(run, &step, out),
-            Input::Broadcast { authority, kind, data } => {
-                let data = ServerData::Given { kind, data: data.get() };
-                let frame = self.encode(data);
-                let (audience, mut flow) = self.flow(out);
-                audience.broadcast(authority, &frame, &mut flow);
-            }
             Input::Quality { ask, answer } => self.quality_answered(ask, answer, out),
             Input::QualityNews { authority, news } => self.quality_news(authority, news, out),
+            Input::Deliver(deliver) => self.deliver(&deliver, out),
+            Input::Unregister { user, name } => self.unregister(user, name, out),
+            Input::SweepIdle => self.sweep_idle(out),
             Input::Flush => self.flush_batches(out),
             Input::Drain => self.drain(out),
             Input::Tick => {}
@@ -192,13 +194,13 @@ impl Router {
     pub fn verify(&self) -> Result<(), String> {
         self.stats.check()?;
         self.verify_handlers()?;
-        let (mut in_flight, mut queued, mut held, mut waiting, mut runs) = (0, 0, 0, 0, 0);
+        let (mut in_flight, mut queued, mut held, mut waiting, mut runs, mut awaited) = (0, 0, 0, 0, 0, 0);
         let (mut dispatchers, mut calls) = (0, 0);
         for user in self.audience.users() {
             waiting += user.cursor - user.settled;
             runs += user.runs.len() as u64;
             let bounded = user.log.len() <= self.config.recovery_frames_max as usize
-                && user.conns.len() <= self.config.connections_per_user_max as usize
+                && self.connections_bounded(&user.conns)
                 && user.runs.len() <= self.config.runs_per_user_max as usize;
             if !bounded || user.settled > user.cursor || user.delivered > user.cursor {
                 return Err(alloc::format!("user {}: a bound does not hold", user.id));
@@ -223,6 +225,7 @@ impl Router {
                 in_flight += conn.in_flight.len() as u64;
                 queued += conn.queued.len() as u64;
                 held += conn.cold.held.len() as u64;
+                awaited += conn.cold.awaited.len() as u64;
                 if conn.queued.len() > self.config.outbound_frames_max as usize {
                     return Err(alloc::format!("user {}: an outbound queue is too long", user.id));
                 }
@@ -239,6 +242,9 @@ impl Router {
             ("dispatchers", self.stats.tools.active, dispatchers),
             ("tool calls in flight", self.stats.tools.in_flight, calls),
             ("open connections", self.stats.connections.open, self.audience.conns_len() as u64),
+            ("frames awaited by receipts", self.stats.deliveries.awaited, awaited),
+            ("waited for by receipts", self.receipts.waiting(), awaited),
+            ("open receipts", self.stats.deliveries.receipts_open, self.receipts.len() as u64),
             ("users", self.stats.connections.users, self.audience.users_len() as u64),
             ("open questions", self.stats.quality.open, self.desk.len() as u64),
         ];
@@ -291,6 +297,7 @@ impl Router {
             stats: &mut self.stats,
             timers: &mut self.timers,
             writer: &mut self.writer,
+            receipts: &mut self.receipts,
             out,
         };
         (&mut self.audience, flow)

@@ -12,24 +12,29 @@ use crate::{
 
 impl Router {
     pub(super) fn connect(&mut self, connect: &Connect<'_>, out: &mut Effects) {
+        // The live connection that has the name already.
+        let older = connect.name.and_then(|name| self.audience.named(name));
         let refusal = if self.draining.is_some() {
             Some((ErrorCode::ShuttingDown, None, Close::ShuttingDown))
         } else if !crate::audience::is_user_id(connect.user) {
             Some((ErrorCode::AuthFailed, None, Close::AuthFailed))
+        } else if connect.name.is_some_and(|name| !crate::audience::is_user_id(name)) {
+            Some((ErrorCode::BadField, None, Close::NameRefused))
+        } else if older.is_some_and(|older| !self.is_of(older, connect.user)) {
+            Some((ErrorCode::ConnectionNameTaken, None, Close::NameRefused))
         } else {
             let limit = self.config.connections_per_user_max;
-            let open =
-                self.audience.find(connect.user).map_or(0, |user| self.audience.user(user).conns.len());
-            (open >= limit as usize).then_some((
-                ErrorCode::ConnectionLimit,
-                Some(u64::from(limit)),
-                Close::ConnectionLimit,
-            ))
+            let open = self.audience.find(connect.user).map(|user| &*self.audience.user(user).conns);
+            let full = !self.has_room(open.unwrap_or_default(), older.is_some());
+            full.then_some((ErrorCode::ConnectionLimit, Some(u64::from(limit)), Close::ConnectionLimit))
         };
         if let Some((code, limit, close)) = refusal {
             self.stats.connections.refused += 1;
             self.refuse(connect.ticket, code, limit, close, out);
             return;
+        }
+        if let Some(older) = older {
+            self.close(older, Close::Replaced, out);
         }
         // A cursor that no router issued is no cursor.
         let connect = &Connect { resume: connect.resume.filter(|cursor| *cursor <= CURSOR_MAX), ..*connect };
@@ -45,6 +50,25 @@ impl Router {
             self.open(conn, out);
         }
         self.arm(conn);
+    }
+
+    pub(super) fn is_of(&self, conn: ConnId, user: &str) -> bool {
+        self.user_of(conn).is_some_and(|owner| **owner == *user)
+    }
+
+    /// Whether a user with these connections may have one more. Who takes the place of an older one of the same name may
+    /// while that one closes; closing ones that pile up count again.
+    fn has_room(&self, conns: &[u32], replaces: bool) -> bool {
+        let limit = self.config.connections_per_user_max as usize;
+        let closing = conns.iter().filter(|index| self.audience.conn_at(**index).state == ConnState::Closing);
+        conns.len() < limit || (replaces && conns.len() < 2 * limit && conns.len() - closing.count() <= limit)
+    }
+
+    /// What [`has_room`](Self::has_room) keeps, for those who verify.
+    pub(super) fn connections_bounded(&self, conns: &[u32]) -> bool {
+        let limit = self.config.connections_per_user_max as usize;
+        let closing = conns.iter().filter(|index| self.audience.conn_at(**index).state == ConnState::Closing);
+        conns.len() <= 2 * limit && conns.len() - closing.count() <= limit
     }
 
     pub(super) fn welcome(&mut self, conn: ConnId, out: &mut Effects) {
@@ -132,6 +156,7 @@ impl Router {
         let state = self.audience.user_mut(user);
         if state.is_idle() {
             state.idle_since = self.now;
+            state.due = self.now.after(self.config.recovery_ttl_us);
             self.timers.set(self.now.after(self.config.recovery_ttl_us), Timer::User(user));
         }
     }

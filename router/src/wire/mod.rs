@@ -1,5 +1,6 @@
 //! Frames as they leave the router.
 
+mod deliver;
 mod event;
 mod given;
 mod handler;
@@ -9,6 +10,7 @@ mod reply;
 pub mod sanitise;
 mod writer;
 
+pub(crate) use deliver::{Stamp, begin_delivered, delivered_type, end_delivered};
 pub(crate) use event::{EventHead, Own, cut, event, recovered};
 pub use given::death_message;
 pub(crate) use given::{Context, Read, read};

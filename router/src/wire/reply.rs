@@ -55,10 +55,6 @@ pub(crate) enum ServerData<'a> {
     TestAcknowledged {
         kind: Kind,
     },
-    Given {
-        kind: &'a str,
-        data: &'a str,
-    },
 }
 
 /// `{type, data, timestamp, server_id, correlation_id}`.
@@ -78,7 +74,6 @@ pub(crate) fn server_message(w: &mut Writer, now: Instant, data: ServerData<'_>)
         ServerData::Task { step: 1, .. } => "agent_response_chunk",
         ServerData::Task { .. } => "agent_response_complete",
         ServerData::NoAgents => "agent_status_update",
-        ServerData::Given { kind, .. } => kind,
     };
     w.text("{\"type\":", kind);
     w.raw(",\"data\":");
@@ -166,7 +161,6 @@ fn write_data(w: &mut Writer, now: Instant, data: ServerData<'_>) {
             w.unix_seconds(",\"timestamp\":", now);
             w.raw("}");
         }
-        ServerData::Given { data, .. } => w.raw(data),
     }
 }
 

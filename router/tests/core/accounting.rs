@@ -1,4 +1,4 @@
-use router::{Config, Input};
+use router::{Config, Deliver, Input, Target};
 
 use crate::harness::{World, json};
 
@@ -22,11 +22,8 @@ fn a_broadcast_is_encoded_once_and_needs_the_one_authority() {
     let authority = world.router.take_authority().expect("the first time");
     assert!(world.router.take_authority().is_none());
     let before = world.router.stats().frames.encoded;
-    world.input(Input::Broadcast {
-        authority: &authority,
-        kind: "system_message",
-        data: &json(r#"{"x":1}"#),
-    });
+    let event = json(r#"{"type":"system_message","data":{"x":1}}"#);
+    world.input(Input::Deliver(Deliver::new(Target::All(&authority, None), &event)));
     assert_eq!(world.router.stats().frames.encoded, before + 1);
     assert!(tabs.iter().all(|tab| world.last(*tab)["data"]["x"] == 1));
 }

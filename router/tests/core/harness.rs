@@ -19,6 +19,8 @@ pub(crate) struct World {
     pub(crate) refused: Vec<Value>,
     pub(crate) other: Vec<Effect>,
     pub(crate) stalled: Vec<ConnId>,
+    /// No socket ever writes by itself.
+    pub(crate) by_hand: bool,
     tickets: u64,
 }
 
@@ -34,6 +36,7 @@ impl World {
             refused: Vec::new(),
             other: Vec::new(),
             stalled: Vec::new(),
+            by_hand: false,
             tickets: 0,
         }
     }
@@ -63,7 +66,7 @@ impl World {
         }
         self.out = out;
         for (conn, frames) in written {
-            if !self.stalled.contains(&conn) {
+            if !self.by_hand && !self.stalled.contains(&conn) {
                 self.input(Input::Written { conn, frames });
             }
         }

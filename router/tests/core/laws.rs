@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use router::{
-    AgentEvent, Authority, Config, ConnId, Connect, Effect, Effects, Input, Instant, Kind, Router, RunRef,
-    Ticket, ToolStatus, Violation,
+    AgentEvent, Authority, Config, ConnId, Connect, Deliver, Effect, Effects, Input, Instant, Kind, Router,
+    RunRef, Target, Ticket, ToolStatus, Violation,
     routes::{Draft, Envelope, Failure, Verdict},
 };
 
@@ -33,6 +33,7 @@ enum Op {
     Closed { conn: u8 },
     Agent { run: u8, event: u8 },
     Broadcast,
+    Deliver { user: u8, thread: u8 },
     Dispatch { user: u8, to: u8 },
     Wait { micros: u64 },
     Drain,
@@ -187,6 +188,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => any::<u8>().prop_map(|conn| Op::Closed { conn }),
         24 => (any::<u8>(), 0u8..NEXT + 9).prop_map(|(run, event)| Op::Agent { run, event }),
         1 => Just(Op::Broadcast),
+        1 => (any::<u8>(), 0..4u8).prop_map(|(user, thread)| Op::Deliver { user, thread }),
         4 => (0u8..4, 0u8..4).prop_map(|(user, to)| Op::Dispatch { user, to }),
         8 => (0u64..2_000_000).prop_map(|micros| Op::Wait { micros }),
         2 => (2_000_000u64..70_000_000).prop_map(|micros| Op::Wait { micros }),
@@ -316,11 +318,20 @@ impl Play {
             Op::Agent { run, event } => self.agent(*run, *event),
             Op::Broadcast => {
                 let authority = self.authority.take().expect("put back each time");
-                let data = json("{}");
-                let input = Input::Broadcast { authority: &authority, kind: "system_message", data: &data };
+                let event = json(r#"{"type":"system_message"}"#);
+                let input = Input::Deliver(Deliver::new(Target::All(&authority, None), &event));
                 let result = self.input(input, About::All);
                 self.authority = Some(authority);
                 result
+            }
+            Op::Deliver { user, thread } => {
+                let event = json(r#"{"type":"note","payload":{"text":"t"}}"#);
+                let owner = usize::from(*user) % USERS.len();
+                let thread = self.threads.get(usize::from(*thread)).cloned();
+                let target = thread
+                    .as_ref()
+                    .map_or(Target::User(USERS[owner]), |thread| Target::Thread(USERS[owner], thread));
+                self.input(Input::Deliver(Deliver::new(target, &event)), About::User(owner))
             }
             Op::Dispatch { user, to } => self.dispatch(*user, *to),
             Op::Wait { micros } => {
@@ -433,7 +444,7 @@ impl Play {
                             USERS[user]
                         );
                     }
-                    if matches!(input, Input::Broadcast { .. }) {
+                    if matches!(input, Input::Deliver(Deliver { target: Target::All(..), .. })) {
                         prop_assert_eq!(&**first.get_or_insert_with(|| text.to_owned()), text);
                     }
                 }

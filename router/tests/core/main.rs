@@ -4,6 +4,7 @@
 
 mod accounting;
 mod bounds;
+mod deliver;
 mod emitter;
 mod frames;
 mod golden_path;

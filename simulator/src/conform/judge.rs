@@ -72,11 +72,13 @@ pub fn judge(case: &Case, show: &mut dyn FnMut(Shown)) -> Result<Judged, String>
             }
             return Ok(Judged { outcome: inexpressible(case, n, reason), notes });
         }
-        let cures = notes.cures.len();
+        let (cures, decided) = (notes.cures.len(), notes.decisions.values().sum::<u64>());
         let differences = unit.compare(action, expect, &mut notes);
         if !hazardous {
             notes.cures.truncate(cures);
+            notes.sound = None;
         }
+        let by_decision = notes.decisions.values().sum::<u64>() > decided;
         show(Shown {
             op: action.op.clone(),
             args: Value::Object(action.args.clone()),
@@ -85,7 +87,8 @@ pub fn judge(case: &Case, show: &mut dyn FnMut(Shown)) -> Result<Judged, String>
             differences: differences.clone(),
         });
         if hazardous {
-            if differed.is_none() && !differences.is_empty() {
+            // Where a decision demands another outcome, the router differs, too.
+            if differed.is_none() && (!differences.is_empty() || by_decision) {
                 differed = Some((n, differences));
             }
         } else if !differences.is_empty() && case.oracle.kind != OracleKind::Verdict {
@@ -109,6 +112,9 @@ pub fn judge(case: &Case, show: &mut dyn FnMut(Shown)) -> Result<Judged, String>
 fn defect(case: &Case, differed: Option<(usize, Vec<Difference>)>, notes: &Notes) -> Outcome {
     let hazards: BTreeSet<&str> = case.oracle.hazards.iter().map(String::as_str).collect();
     let Some((step, differences)) = differed else {
+        if let Some(reason) = notes.sound {
+            return Outcome::Inexpressible(Inexpressible(reason));
+        }
         return Outcome::Fails {
             step: case.oracle.until.min(case.steps.len() - 1),
             differences: Vec::new(),

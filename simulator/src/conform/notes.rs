@@ -90,6 +90,7 @@ pub struct Notes {
     pub(super) translations: BTreeMap<Translation, u64>,
     pub(super) decisions: BTreeMap<Decision, u64>,
     pub(super) cures: Vec<&'static str>,
+    pub(super) sound: Option<&'static str>,
 }
 
 impl Notes {
@@ -108,6 +109,12 @@ impl Notes {
     /// recording shows the defect.
     pub fn cured(&mut self, hazard: &'static str) {
         self.cures.push(hazard);
+    }
+
+    /// The recording is labelled as a defect, but what was recorded here is what the rules demand. Without any other
+    /// difference the case is listed with this reason, never counted as one that differs.
+    pub const fn sound(&mut self, reason: &'static str) {
+        self.sound = Some(reason);
     }
 
     /// How often each decision was applied.

@@ -1,9 +1,9 @@
 //! A stage for recorded cases: the real router, a clock that is set by hand, and sockets that do as they are told.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use router::{
-    Authority, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Router, Ticket,
+    Authority, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Receipt, Router, Ticket,
 };
 use serde_json::Value;
 
@@ -31,19 +31,23 @@ struct Socket {
     conn: ConnId,
     user: String,
     line: Line,
+    /// Its welcome was written, which no recording of a router has.
+    welcomed: bool,
 }
 
 /// The real router between sockets that do as they are told.
 #[derive(Debug)]
 pub struct Stage {
     router: Router,
-    authority: Option<Authority>,
+    authority: Option<Arc<Authority>>,
     now: Instant,
     tickets: u64,
     /// By label. A socket that closed is no longer there.
     sockets: BTreeMap<String, Socket>,
     /// Writes under way: when, where, what.
     writing: Vec<(Instant, ConnId, String)>,
+    /// To be closed once what was sent before is written.
+    closing: Vec<ConnId>,
     sent: Vec<Sent>,
     /// When the running step began.
     step: Instant,
@@ -56,7 +60,7 @@ impl Stage {
     /// A router with nobody connected.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let mut router = Router::new(config)?;
-        let authority = router.take_authority();
+        let authority = router.take_authority().map(Arc::new);
         Ok(Self {
             router,
             authority,
@@ -64,6 +68,7 @@ impl Stage {
             tickets: 0,
             sockets: BTreeMap::new(),
             writing: Vec::new(),
+            closing: Vec::new(),
             sent: Vec::new(),
             step: START,
             asked: Vec::new(),
@@ -126,8 +131,14 @@ impl Stage {
             self.carry_out(&out);
             return false;
         };
-        self.sockets.insert(label.to_owned(), Socket { conn, user: connect.user.to_owned(), line });
-        self.carry_out_after(Some(conn), &out);
+        let user = connect.user.to_owned();
+        let older = self.sockets.insert(label.to_owned(), Socket { conn, user, line, welcomed: false });
+        self.carry_out(&out);
+        if let Some(older) = older {
+            // Its label is the new one's; the router has asked for its close.
+            self.writing.retain(|(_, conn, _)| *conn != older.conn);
+            self.input(Input::Closed { conn: older.conn });
+        }
         true
     }
 
@@ -176,6 +187,11 @@ impl Stage {
         self.carry_out(&out);
     }
 
+    /// The authority to cross users, for an input that needs it.
+    pub fn authority(&self) -> Option<Arc<Authority>> {
+        self.authority.clone()
+    }
+
     /// An input that needs the authority to cross users.
     pub fn with_authority(&mut self, input: impl for<'a> FnOnce(&'a Authority) -> Input<'a>) {
         let mut out = Effects::new();
@@ -191,6 +207,17 @@ impl Stage {
             act(self, &authority);
             self.authority = Some(authority);
         }
+    }
+
+    /// What the router made known of deliveries since [`begin`](Self::begin), taken out of the effects for the host.
+    pub fn take_receipts(&mut self) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        self.asked.retain(|(_, effect)| {
+            let Effect::Receipt(receipt) = effect else { return true };
+            receipts.push((**receipt).clone());
+            false
+        });
+        receipts
     }
 
     /// Lets time pass: writes under way end, deadlines fire, each at its time.
@@ -220,6 +247,20 @@ impl Stage {
                 self.wrote(&label, &text);
             }
         }
+        self.finish_closes();
+    }
+
+    fn finish_closes(&mut self) {
+        let (later, now) = std::mem::take(&mut self.closing)
+            .into_iter()
+            .partition(|conn| self.writing.iter().any(|(_, to, _)| to == conn));
+        self.closing = later;
+        let now: Vec<ConnId> = now;
+        for conn in now {
+            if let Some(label) = self.label(conn).map(str::to_owned) {
+                self.disconnect(&label);
+            }
+        }
     }
 
     fn wrote(&mut self, label: &str, text: &str) {
@@ -241,24 +282,14 @@ impl Stage {
         Some(conn)
     }
 
-    /// Carries effects out in order. What writing brings about comes after all of them.
+    /// Carries effects out in order. What writing brings about comes after all of them. A socket's first frame is its
+    /// welcome: written whatever its line, and not reported, for no recording of a router has it.
     fn carry_out(&mut self, out: &Effects) {
-        self.carry_out_after(None, out);
-    }
-
-    /// The same. The first frame to `welcomed` is its welcome: written at once, whatever its line, and not reported,
-    /// for no recording of a router has it.
-    fn carry_out_after(&mut self, mut welcomed: Option<ConnId>, out: &Effects) {
         let mut writes = Vec::new();
         let mut written = Vec::new();
         let mut closes = Vec::new();
         for effect in out.iter() {
             if let Effect::Send { conn, frame } = effect {
-                if welcomed == Some(*conn) {
-                    welcomed = None;
-                    self.input(Input::Written { conn: *conn, frames: 1 });
-                    continue;
-                }
                 writes.push((*conn, out.frame(*frame).as_str().to_owned()));
             } else if let Effect::Close { conn, .. } = effect {
                 closes.push(*conn);
@@ -269,6 +300,10 @@ impl Stage {
         for (conn, text) in writes {
             let Some(label) = self.label(conn).map(str::to_owned) else { continue };
             let Some(socket) = self.sockets.get_mut(&label) else { continue };
+            if !std::mem::replace(&mut socket.welcomed, true) {
+                written.push(conn);
+                continue;
+            }
             match socket.line {
                 Line::Up => written.extend(self.record(&label, &text)),
                 Line::Down | Line::FailsAfter(0) => self.disconnect(&label),
@@ -289,10 +324,7 @@ impl Stage {
                 self.input(Input::Written { conn, frames: 1 });
             }
         }
-        for conn in closes {
-            if let Some(label) = self.label(conn).map(str::to_owned) {
-                self.disconnect(&label);
-            }
-        }
+        self.closing.append(&mut closes);
+        self.finish_closes();
     }
 }

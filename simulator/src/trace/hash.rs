@@ -2,8 +2,8 @@
 //! against attackers.
 
 use router::{
-    AgentEvent, Effect, Effects, Frame, FrameIx, Input, Instant, QualityAnswer, QualityNews, QualityQuestion,
-    ToolStep,
+    AgentEvent, Deliver, Effect, Effects, Frame, FrameIx, Input, Instant, QualityAnswer, QualityNews,
+    QualityQuestion, Target, ToolStep,
 };
 
 const K: [u64; 4] =
@@ -66,6 +66,7 @@ impl RunHash {
                 self.bytes(connect.user.as_bytes());
                 self.word(connect.resume.map_or(0, |cursor| cursor + 1), connect.tier as u64);
                 self.bytes(connect.thread.unwrap_or_default().as_bytes());
+                self.bytes(connect.name.unwrap_or_default().as_bytes());
             }
             Input::AuthFailed { ticket } => self.word(2, ticket.0),
             Input::Text { conn, text } => {
@@ -85,32 +86,34 @@ impl RunHash {
                 self.word(9, pair(run.index(), run.generation()));
                 self.agent(event);
             }
-            Input::Broadcast { kind, data, .. } => {
-                self.word(10, 0);
-                self.bytes(kind.as_bytes());
-                self.bytes(data.get().as_bytes());
+            Input::Deliver(deliver) => self.deliver(deliver),
+            Input::Unregister { user, name } => {
+                self.word(13, u64::from(user.is_some()));
+                self.bytes(user.unwrap_or_default().as_bytes());
+                self.bytes(name.as_bytes());
             }
             Input::Tool { run, step } => {
                 self.word(40, pair(run.index(), run.generation()));
                 self.tool(step);
             }
+            Input::SweepIdle => self.word(14, 0),
             Input::Drain => self.word(11, 0),
             Input::Tick => self.word(12, 0),
-            Input::Flush => self.word(17, 0),
+            Input::Flush => self.word(20, 0),
             Input::Quality { ask, answer } => {
-                self.word(13, ask.number());
+                self.word(21, ask.number());
                 match answer {
                     QualityAnswer::Ready(value) => self.bytes(value.get().as_bytes()),
-                    QualityAnswer::Failed => self.word(14, 0),
+                    QualityAnswer::Failed => self.word(22, 0),
                 }
             }
             Input::QualityNews { news, .. } => match news {
                 QualityNews::Update(update) => {
-                    self.word(15, 0);
+                    self.word(23, 0);
                     self.bytes(update.get().as_bytes());
                 }
                 QualityNews::Alert(alert) => {
-                    self.word(16, 0);
+                    self.word(24, 0);
                     self.bytes(alert.get().as_bytes());
                 }
             },
@@ -148,6 +151,28 @@ impl RunHash {
                 }
             }
         }
+    }
+
+    fn deliver(&mut self, deliver: &Deliver<'_>) {
+        self.word(10, deliver.receipt.map_or(0, |receipt| receipt.0 + 1));
+        let (kind, user, conn) = match deliver.target {
+            Target::Connection(user, conn) => (1, user, Some(conn)),
+            Target::User(user) => (2, user, None),
+            Target::Thread(user, thread) => {
+                self.bytes(thread.as_bytes());
+                (3, user, None)
+            }
+            Target::Topic(_, topic) => (4, topic, None),
+            Target::All(_, exclude) => (5, "", exclude),
+        };
+        let conn =
+            conn.map_or(0, |conn| (conn.index() as u64) << 32 | u64::from(conn.generation()) | 1 << 63);
+        self.word(kind, conn);
+        let router::Context { thread, run, request } = deliver.context;
+        for text in [Some(user), thread, run, request] {
+            self.bytes(text.unwrap_or_default().as_bytes());
+        }
+        self.bytes(deliver.event.get().as_bytes());
     }
 
     fn agent(&mut self, event: &AgentEvent<'_>) {
@@ -267,9 +292,20 @@ impl RunHash {
                 self.bytes(answer.call.as_bytes());
                 self.bytes(answer.to_json().as_bytes());
             }
+            Effect::Receipt(receipt) => {
+                self.word(11 | u64::from(receipt.attempted) << 8, receipt.receipt.0);
+                self.word(
+                    u64::from(receipt.delivered) << 32 | u64::from(receipt.queued),
+                    receipt.refused.map_or(0, |refusal| refusal as u64 + 1),
+                );
+                for (conn, missed) in &receipt.failed {
+                    self.word(*missed as u64, pair(conn.index(), conn.generation()));
+                }
+            }
+            Effect::Swept { connections } => self.word(12, u64::from(*connections)),
             Effect::Drained => self.word(10, 0),
             Effect::AskQuality(request) => {
-                self.word(11, request.ask.number());
+                self.word(13, request.ask.number());
                 self.bytes(request.user.as_bytes());
                 for id in [&request.thread_id, &request.run_id] {
                     self.bytes(id.as_deref().unwrap_or_default().as_bytes());

@@ -148,9 +148,11 @@ fn write_input(input: &Input<'_>, out: &mut String) {
         Input::AuthFailed { .. }
         | Input::Binary { .. }
         | Input::Violation { .. }
-        | Input::Broadcast { .. }
         | Input::Quality { .. }
-        | Input::QualityNews { .. } => {
+        | Input::QualityNews { .. }
+        | Input::Deliver(_)
+        | Input::Unregister { .. }
+        | Input::SweepIdle => {
             quoted(&format!("{input:?}"), out);
         }
     }
@@ -200,7 +202,9 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
         | Effect::CancelTool { .. }
         | Effect::AgentRefused(_)
         | Effect::Audit(_)
-        | Effect::AskQuality(_) => quoted(&format!("{effect:?}"), out),
+        | Effect::AskQuality(_)
+        | Effect::Receipt(_)
+        | Effect::Swept { .. } => quoted(&format!("{effect:?}"), out),
         Effect::Drained => out.push_str(r#""drained""#),
     }
 }

@@ -47,7 +47,7 @@ impl World<'_> {
             // The scripted agents report their tools' events themselves; none calls a tool through the router.
             Effect::RunTool(_) | Effect::CancelTool { .. } | Effect::ToolAnswered(_) => {}
             Effect::AskQuality(request) => self.questions.push_back(request.clone()),
-            Effect::Audit(_) | Effect::Drained => {}
+            Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } | Effect::Drained => {}
         }
     }
 

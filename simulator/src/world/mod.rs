@@ -32,6 +32,8 @@ const IDLE_TICKS_MAX: u32 = 1_000;
 
 /// Least inputs between two deep checks per user that the router holds.
 const VERIFY_INPUTS_PER_USER: u64 = 50;
+/// How often the registry is looked at, virtual microseconds.
+const POOL_EVERY_US: u64 = 10_000_000;
 
 /// How a world is run and watched. None of it changes what happens.
 pub struct Options<'a> {
@@ -85,6 +87,8 @@ pub struct RunResult {
     pub window_peak: u32,
     /// Users that left.
     pub users_left: u64,
+    /// Live connections, over all looks at the registry, and those of them that had got a frame lately.
+    pub pool: (u64, u64),
 }
 
 /// A world that has not run yet.
@@ -112,6 +116,9 @@ pub struct World<'a> {
     hash: RunHash,
     inputs: u64,
     verify_at: u64,
+    /// When the registry is looked at next.
+    pool_at_us: u64,
+    pool: (u64, u64),
     trace_line: String,
     stopped: bool,
 }
@@ -168,6 +175,8 @@ impl<'a> World<'a> {
             hash: RunHash::default(),
             inputs: 0,
             verify_at: 0,
+            pool_at_us: POOL_EVERY_US,
+            pool: (0, 0),
             trace_line: String::new(),
             stopped: false,
         })
@@ -185,6 +194,9 @@ impl<'a> World<'a> {
             }
             idle_ticks = if next > self.now_us { 0 } else { idle_ticks };
             self.now_us = self.now_us.max(next);
+            if self.now_us >= self.pool_at_us {
+                self.look_at_pool();
+            }
             if deadline.is_some_and(|deadline| deadline <= next) {
                 idle_ticks += 1;
                 if idle_ticks > IDLE_TICKS_MAX {
@@ -214,6 +226,14 @@ impl<'a> World<'a> {
             self.carry_out(effect, &effects);
         }
         self.effects = effects;
+    }
+
+    /// A walk over all connections, seldom enough not to matter.
+    fn look_at_pool(&mut self) {
+        let pool = self.router.pool(Instant::from_micros(EPOCH_US + self.now_us));
+        self.pool.0 += pool.connections;
+        self.pool.1 += pool.served;
+        self.pool_at_us = self.now_us + POOL_EVERY_US;
     }
 
     /// Tells the router what its sockets have written, until there is nothing more to tell.
@@ -280,6 +300,7 @@ impl<'a> World<'a> {
             stats: self.router.stats().clone(),
             window_peak: self.bounds.window_peak,
             users_left: self.users_left,
+            pool: self.pool,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The server over real sockets. Nothing here measures time; the one timeout only ends a test that hangs.
 
+mod deliver;
 mod emitter;
 mod end;
 mod golden_path;

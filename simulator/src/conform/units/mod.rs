@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod core_router;
+mod desk;
 mod emitter;
 mod event_router;
 mod event_validator;
