@@ -1,11 +1,13 @@
 //! Inbound messages: the type table, the one checking pass, and the envelope it yields.
 
 mod envelope;
+mod jsonrpc;
 mod kind;
 mod scan;
 mod timestamp;
 
 pub use envelope::{Envelope, Fault, Fields, Raw};
+pub use jsonrpc::JsonRpc;
 pub use kind::Kind;
 pub(crate) use scan::skip_plain;
 pub use scan::{MAX_NUMBER_DIGITS, scan};
