@@ -64,7 +64,6 @@ fn an_empty_router_is_small_and_nothing_is_kept_of_those_who_are_gone() {
     let router = Router::new(Config::default()).expect("valid");
     let change = region.change();
     let bytes = change.bytes_allocated - change.bytes_deallocated + size_of::<Router>();
-    println!("an empty router: {bytes} bytes");
     assert!(bytes <= EMPTY_BYTES_MAX, "an empty router takes {bytes} bytes");
 
     let mut churn =
@@ -77,7 +76,6 @@ fn an_empty_router_is_small_and_nothing_is_kept_of_those_who_are_gone() {
     let (sizes, heap) = (churn.settle(), live());
     (0..100_000).for_each(|user| churn.visit(user));
     let (sizes_after, heap_after) = (churn.settle(), live());
-    println!("after 1,000: {heap} bytes, {sizes:?}; after 101,000: {heap_after} bytes, {sizes_after:?}");
     assert_eq!(sizes, sizes_after);
     assert!(heap_after as f64 <= heap as f64 * 1.01, "{heap} bytes grew to {heap_after}");
 }

@@ -89,10 +89,9 @@ impl<'a> Incoming<'a> {
         self.now
     }
 
-    /// Unix seconds: the sender's timestamp if it can be trusted, else the time of arrival.
-    pub fn timestamp(&self) -> f64 {
-        let stated = self.envelope.timestamp.and_then(crate::message::parse_timestamp);
-        stated.unwrap_or(self.now.as_micros() as f64 / 1e6)
+    /// The sender's timestamp if it can be trusted, else the time of arrival.
+    pub fn sent_at(&self) -> Instant {
+        self.envelope.sent_at().unwrap_or(self.now)
     }
 
     /// The payload, a JSON object; the whole message when it has no `payload`, or is JSON-RPC.

@@ -17,17 +17,11 @@ const INTERNAL_ERROR: (i32, &str) = (-32603, "Internal error");
 /// The kind of a JSON-RPC message. One that names a version, but neither method nor result nor error, and no
 /// `type` either, is a request that will be refused.
 pub(crate) fn kind_of(envelope: &Envelope<'_>) -> Option<Kind> {
-    let version = envelope.jsonrpc?.text()?;
-    let has = |name| envelope.top.find(name).is_some();
-    if version != "2.0" {
-        None
-    } else if has("method") {
-        Some(Kind::JsonrpcRequest)
-    } else if has("result") || has("error") {
-        Some(Kind::JsonrpcResponse)
-    } else {
-        envelope.kind.is_none().then_some(Kind::JsonrpcRequest)
+    if let Some(rpc) = envelope.json_rpc() {
+        return Some(rpc.kind);
     }
+    let version = envelope.jsonrpc?.text()?;
+    (version == "2.0" && envelope.kind.is_none()).then_some(Kind::JsonrpcRequest)
 }
 
 /// The id of a request that wants an answer.

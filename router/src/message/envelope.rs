@@ -2,6 +2,8 @@
 
 use alloc::{borrow::Cow, string::String};
 
+use serde_json::value::RawValue;
+
 use crate::error::ErrorCode;
 
 /// One JSON value as it stands in the frame; already checked.
@@ -45,6 +47,12 @@ impl<'a> Raw<'a> {
     /// Whether the value is an array or an object.
     pub fn is_container(self) -> bool {
         self.json.starts_with(['[', '{'])
+    }
+}
+
+impl<'a> From<&'a RawValue> for Raw<'a> {
+    fn from(value: &'a RawValue) -> Self {
+        Self::new(value.get(), value.get().contains('\\'))
     }
 }
 

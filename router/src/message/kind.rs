@@ -1,5 +1,11 @@
 //! Recognised inbound types and their aliases: one table.
 
+use core::fmt;
+
+use serde_json::value::RawValue;
+
+use super::Raw;
+
 macro_rules! kinds {
     ($($variant:ident $name:literal $(| $alias:literal)* ;)*) => {
         /// A recognised inbound type, after aliases. `name` is the canonical wire name.
@@ -87,6 +93,12 @@ impl Kind {
         SPELLINGS.binary_search_by(|(spelling, _)| (*spelling).cmp(name)).ok().map(|at| SPELLINGS[at].1)
     }
 
+    /// The kind that a JSON value names, as the `type` of a message does.
+    pub fn from_json(value: &RawValue) -> Result<Self, TypeFault> {
+        let text = Raw::from(value).text().ok_or(TypeFault::NotText)?;
+        Self::from_name(&text).ok_or(TypeFault::Unknown)
+    }
+
     /// Every accepted spelling with its kind, sorted by spelling.
     pub fn spellings() -> &'static [(&'static str, Kind)] {
         SPELLINGS
@@ -100,6 +112,26 @@ impl Kind {
         )
     }
 }
+
+/// Why a JSON value names no kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypeFault {
+    /// It is null, a number, a bool, an array or an object.
+    NotText,
+    /// It is a text, but no accepted spelling: look-up is case-sensitive and does not trim.
+    Unknown,
+}
+
+impl fmt::Display for TypeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TypeFault::NotText => "the type of a message must be a text",
+            TypeFault::Unknown => "the type of the message is not known",
+        })
+    }
+}
+
+impl core::error::Error for TypeFault {}
 
 /// Insertion sort by spelling, for constants.
 const fn sorted<const N: usize>(mut table: [(&'static str, Kind); N]) -> [(&'static str, Kind); N] {
@@ -139,6 +171,21 @@ mod tests {
         }
         for near in ["PING", "ping ", "", "ack", "Execute_Agent", "user_messages"] {
             assert_eq!(Kind::from_name(near), None, "{near}");
+        }
+    }
+
+    #[test]
+    fn a_json_value_names_a_kind_or_says_why_not() {
+        for (json, kind) in [
+            ("\"user\"", Ok(Kind::UserMessage)),
+            ("\"pi\\u006eg\"", Ok(Kind::Ping)),
+            ("\"PING\"", Err(TypeFault::Unknown)),
+            ("null", Err(TypeFault::NotText)),
+            ("5", Err(TypeFault::NotText)),
+            ("[\"ping\"]", Err(TypeFault::NotText)),
+        ] {
+            let value: &RawValue = serde_json::from_str(json).expect("JSON");
+            assert_eq!(Kind::from_json(value), kind, "{json}");
         }
     }
 

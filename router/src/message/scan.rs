@@ -10,16 +10,19 @@ use crate::error::ErrorCode;
 /// Most digits a number may have, sign, point and exponent not counted.
 pub const MAX_NUMBER_DIGITS: usize = 64;
 
+/// Deepest nesting that the checking pass can follow.
+pub const NESTING_MAX: u32 = 64;
+
 /// Checks `text` as a frame of `own_user` and returns its envelope, or the first fault.
 ///
 /// A syntax error anywhere wins over faults of content; of those, the first in the frame is reported.
-/// `nesting_max` is at most 64. Guarantee: never panics, for any text.
+/// `nesting_max` is at most [`NESTING_MAX`]. Guarantee: never panics, for any text.
 pub fn scan<'a>(text: &'a str, own_user: &[u8], nesting_max: u32) -> Result<Envelope<'a>, Fault> {
     if text.len() > usize::from(u16::MAX) {
         let code = ErrorCode::TooLarge;
         return Err(Fault { code, offset: 0, path: String::new(), expected: "less than 64 KiB" });
     }
-    let mut scanner = Scanner::new(text, own_user, nesting_max.min(64));
+    let mut scanner = Scanner::new(text, own_user, nesting_max.min(NESTING_MAX));
     scanner.run().map_err(|refusal| locate(text, refusal))
 }
 

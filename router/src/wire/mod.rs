@@ -1,5 +1,6 @@
-//! Frames as they leave the router.
+//! Frames as they leave the router, and builders for those of a host.
 
+mod build;
 mod deliver;
 mod event;
 mod given;
@@ -8,8 +9,11 @@ mod members;
 mod quality;
 mod reply;
 pub mod sanitise;
+
+mod shape;
 mod writer;
 
+pub use build::{BuildFault, ErrorMessage, RESERVED_KEYS, ServerMessage, StandardMessage, nested_error};
 pub(crate) use deliver::{Stamp, begin_delivered, delivered_type, end_delivered};
 pub(crate) use event::{EventHead, Own, cut, event, recovered};
 pub use given::death_message;

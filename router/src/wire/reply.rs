@@ -1,6 +1,6 @@
 //! Replies to one connection: server messages, acknowledgements, errors, gaps.
 
-use super::Writer;
+use super::{Writer, shape};
 use crate::{
     contract::{Frame, Instant},
     error::ErrorCode,
@@ -59,7 +59,6 @@ pub(crate) enum ServerData<'a> {
 
 /// `{type, data, timestamp, server_id, correlation_id}`.
 pub(crate) fn server_message(w: &mut Writer, now: Instant, data: ServerData<'_>) -> Frame {
-    w.begin();
     let kind = match data {
         ServerData::Welcome { .. } => "connection_established",
         ServerData::Pong { .. } => "pong",
@@ -75,11 +74,9 @@ pub(crate) fn server_message(w: &mut Writer, now: Instant, data: ServerData<'_>)
         ServerData::Task { .. } => "agent_response_complete",
         ServerData::NoAgents => "agent_status_update",
     };
-    w.text("{\"type\":", kind);
-    w.raw(",\"data\":");
+    shape::server_head(w, kind);
     write_data(w, now, data);
-    w.unix_seconds(",\"timestamp\":", now);
-    w.raw(",\"server_id\":null,\"correlation_id\":null}");
+    shape::server_tail(w, now, None, None);
     Frame::copy_of(w.finish())
 }
 
@@ -259,11 +256,8 @@ pub(crate) fn error(
     limit: Option<u64>,
     message_id: Option<&str>,
 ) -> Frame {
-    w.begin();
-    w.raw("{\"type\":\"error_message\",\"error_code\":\"");
-    w.raw(code.name());
-    w.text("\",\"error_message\":", code.text());
-    w.raw(",\"details\":{");
+    shape::error_head(w, code.name(), code.text());
+    w.raw("{");
     let mut comma = "";
     let mut member = |w: &mut Writer, key: &str, text: &str| {
         w.raw(comma);
@@ -285,8 +279,7 @@ pub(crate) fn error(
         w.raw(comma);
         w.number("\"limit\":", limit);
     }
-    w.unix_seconds("},\"timestamp\":", now);
-    w.text(",\"recovery_suggestions\":[", code.suggestion());
-    w.raw("]}");
+    w.raw("}");
+    shape::error_tail(w, now, Some(&[code.suggestion()]));
     Frame::copy_of(w.finish())
 }

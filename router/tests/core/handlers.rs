@@ -167,7 +167,7 @@ impl Handler for Curious {
     fn handle(&mut self, incoming: &Incoming<'_>, replies: &mut Replies<'_>) -> Result<(), HandlerFault> {
         self.0.push(json!({
             "user": incoming.user(), "thread": incoming.thread_id(), "run": incoming.run_id(),
-            "id": incoming.message_id(), "time": incoming.timestamp(),
+            "id": incoming.message_id(), "time": incoming.sent_at().as_micros() as f64 / 1e6,
             "n": incoming.member("n").map(|n| n.json().to_owned()),
         }));
         assert_eq!(replies.send("[1]"), Err(ReplyError::NotAnObject));

@@ -80,7 +80,7 @@ impl Handler for Watched {
             user: incoming.user().to_owned(),
             kind: incoming.kind().name(),
             payload: serde_json::from_str(incoming.payload()).unwrap_or_default(),
-            timestamp: incoming.timestamp(),
+            timestamp: incoming.sent_at().as_micros() as f64 / 1e6,
             arrived: incoming.arrived().as_micros() as f64 / 1e6,
             message_id: incoming.message_id().map(|id| id.into_owned()),
             thread_id: incoming.thread_id().map(|id| id.into_owned()),
