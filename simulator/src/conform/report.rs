@@ -96,7 +96,7 @@ pub fn report(tallies: &BTreeMap<String, Tally>, tool: Tool) -> Report {
         }
         for (decision, count) in &tally.decisions {
             let added = if decision.added { ", added" } else { "" };
-            let label = format!("{unit}: excepted by {}{added} ({})", decision.name, decision.demands);
+            let label = format!("{unit}: excepted by {}{added}", decision.name);
             report.facts.push(Fact::count(format!("{unit}.decision.{}", decision.name), label, *count));
         }
         for (translation, count) in &tally.translations {
@@ -121,8 +121,7 @@ pub fn report(tallies: &BTreeMap<String, Tally>, tool: Tool) -> Report {
             report.push_finding(Finding::new("conform.excepted", unit.clone(), 0, detail));
         }
         for (id, reason) in &tally.inexpressible {
-            let label = format!("{unit}: cannot be expressed: {id}");
-            report.facts.push(Fact::text(format!("{unit}.inexpressible.{id}"), label, *reason));
+            report.cases.push(Check::skipped(format!("{unit}, cannot be expressed"), id, *reason));
         }
     }
     for (translation, count) in translations {
