@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => commands::serve::run(options),
         Command::Scenario(options) => commands::scenario::run(&options),
         Command::Conform(options) => commands::conform::run(&options),
+        Command::Gate(options) => commands::gate::run(&options),
         Command::Report(options) => commands::report::run(&options),
         Command::Figures(options) => commands::figures::run(&options),
         Command::Completions(options) => commands::completions::run(&options),
