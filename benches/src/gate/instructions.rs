@@ -46,6 +46,9 @@ fn total(worker: &Path, name: &str, units: u64) -> Option<f64> {
         .stdout(Stdio::null())
         .output()
         .ok()?;
+    if !output.status.success() {
+        return None;
+    }
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.lines().find(|line| line.contains("I ") && line.contains("refs:"))?;
     line.rsplit_once(':')?.1.trim().replace(',', "").parse().ok()

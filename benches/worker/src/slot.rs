@@ -57,13 +57,13 @@ impl Bench {
     fn batches(&mut self, units: u64, mut timed: impl FnMut(&mut dyn Body, usize)) -> Slot {
         let mut slot = Slot::default();
         let effects = self.tally.effects;
-        let mut left = units;
+        // Further units make further batches: within a batch they would meet warm caches and cost less than others.
+        self.carried += units * self.inject_ppm;
+        let mut left = units + self.carried / 1_000_000;
+        self.carried %= 1_000_000;
         while left > 0 {
-            let asked = left.min(self.body.batch() as u64);
-            left -= asked;
-            self.carried += asked * self.inject_ppm;
-            let batch = (asked + self.carried / 1_000_000) as usize;
-            self.carried %= 1_000_000;
+            let batch = left.min(self.body.batch() as u64) as usize;
+            left -= batch as u64;
             self.body.prepare(batch);
             let (cpu, begin) = (thread_time(), Instant::now());
             timed(&mut *self.body, batch);
