@@ -46,7 +46,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(text) | Failure::Internal(text) | Failure::NotComparable(text) => f.write_str(text),
+            Failure::Usage(text) | Failure::Internal(text) | Failure::NotComparable(text) => {
+                f.write_str(text)
+            }
             Failure::BrokenPipe => f.write_str("stdout was closed"),
         }
     }

@@ -99,7 +99,12 @@ impl Builder {
     ///
     /// # Errors
     /// [`GateError::NotComparable`] if the revision has no worker, [`GateError::Infrastructure`] if it does not build.
-    pub fn build(&self, tree: &Tree, seeds: &[u32], talk: &mut dyn FnMut(&str)) -> Result<Executables, GateError> {
+    pub fn build(
+        &self,
+        tree: &Tree,
+        seeds: &[u32],
+        talk: &mut dyn FnMut(&str),
+    ) -> Result<Executables, GateError> {
         let seeds = if self.toolchain.can_shuffle { seeds } else { &seeds[..1] };
         let folder = self.cache.join("executables").join(self.key(tree, seeds));
         if let Some(kept) = kept(&folder) {
@@ -245,7 +250,8 @@ fn kept(folder: &Path) -> Option<Executables> {
 
 /// What a worker can measure.
 pub(super) fn list(worker: &Path) -> Result<Listing, GateError> {
-    let output = Command::new(worker).arg("list").output().map_err(|error| GateError::file(worker, &error))?;
+    let output =
+        Command::new(worker).arg("list").output().map_err(|error| GateError::file(worker, &error))?;
     serde_json::from_slice(&output.stdout).map_err(|error| {
         GateError::NotComparable(format!(
             "{}: its list of benchmarks is not one this gate reads ({error}); the worker's protocol changed",

@@ -157,11 +157,13 @@ fn p99(mut times: Vec<(u64, u64)>) -> u64 {
     let total: u64 = times.iter().map(|(_, count)| count).sum();
     let rank = (total * 99).div_ceil(100);
     let mut seen = 0;
-    times.iter().find(|(_, count)| {
-        seen += count;
-        seen >= rank
-    })
-    .map_or(0, |(time, _)| *time)
+    times
+        .iter()
+        .find(|(_, count)| {
+            seen += count;
+            seen >= rank
+        })
+        .map_or(0, |(time, _)| *time)
 }
 
 /// Units whose slot lasts about `slot_ms`, measured once on the base.

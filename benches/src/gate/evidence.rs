@@ -84,7 +84,8 @@ impl Evidence {
 
     /// What it says now.
     pub fn decision(&self) -> Decision {
-        let reached = |threshold: &Threshold, signs| threshold.least(self.n).is_some_and(|least| signs >= least);
+        let reached =
+            |threshold: &Threshold, signs| threshold.least(self.n).is_some_and(|least| signs >= least);
         if reached(&self.fail, self.above) {
             Decision::Fail
         } else if reached(&self.pass, self.below) {

@@ -58,7 +58,9 @@ pub fn count(executable: &Path, which: &str) -> Result<Printed, GateError> {
         )));
     }
     let exact = serde_json::from_str(&text).map_err(|error| {
-        GateError::NotComparable(format!("{which} prints an exact tier that this gate does not read: {error}"))
+        GateError::NotComparable(format!(
+            "{which} prints an exact tier that this gate does not read: {error}"
+        ))
     })?;
     Ok(Printed { text, exact })
 }
@@ -87,9 +89,8 @@ pub fn compare(base: &Exact, head: &Exact, accepted: &[Accepted]) -> Compared {
     pairs("benchmark", &base.benchmarks, &head.benchmarks, |one| &one.corpus, &mut compared, benchmark);
     pairs("scenario", &base.scenarios, &head.scenarios, |one| &one.corpus, &mut compared, scenario);
     for difference in &mut compared.differences {
-        let is_accepted = accepted
-            .iter()
-            .any(|one| one.what == difference.what && one.value == difference.head);
+        let is_accepted =
+            accepted.iter().any(|one| one.what == difference.what && one.value == difference.head);
         if difference.weight == Weight::Regression && is_accepted {
             difference.weight = Weight::Accepted;
         }
@@ -115,7 +116,9 @@ fn pairs<T>(
         match head.get(name) {
             None => compared.not_comparable.push(format!("the {kind} {name} is gone from the head")),
             Some(head) if corpus(base) != corpus(head) => {
-                compared.not_comparable.push(format!("the {kind} {name} was fed differently: its corpus changed"));
+                compared
+                    .not_comparable
+                    .push(format!("the {kind} {name} was fed differently: its corpus changed"));
             }
             Some(head) => differ(name, base, head, &mut compared.differences),
         }

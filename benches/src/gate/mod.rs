@@ -208,6 +208,67 @@ pub fn run(options: &Options, listener: Listener<'_>) -> Result<Report, GateErro
     Ok(report)
 }
 
+/// The newest release that the head contains.
+///
+/// # Errors
+/// There is none.
+pub fn last_release(options: &Options) -> Result<String, GateError> {
+    let repository = Repository::find(&options.folder)?;
+    repository.last_tag(options.head.as_deref().unwrap_or("HEAD")).ok_or_else(|| {
+        GateError::NotComparable(
+            "no release tag (v1.2.3) is in this history: fetch tags (git fetch --tags --unshallow), or give --base"
+                .to_owned(),
+        )
+    })
+}
+
+/// Declares costs of the present files as accepted; what was added.
+///
+/// # Errors
+/// [`GateError`]; that there is no such cost is [`GateError::Usage`].
+pub fn accept(
+    options: &Options,
+    what: &[String],
+    reason: &str,
+    limit: Option<f64>,
+    listener: Listener<'_>,
+) -> Result<Vec<Accepted>, GateError> {
+    let entry = |what: &String, value| Accepted { what: what.clone(), value, reason: reason.to_owned() };
+    let sides = prepare(options, listener)?;
+    let entries = if let Some(limit) = limit {
+        let known = |what: &&String| {
+            let name = what.strip_suffix(" p99").unwrap_or(what);
+            sides.head.1.listing.benchmarks.iter().any(|listed| listed.name == name)
+        };
+        if let Some(other) = what.iter().find(|what| !known(what)) {
+            return Err(GateError::Usage(format!("no benchmark is called `{other}`")));
+        }
+        what.iter().map(|what| entry(what, limit.to_string())).collect::<Vec<_>>()
+    } else {
+        listener(Event::Stage("counting what needs no clock"));
+        let base = exact::count(&sides.base.1.exact, "the base")?;
+        let head = exact::count(&sides.head.1.exact, "the head")?;
+        let costs: Vec<_> = exact::compare(&base.exact, &head.exact, &[])
+            .differences
+            .into_iter()
+            .filter(|difference| difference.weight == reports::Weight::Regression)
+            .collect();
+        let value = |what: &String| {
+            let cost = costs.iter().find(|cost| cost.what == *what);
+            cost.map(|cost| entry(what, cost.head.clone())).ok_or_else(|| {
+                let names: Vec<&str> = costs.iter().map(|cost| cost.what.as_str()).collect();
+                GateError::Usage(format!(
+                    "`{what}` is no cost of this change: those are {}",
+                    names.join(", ")
+                ))
+            })
+        };
+        what.iter().map(value).collect::<Result<_, _>>()?
+    };
+    accepted::add(sides.repository.root(), &entries)?;
+    Ok(entries)
+}
+
 /// What the change declares as accepted.
 fn declared(sides: &Sides) -> Result<Vec<Accepted>, GateError> {
     let file = |tree: &Tree| sides.repository.file_through(sides.builder.sources(), tree, accepted::PATH);
@@ -235,15 +296,16 @@ fn count(sides: &Sides, gate: &mut Gate) -> Result<(), GateError> {
     gate.not_comparable.extend(compared.not_comparable);
     gate.notes.extend(compared.notes);
     let value = |printed: &exact::Printed| serde_json::to_value(&printed.exact).unwrap_or_default();
-    gate.exact = reports::Exact {
-        base: value(&base),
-        head: value(&head),
-        differences: compared.differences,
-    };
+    gate.exact = reports::Exact { base: value(&base), head: value(&head), differences: compared.differences };
     Ok(())
 }
 
-fn measure(options: &Options, sides: &Sides, gate: &mut Gate, listener: Listener<'_>) -> Result<(), GateError> {
+fn measure(
+    options: &Options,
+    sides: &Sides,
+    gate: &mut Gate,
+    listener: Listener<'_>,
+) -> Result<(), GateError> {
     let (base, head) = (&sides.base.1, &sides.head.1);
     let names = comparable(options, base, head, gate)?;
     let side = |executables, inject_ppm| Side { executables, inject_ppm };
@@ -252,7 +314,8 @@ fn measure(options: &Options, sides: &Sides, gate: &mut Gate, listener: Listener
     for listed in head.listing.benchmarks.iter().filter(|listed| names.contains(&listed.name)) {
         let p99 = listed.has_p99.then_some(Quantity::P99);
         for quantity in [Some(Quantity::Time), p99].into_iter().flatten() {
-            let title = if quantity == Quantity::P99 { format!("{} p99", listed.name) } else { listed.name.clone() };
+            let title =
+                if quantity == Quantity::P99 { format!("{} p99", listed.name) } else { listed.name.clone() };
             entries.push(Entry {
                 name: listed.name.clone(),
                 unit: listed.unit.clone(),
@@ -294,8 +357,12 @@ fn comparable(
     let mut names = Vec::new();
     for name in &options.benchmarks {
         if head.listing.benchmarks.iter().chain(&base.listing.benchmarks).all(|listed| listed.name != *name) {
-            let known: Vec<&str> = head.listing.benchmarks.iter().map(|listed| listed.name.as_str()).collect();
-            return Err(GateError::Usage(format!("no benchmark is called `{name}`: give one of {}", known.join(", "))));
+            let known: Vec<&str> =
+                head.listing.benchmarks.iter().map(|listed| listed.name.as_str()).collect();
+            return Err(GateError::Usage(format!(
+                "no benchmark is called `{name}`: give one of {}",
+                known.join(", ")
+            )));
         }
     }
     let is_wanted = |name: &String| options.benchmarks.is_empty() || options.benchmarks.contains(name);
@@ -325,7 +392,8 @@ fn comparable(
 
 fn count_instructions(options: &Options, sides: &Sides, gate: &mut Gate) {
     if !instructions::is_available() {
-        gate.notes.push("valgrind is not installed: instructions were not counted (they only warn)".to_owned());
+        gate.notes
+            .push("valgrind is not installed: instructions were not counted (they only warn)".to_owned());
         return;
     }
     let (base, head) = (&sides.base.1, &sides.head.1);

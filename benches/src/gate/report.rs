@@ -14,9 +14,17 @@ pub(super) fn report(gate: Gate, repository: Option<&Repository>) -> Report {
     };
     report.facts.push(Fact::text("base", "base", named(&gate.base)));
     report.facts.push(Fact::text("head", "head", named(&gate.head)));
-    report.facts.push(Fact::count("benchmarks", "quantities judged on the wall clock", gate.contests.len() as u64));
+    report.facts.push(Fact::count(
+        "benchmarks",
+        "quantities judged on the wall clock",
+        gate.contests.len() as u64,
+    ));
     report.facts.push(Fact::count("link_orders", "link orders per side", u64::from(gate.rules.layouts)));
-    report.facts.push(Fact::count("differences", "exact numbers that differ", gate.exact.differences.len() as u64));
+    report.facts.push(Fact::count(
+        "differences",
+        "exact numbers that differ",
+        gate.exact.differences.len() as u64,
+    ));
     for (verdict, reason) in judged(&gate) {
         report.judge(verdict, reason);
     }
@@ -87,15 +95,21 @@ fn control_verdict(control: &Contest) -> Option<(Verdict, String)> {
     match (control.role, control.decision) {
         (Role::MustPass, Decision::Fail) => Some((
             Verdict::Error,
-            format!("the environment is invalid: the base against itself failed ({estimated}, {epochs} epochs); nothing follows from this run, repeat it on a quieter machine"),
+            format!(
+                "the environment is invalid: the base against itself failed ({estimated}, {epochs} epochs); nothing follows from this run, repeat it on a quieter machine"
+            ),
         )),
         (Role::MustPass, Decision::Inconclusive) => Some((
             Verdict::Inconclusive,
-            format!("the base against itself is undecided after {epochs} epochs ({estimated}): the machine is too busy, repeat it on a quieter one"),
+            format!(
+                "the base against itself is undecided after {epochs} epochs ({estimated}): the machine is too busy, repeat it on a quieter one"
+            ),
         )),
         (Role::MustFail, Decision::Pass | Decision::Inconclusive) => Some((
             Verdict::Error,
-            format!("there is no power here: 10 % more work was not noticed ({estimated}, {epochs} epochs); run goldenpath gate calibrate, or repeat it on a quieter machine"),
+            format!(
+                "there is no power here: 10 % more work was not noticed ({estimated}, {epochs} epochs); run goldenpath gate calibrate, or repeat it on a quieter machine"
+            ),
         )),
         (Role::MustPass | Role::MustFail | Role::Gated | Role::Reported, _) => None,
     }
@@ -147,7 +161,9 @@ fn outcome(contest: &Contest) -> Outcome {
     match (contest.role, contest.decision) {
         (Role::Gated | Role::MustPass, Decision::Pass) | (Role::MustFail, Decision::Fail) => Outcome::Passed,
         (Role::Gated, Decision::Fail) => Outcome::Failed,
-        (Role::MustPass, Decision::Fail) | (Role::MustFail, Decision::Pass | Decision::Inconclusive) => Outcome::Errored,
+        (Role::MustPass, Decision::Fail) | (Role::MustFail, Decision::Pass | Decision::Inconclusive) => {
+            Outcome::Errored
+        }
         (Role::Gated | Role::MustPass, Decision::Inconclusive) => {
             Outcome::Skipped(format!("undecided after {} epochs", contest.epochs.len()))
         }

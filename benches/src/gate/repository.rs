@@ -36,8 +36,9 @@ impl Repository {
     /// # Errors
     /// It is in none, or git is missing.
     pub fn find(folder: &Path) -> Result<Self, GateError> {
-        let found = git(folder, ["rev-parse", "--show-toplevel"])
-            .map_err(|why| GateError::Usage(format!("the gate compares revisions of a git repository: {why}")))?;
+        let found = git(folder, ["rev-parse", "--show-toplevel"]).map_err(|why| {
+            GateError::Usage(format!("the gate compares revisions of a git repository: {why}"))
+        })?;
         Ok(Self { root: PathBuf::from(found) })
     }
 
@@ -54,7 +55,8 @@ impl Repository {
         let found = git(&self.root, ["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]);
         match found {
             Ok(commit) => {
-                let tree = git(&self.root, ["rev-parse", "--verify", "--quiet", &format!("{commit}^{{tree}}")]);
+                let tree =
+                    git(&self.root, ["rev-parse", "--verify", "--quiet", &format!("{commit}^{{tree}}")]);
                 let tree = tree.map_err(|_| missing(name))?;
                 Ok(Tree { commit, tree })
             }
@@ -113,7 +115,8 @@ impl Repository {
     /// A file of a revision; `None` if it has none of that name.
     pub fn file_through(&self, sources: &Sources, tree: &Tree, path: &str) -> Option<String> {
         // Our folder knows the user's objects and those of the working tree.
-        let output = command(&sources.folder).arg("show").arg(format!("{}:{path}", tree.tree)).output().ok()?;
+        let output =
+            command(&sources.folder).arg("show").arg(format!("{}:{path}", tree.tree)).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 

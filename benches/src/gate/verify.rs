@@ -10,7 +10,9 @@ const TOLERANCE: f64 = 1e-9;
 
 /// Everything in a report that does not follow from its raw values; empty if all does.
 pub fn verify(report: &Report) -> Vec<String> {
-    let Some(gate) = &report.gate else { return vec!["it is no gate's report: it holds no evidence".to_owned()] };
+    let Some(gate) = &report.gate else {
+        return vec!["it is no gate's report: it holds no evidence".to_owned()];
+    };
     let mut wrong = Vec::new();
     let mut again: Gate = (**gate).clone();
     let gated = gate.contests.iter().filter(|contest| contest.role == Role::Gated).count();
@@ -23,7 +25,8 @@ pub fn verify(report: &Report) -> Vec<String> {
         }
     }
     exact_again(gate, &mut again, &mut wrong);
-    let verdict = report::judged(&again).into_iter().fold(Verdict::Pass, |worst, (verdict, _)| worst.worst(verdict));
+    let verdict =
+        report::judged(&again).into_iter().fold(Verdict::Pass, |worst, (verdict, _)| worst.worst(verdict));
     if verdict != report.verdict {
         wrong.push(format!("the verdict is said to be {} and follows as {verdict}", report.verdict));
     }
@@ -60,7 +63,10 @@ fn contest(kept: &Contest, gate: &Gate, wrong: &mut Vec<String>) -> Contest {
         wrong.push(format!("{title}: said to be {} and follows as {}", kept.decision, again.decision));
     }
     if kept.cpu_decision != again.cpu_decision {
-        wrong.push(format!("{title}: by processor time said to be {} and follows as {}", kept.cpu_decision, again.cpu_decision));
+        wrong.push(format!(
+            "{title}: by processor time said to be {} and follows as {}",
+            kept.cpu_decision, again.cpu_decision
+        ));
     }
     again
 }

@@ -23,6 +23,7 @@ pub(super) struct UserMessages {
     core: Core,
     conns: Vec<ConnId>,
     batch: Vec<(ConnId, String)>,
+    message: Message,
     sent: u64,
 }
 
@@ -34,7 +35,7 @@ impl UserMessages {
     pub(super) fn new() -> Self {
         let mut core = Core::new(Core::config());
         let conns = (0..USERS).map(|user| core.connect(user)).collect();
-        Self { core, conns, batch: Vec::new(), sent: 0 }
+        Self { core, conns, batch: Vec::new(), message: Message::new(), sent: 0 }
     }
 }
 
@@ -44,13 +45,12 @@ impl Body for UserMessages {
     }
 
     fn prepare(&mut self, units: usize) {
-        let mut message = Message::new();
-        self.batch.clear();
-        for _ in 0..units {
+        self.batch.resize_with(units, || (self.conns[0], String::new()));
+        for (conn, text) in &mut self.batch {
             let user = scattered(self.sent);
             self.sent += 1;
-            let text = message.patched(user as u32, self.sent).to_owned();
-            self.batch.push((self.conns[user], text));
+            *conn = self.conns[user];
+            self.message.patched(user as u32, self.sent).clone_into(text);
         }
         self.core.advance(STEP_US);
     }
@@ -72,11 +72,9 @@ impl Body for UserMessages {
         self.core.account(units, tally);
         assert_eq!(runs.len(), units, "every message starts a run");
         for (run, (conn, _)) in runs.iter().zip(&self.batch) {
-            let started = AgentEvent::Started { agent: "agent", task: "" };
-            let completed = AgentEvent::Completed { response: "done", execution_time_ms: None };
-            for event in [started, completed] {
-                self.core.give(Input::Agent { run: *run, event });
-            }
+            // The shortest way to end a run.
+            let event = AgentEvent::Failed { code: "done", message: "done" };
+            self.core.give(Input::Agent { run: *run, event });
             self.core.give(Input::Written { conn: *conn, frames: 128 });
         }
         self.core.forget();
