@@ -72,11 +72,14 @@ impl Body for UserMessages {
         self.core.account(units, tally);
         assert_eq!(runs.len(), units, "every message starts a run");
         for (run, (conn, _)) in runs.iter().zip(&self.batch) {
-            // The shortest way to end a run.
-            let event = AgentEvent::Failed { code: "done", message: "done" };
-            self.core.give(Input::Agent { run: *run, event });
+            let started = AgentEvent::Started { agent: "agent", task: "" };
+            let completed = AgentEvent::Completed { response: "done", execution_time_ms: None };
+            for event in [started, completed] {
+                self.core.give(Input::Agent { run: *run, event });
+            }
             self.core.give(Input::Written { conn: *conn, frames: 128 });
         }
+        assert_eq!(self.core.router.stats().runs.open, 0, "every run has ended");
         self.core.forget();
     }
 }

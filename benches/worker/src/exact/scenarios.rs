@@ -16,7 +16,7 @@ pub struct PlayedScenario {
     pub corpus: String,
     /// Rolling hash over every input and effect.
     pub digest: String,
-    /// Messages of clients.
+    /// Text frames of clients, whatever became of them.
     pub messages: u64,
     /// Inputs of the router: messages, agents' events, written frames, deadlines.
     pub hops: u64,
@@ -76,7 +76,6 @@ fn one(scenario: &Scenario) -> PlayedScenario {
     let ledger = result.checkers.ledger();
     played.digest = result.hash;
     played.hops = result.inputs;
-    played.messages = ledger.counts.messages_in;
     played.window_peak = u64::from(result.window_peak);
     for metric in ledger.metrics() {
         let latency = Latency {
@@ -105,6 +104,7 @@ impl PlayedScenario {
     fn line(&mut self, line: &str) {
         let Ok(Line { t, input, out }) = serde_json::from_str(line) else { return };
         self.effects += out.len() as u64;
+        self.messages += u64::from(input.get().contains(r#","text":"#));
         // A frame that is handed on because another was written has waited for that.
         if !input.get().contains(r#","written":"#) {
             return;
@@ -159,7 +159,7 @@ mod tests {
         played.line(
             r#"{"t":40689,"in":{"conn":[0,0],"text":"{}"},"out":[{"send":[0,0],"frame":{"timestamp":"2023-11-14T22:13:20.000000Z"}}],"h":"0"}"#,
         );
-        assert_eq!((played.effects, played.queue_passes), (1, 0));
+        assert_eq!((played.messages, played.effects, played.queue_passes), (1, 1, 0));
         played.line(
             r#"{"t":40689,"in":{"conn":[0,0],"written":1},"out":[{"send":[0,0],"frame":{"timestamp":"2023-11-14T22:13:20.040000Z"}},{"send":[0,0],"frame":{"timestamp":1700000000.040600}}],"h":"0"}"#,
         );
