@@ -366,7 +366,7 @@ fn comparable(
         }
     }
     let is_wanted = |name: &String| options.benchmarks.is_empty() || options.benchmarks.contains(name);
-    let mut note = |list: &mut Vec<String>, text: String| {
+    let note = |list: &mut Vec<String>, text: String| {
         if !list.contains(&text) {
             list.push(text);
         }
