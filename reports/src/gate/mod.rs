@@ -2,12 +2,13 @@
 //! values are all here, so that every verdict can be computed again from a saved report.
 
 mod figure;
+mod tables;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::figure::render;
+pub(crate) use self::{figure::render, tables::tables};
 
 /// Two revisions compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
