@@ -46,6 +46,9 @@ pub struct Gate {
 pub struct Revision {
     /// The commit, or `working tree`.
     pub commit: String,
+    /// Its subject line; empty for a working tree.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
     /// The hash of its files.
     pub tree: String,
     /// A hash of each executable, in the order of the layouts.

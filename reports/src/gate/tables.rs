@@ -83,7 +83,13 @@ fn accepted(gate: &Gate) -> Table {
 fn conditions(gate: &Gate) -> Table {
     let conditions = &gate.conditions;
     let load = conditions.load.map(|load| load.map_or("?".to_owned(), |load| format!("{load:.2}")));
+    let named = |revision: &super::Revision| {
+        let tree = &revision.tree[..revision.tree.len().min(12)];
+        format!("{} {}, files {tree}", revision.commit, revision.subject)
+    };
     let mut rows = vec![
+        ("base", named(&gate.base)),
+        ("head", named(&gate.head)),
         (
             "rule",
             format!(
