@@ -263,7 +263,11 @@ pub fn accept(
                 ))
             })
         };
-        what.iter().map(value).collect::<Result<_, _>>()?
+        if what == ["exact"] {
+            costs.iter().map(|cost| entry(&cost.what, cost.head.clone())).collect()
+        } else {
+            what.iter().map(value).collect::<Result<_, _>>()?
+        }
     };
     accepted::add(sides.repository.root(), &entries)?;
     Ok(entries)
