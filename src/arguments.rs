@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Play the recorded cases of what this router replaces against it, and say where it differs
     Conform(ConformOptions),
     /// Compare the speed of two revisions, measured in turns on this machine
-    Gate(GateOptions),
+    Gate(Box<GateOptions>),
     /// Render a saved report, or compare two
     Report(ReportCommandOptions),
     /// Measure the speed goals: ratios of two things timed in one run

@@ -40,6 +40,10 @@ impl Tally {
         self.hash.hex()
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else a revision asks for counts as an effect"
+    )]
     fn add(&mut self, effects: &Effects) {
         let mut frame = None;
         for effect in effects.iter() {
@@ -63,7 +67,7 @@ impl Tally {
                     self.copied_bytes += copied(request);
                     ("start", request.text())
                 }
-                // Whatever else a revision may ask for counts as an effect; its bytes are not ours to know.
+                // Its bytes are not ours to know.
                 _ => ("other", ""),
             };
             if self.is_deep {
