@@ -7,7 +7,12 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::error::GateError;
+
+/// How long one slot may take before its worker counts as hung.
+const PATIENCE_SECONDS: i64 = 60;
 
 /// How a worker is started.
 #[derive(Clone, Debug)]
@@ -98,11 +103,22 @@ impl Worker {
             None => Ok(()),
         };
         self.line.clear();
+        if asked.is_ok() && !self.answers_in_time() {
+            _ = self.child.kill();
+        }
         let read = asked.and_then(|()| self.answers.read_line(&mut self.line));
         match (read, parse(&self.line)) {
             (Ok(_), Some(answer)) => Ok(answer),
             (Ok(_) | Err(_), _) => Err(self.died()),
         }
+    }
+
+    /// Whether there is something to read, or its end, before patience does.
+    fn answers_in_time(&self) -> bool {
+        let mut waiting = [PollFd::new(self.answers.get_ref(), PollFlags::IN)];
+        let patience = Timespec { tv_sec: PATIENCE_SECONDS, tv_nsec: 0 };
+        // What cannot be waited for is read at once, as if it had been.
+        poll(&mut waiting, Some(&patience)).map_or(true, |ready| ready > 0)
     }
 
     fn died(&mut self) -> GateError {

@@ -299,3 +299,89 @@ impl fmt::Display for Decision {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kind, Report, Tool, Verdict, html, json, markdown, text};
+
+    fn report() -> Report {
+        let epoch = |x: f64| Epoch {
+            x,
+            layouts: [0, 3],
+            cpu: 1,
+            quads: vec![Quad { wall_ns: [100, 110, 120, 130], cpu_ns: [100, 110, 120, 130] }],
+            p99_ns: None,
+        };
+        let contest = Contest {
+            name: "route.<script>".to_owned(),
+            unit: "message".to_owned(),
+            quantity: Quantity::Time,
+            role: Role::Gated,
+            limit: 1.05,
+            fail_at: 1_000.0,
+            pass_at: 100.0,
+            slot_units: 10,
+            decision: Decision::Fail,
+            cpu_decision: Decision::Fail,
+            estimate: 0.12,
+            interval: [Some(0.1), None],
+            epochs: vec![epoch(0.1), epoch(0.13)],
+            ln_e_fail: vec![0.4, 0.8],
+            ln_e_pass: vec![-0.7, -1.1],
+            seconds: 1.5,
+        };
+        let gate = Gate {
+            base: Revision::default(),
+            head: Revision::default(),
+            rules: Rules {
+                seed: 1,
+                limit: 1.05,
+                alpha: 0.01,
+                family: 10,
+                epochs_max: 400,
+                seconds_max: 60.0,
+                quads: 6,
+                slot_ms: 2.0,
+                layouts: 4,
+            },
+            contests: vec![contest],
+            controls: Vec::new(),
+            exact: Exact::default(),
+            instructions: Vec::new(),
+            not_comparable: Vec::new(),
+            accepted: Vec::new(),
+            notes: Vec::new(),
+            conditions: Conditions::default(),
+        };
+        let mut report = Report::new(Tool::new("goldenpath", "0.1.0"), Kind::Gate);
+        report.judge(Verdict::Regression, "slower");
+        report.gate = Some(Box::new(gate));
+        report
+    }
+
+    #[test]
+    fn the_raw_values_survive_being_saved() {
+        let report = report();
+        assert_eq!(json::from_str(&json::to_string(&report)), Ok(report));
+    }
+
+    #[test]
+    fn every_format_names_benchmark_verdict_and_interval() {
+        let report = report();
+        for shown in [text::render(&report), markdown::render(&report), html::render(&report)] {
+            for word in ["+12.0 %", "+10.0 % to ?", "fail"] {
+                assert!(shown.contains(word), "{word} is not in {shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_pictures_have_words_and_hostile_names_stay_text() {
+        let page = html::render(&report());
+        assert_eq!(page.matches("role=\"img\"").count(), 2);
+        assert_eq!(page.matches("<desc ").count(), 2);
+        assert!(page.contains("2 of 2 epochs above the limit"));
+        assert!(!page.contains("<script"));
+    }
+}
