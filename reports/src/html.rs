@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::escape::{visible, visible_lines};
 use crate::table::{self, Table};
-use crate::{Report, Verdict, plot, swimlanes};
+use crate::{Report, Verdict, gate, plot, swimlanes};
 
 /// Inlined, so that the page is one file.
 const STYLE: &str = include_str!("page.css");
@@ -46,6 +46,7 @@ fn sections(report: &Report) -> Markup {
         (verdict(report))
         (facts(report))
         (findings(report))
+        (evidence(report))
         (latency(report))
         (timelines(report))
         (checks(report))
@@ -104,6 +105,24 @@ fn findings(report: &Report) -> Markup {
                 p { (table::findings_summary(report, FINDINGS_SHOWN_MAX)) "." }
                 @if let Some(rules) = table::rules(report) { (grid(&rules, "compact")) }
                 (grid(&table::findings(shown), "stack findings"))
+            }
+        }
+    }
+}
+
+fn evidence(report: &Report) -> Markup {
+    html! {
+        @if let Some(gate) = &report.gate {
+            @for (heading, table) in gate::tables(gate) {
+                section { h2 { (heading) } (grid(&table, "stack")) }
+            }
+            @if !gate.contests.is_empty() {
+                section {
+                    h2 { "Evidence" }
+                    @for (index, contest) in gate.contests.iter().enumerate() {
+                        (gate::render(&format!("contest-{index}"), contest))
+                    }
+                }
             }
         }
     }

@@ -39,6 +39,7 @@ mod distribution;
 mod escape;
 mod fact;
 mod finding;
+mod gate;
 mod metric;
 mod plot;
 mod quantity;
@@ -56,6 +57,10 @@ pub use comparison::{CaseChange, Comparison, FactChange, MetricChange, RuleChang
 pub use distribution::Distribution;
 pub use fact::{Fact, Value};
 pub use finding::Finding;
+pub use gate::{
+    Accepted, Conditions, Contest, Decision, Difference, Epoch, Exact, Gate, Instructions, Quad, Quantity,
+    Revision, Role, Rules, Weight,
+};
 pub use metric::{Domain, MergeError, Metric, QUANTILES};
 pub use quantity::Unit;
 pub use report::{FINDINGS_MAX, Host, Kind, Report, SCHEMA, ScenarioRef, Tool};

@@ -23,6 +23,10 @@ pub fn render(report: &Report) -> String {
         blocks.push(format!("### Latency and size, {}", domain.label()));
         blocks.push(piped(&table::metrics(&metrics)));
     }
+    for (heading, table) in report.gate.iter().flat_map(|gate| crate::gate::tables(gate)) {
+        blocks.push(format!("### {heading}"));
+        blocks.push(piped(&table));
+    }
     blocks.extend(cases(report));
     blocks.extend(findings(report));
     if let Some(replay) = &report.replay {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Case, Fact, Finding, Metric, Timeline, Verdict};
+use crate::{Case, Fact, Finding, Gate, Metric, Timeline, Verdict};
 
 /// The schema that this version writes: a name, a slash and the major version. A later `/1.x` may add fields.
 pub const SCHEMA: &str = "goldenpath.report/1";
@@ -58,6 +58,9 @@ pub struct Report {
     /// What chosen users saw, event by event.
     #[serde(default)]
     pub timelines: Vec<Timeline>,
+    /// The evidence of a gate, raw values included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Box<Gate>>,
     /// The machine, if the run measured the wall clock. `None` in virtual time: the machine does not matter there
     /// and the report stays byte-identical everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,6 +145,7 @@ impl Report {
             findings_total: 0,
             findings_by_rule: BTreeMap::new(),
             timelines: Vec::new(),
+            gate: None,
             host: None,
             replay: None,
         }

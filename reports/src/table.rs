@@ -23,7 +23,7 @@ pub(crate) struct Column {
 
 impl Table {
     /// A column whose title starts with `#` holds numbers and is aligned right.
-    fn new(titles: &[&'static str], rows: Vec<Vec<String>>) -> Table {
+    pub(crate) fn new(titles: &[&'static str], rows: Vec<Vec<String>>) -> Table {
         let column = |title: &&'static str| match title.strip_prefix('#') {
             Some(title) => Column { title, is_number: true },
             None => Column { title, is_number: false },
