@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::escape::{visible, visible_lines};
 use crate::table::{self, Table};
-use crate::{Report, Verdict, plot, swimlanes};
+use crate::{Comparison, Report, Side, Verdict, evidence, plot, release, swimlanes};
 
 /// Inlined, so that the page is one file.
 const STYLE: &str = include_str!("page.css");
@@ -21,7 +21,57 @@ const TIMELINES_SHOWN_MAX: usize = 24;
 
 /// `report` as one HTML page, ready to be written to a file or attached to a release.
 pub fn render(report: &Report) -> String {
-    let title = format!("{}: {}", report.verdict, report.subject());
+    let title = format!("{}: {}", report.headline(), report.subject());
+    page(&title, tone(report.verdict), &sections(report))
+}
+
+/// `comparison` as one HTML page.
+pub fn render_comparison(comparison: &Comparison) -> String {
+    let title = if comparison.is_comparable() { "Comparison" } else { "Not comparable" };
+    let tone = if comparison.is_comparable() { "" } else { "unsure" };
+    let body = html! {
+        header {
+            p.eyebrow { (visible(&comparison.b.tool)) " · comparison" }
+            h1 { span.word { (title) } }
+            p.lead { "Two runs side by side. A comparison describes; whether a difference is a regression, the gate decides." }
+            ul.reasons {
+                @for sentence in comparison.not_comparable.iter().chain(&comparison.notes) { li { (visible_lines(sentence)) } }
+            }
+        }
+        section {
+            h2 { "The two runs" }
+            (grid(&table::sides(comparison), "stack"))
+        }
+        @for (heading, table) in table::comparison(comparison) {
+            section {
+                h2 { (heading) }
+                (grid(&table, comparison_class(heading)))
+            }
+        }
+        @for part in &comparison.parts {
+            section {
+                h2 { (visible(&table::part_heading(part))) }
+                @for sentence in part.not_comparable.iter().chain(&part.notes) { p.soft { (visible_lines(sentence)) } }
+                @for (heading, table) in table::comparison(part) {
+                    details open[heading == "Metrics"] {
+                        summary { (heading) }
+                        (grid(&table, comparison_class(heading)))
+                    }
+                }
+            }
+        }
+        footer { dl.origin { div { dt { "exit code" } dd { (comparison.verdict().exit_code()) } } } }
+    };
+    let sides = |side: &Side| side.scenario.clone().unwrap_or_else(|| side.kind.to_string());
+    page(&format!("{title}: {}", sides(&comparison.b)), tone, &body)
+}
+
+/// Tables of words become cards on a narrow page, tables of numbers a grid of figures.
+fn comparison_class(heading: &str) -> &'static str {
+    if heading == "Metrics" { "numbers" } else { "stack" }
+}
+
+fn page(title: &str, tone: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,10 +82,10 @@ pub fn render(report: &Report) -> String {
                 meta name="color-scheme" content="light dark";
                 // Without it browsers ask the server for an icon.
                 link rel="icon" href="data:,";
-                title { (visible(&title)) }
+                title { (visible(title)) }
                 style { (PreEscaped(STYLE)) }
             }
-            body { main class=(tone(report.verdict)) { (sections(report)) } }
+            body { main class=(tone) { (body) } }
         }
     };
     page.into_string() + "\n"
@@ -45,8 +95,10 @@ fn sections(report: &Report) -> Markup {
     html! {
         (verdict(report))
         (facts(report))
+        (releases(report))
         (findings(report))
         (latency(report))
+        (gate(report))
         (timelines(report))
         (checks(report))
         (origin(report))
@@ -62,9 +114,9 @@ fn verdict(report: &Report) -> Markup {
             }
             h1 {
                 span.sign aria-hidden="true" { (report.verdict.sign()) } " "
-                span.word { (report.verdict) }
+                span.word { (report.headline()) }
             }
-            p.lead { (report.verdict.meaning()) "." }
+            p.lead { (report.meaning()) "." }
             @if let Some(about) = report.scenario.as_ref().map(|scenario| &scenario.about).filter(|about| !about.is_empty()) {
                 p.soft { (visible(about)) }
             }
@@ -88,6 +140,27 @@ fn facts(report: &Report) -> Markup {
                 dl.facts {
                     @for fact in &report.facts {
                         div { dt { (visible(&fact.label)) } dd { (visible(&fact.shown())) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn releases(report: &Report) -> Markup {
+    html! { @if let Some(release) = &report.release { (release::page_sections(release)) } }
+}
+
+/// The evidence of a gate's own page.
+fn gate(report: &Report) -> Markup {
+    html! {
+        @if let Some(gate) = &report.gate {
+            section {
+                h2 { "Evidence" }
+                @for (index, contest) in gate.contests.iter().chain(&gate.controls).enumerate() {
+                    article {
+                        h3 { (visible(&contest.title())) " " span.soft { (contest.decision) ", " (contest.estimated()) } }
+                        @if let Some(figures) = evidence::render(&format!("contest-{index}"), contest) { (figures) }
                     }
                 }
             }
@@ -173,7 +246,7 @@ fn origin(report: &Report) -> Markup {
     }
 }
 
-fn grid(table: &Table, class: &str) -> Markup {
+pub(crate) fn grid(table: &Table, class: &str) -> Markup {
     let number = |is_number: bool| is_number.then_some("num");
     html! {
         div.scroll tabindex="0" role="group" aria-label="Table" {
