@@ -122,7 +122,11 @@ pub fn release(tool: Tool, collected: Collected) -> Report {
         }
     }
     let gates = parts.iter().filter_map(|part| part.gate.as_deref());
-    accepted.extend(gates.flat_map(|gate| gate.accepted.iter().cloned()));
+    for entry in gates.flat_map(|gate| &gate.accepted) {
+        if !accepted.contains(entry) {
+            accepted.push(entry.clone());
+        }
+    }
     let goals = goals::goals(&parts);
 
     let mut report = Report::new(tool, Kind::Release);
