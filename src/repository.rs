@@ -36,7 +36,8 @@ impl Repository {
             // Older versions of git print the option as well.
             Ok(text) => Ok(text.lines().last().unwrap_or_default().to_owned()),
             Err(_) => {
-                let is_shallow = git(&["rev-parse", "--is-shallow-repository"]).is_ok_and(|text| text.trim() == "true");
+                let is_shallow =
+                    git(&["rev-parse", "--is-shallow-repository"]).is_ok_and(|text| text.trim() == "true");
                 Err(if is_shallow {
                     format!("{revision} is not in this shallow clone: git fetch --unshallow --tags")
                 } else {

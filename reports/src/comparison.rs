@@ -262,7 +262,12 @@ fn facts(report: &Report) -> Vec<Fact> {
         let role = format!("{:?}", contest.role).to_lowercase();
         let key = |what: &str| format!("contest.{role}.{title}.{what}");
         [
-            Fact::float(key("ratio"), format!("{title}, head over base"), 1.0 + contest.estimate, Unit::Ratio),
+            Fact::float(
+                key("ratio"),
+                format!("{title}, head over base"),
+                1.0 + contest.estimate,
+                Unit::Ratio,
+            ),
             Fact::text(key("decision"), format!("{title}, verdict"), contest.decision.to_string()),
         ]
     });
@@ -278,7 +283,8 @@ fn part_changes(a: &Report, b: &Report, notes: &mut Vec<String>) -> Vec<Comparis
     };
     notes.extend(alone(&a.parts, &b.parts, "a"));
     notes.extend(alone(&b.parts, &a.parts, "b"));
-    let pairs = a.parts.iter().filter_map(|part| Some((part, b.parts.iter().find(|twin| twin.is_twin_of(part))?)));
+    let pairs =
+        a.parts.iter().filter_map(|part| Some((part, b.parts.iter().find(|twin| twin.is_twin_of(part))?)));
     pairs.map(|(part, twin)| compare(part, twin)).collect()
 }
 

@@ -167,7 +167,8 @@ fn threshold_key() -> Markup {
 }
 
 fn table(contest: &Contest) -> Markup {
-    let shown = |values: &[f64], index: usize| values.get(index).map_or("–".to_owned(), |value| amount(*value));
+    let shown =
+        |values: &[f64], index: usize| values.get(index).map_or("–".to_owned(), |value| amount(*value));
     html! {
         div.scroll tabindex="0" role="group" aria-label="Table" {
             table {

@@ -60,8 +60,8 @@ pub use distribution::Distribution;
 pub use fact::{Fact, Value};
 pub use finding::Finding;
 pub use gate::{
-    Accepted, Conditions, Contest, Decision, Difference, Epoch, Exact, Gate, Instructions, Quad, Quantity, Revision,
-    Role, Rules, Weight,
+    Accepted, Conditions, Contest, Decision, Difference, Epoch, Exact, Gate, Instructions, Quad, Quantity,
+    Revision, Role, Rules, Weight,
 };
 pub use metric::{Domain, MergeError, Metric, QUANTILES};
 pub use quantity::Unit;

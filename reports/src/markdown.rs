@@ -1,8 +1,8 @@
 //! Markdown for a job summary.
 
 use crate::escape::visible;
-use crate::table::{self, Table};
 use crate::release::{self, capitalised};
+use crate::table::{self, Table};
 use crate::{Comparison, Report, Verdict, text};
 
 /// How many findings are listed. Job summaries are cut at 1 MiB.

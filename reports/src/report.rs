@@ -180,7 +180,9 @@ impl Report {
     pub(crate) fn headline(&self) -> &'static str {
         match self.kind {
             Kind::Release => release::headline(self.verdict),
-            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => self.verdict.label(),
+            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => {
+                self.verdict.label()
+            }
         }
     }
 
@@ -188,7 +190,9 @@ impl Report {
     pub(crate) fn meaning(&self) -> &'static str {
         match self.kind {
             Kind::Release => release::meaning(self.verdict),
-            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => self.verdict.meaning(),
+            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => {
+                self.verdict.meaning()
+            }
         }
     }
 

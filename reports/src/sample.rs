@@ -1,8 +1,9 @@
 //! Two made-up reports that the tests render: one as one would wish it, one with hostile words in it.
 
 use crate::{
-    Accepted, Case, Conditions, Contest, Decision, Distribution, Domain, Epoch, Exact, Fact, Finding, Gate, Host,
-    Kind, Lane, Mark, Metric, Quantity, Report, Revision, Role, Rules, ScenarioRef, Timeline, Tool, Unit,
+    Accepted, Case, Conditions, Contest, Decision, Distribution, Domain, Epoch, Exact, Fact, Finding, Gate,
+    Host, Kind, Lane, Mark, Metric, Quantity, Report, Revision, Role, Rules, ScenarioRef, Timeline, Tool,
+    Unit,
 };
 
 /// A user id as nobody should choose it.
@@ -118,7 +119,8 @@ fn contest(name: &str, role: Role, shift: f64) -> Contest {
         })
         .collect();
     // All epochs on one side: the evidence is 2^(n+1) / (n+1), that for the other side a little over 1 / (n+1).
-    let strong: Vec<f64> = (1..=15).map(|n: i32| (2f64.powi(n + 1) - 1.0).ln() - f64::from(n + 1).ln()).collect();
+    let strong: Vec<f64> =
+        (1..=15).map(|n: i32| (2f64.powi(n + 1) - 1.0).ln() - f64::from(n + 1).ln()).collect();
     let weak: Vec<f64> = (1..=15).map(|n: i32| -f64::from(n + 1).ln()).collect();
     let (ln_e_fail, ln_e_pass) = if fails { (strong, weak) } else { (weak, strong) };
     let decision = if fails { Decision::Fail } else { Decision::Pass };

@@ -23,8 +23,10 @@ use crate::{
 const LOAD: &str = "load";
 
 /// Scenarios that take a minute and more, with the reason that the report gives when they are left out.
-const LONG: &[(&str, &str)] =
-    &[("many-users", "a hundred thousand users take a minute and 300 MB: play it with --all, or give its report with --sim")];
+const LONG: &[(&str, &str)] = &[(
+    "many-users",
+    "a hundred thousand users take a minute and 300 MB: play it with --all, or give its report with --sim",
+)];
 
 pub(crate) fn run(options: &ReleaseOptions) -> Result<Verdict, Failure> {
     let repository = Repository::here();
@@ -32,7 +34,10 @@ pub(crate) fn run(options: &ReleaseOptions) -> Result<Verdict, Failure> {
         since: options.since.clone(),
         head: repository.as_ref().map_or("this program".to_owned(), Repository::head),
         changes: changes(repository.as_ref(), &options.since),
-        accepted: repository.as_ref().map(|repository| repository.accepted_since(&options.since)).unwrap_or_default(),
+        accepted: repository
+            .as_ref()
+            .map(|repository| repository.accepted_since(&options.since))
+            .unwrap_or_default(),
         before: history(&options.history, &options.since)?,
         ..Collected::default()
     };
@@ -95,11 +100,15 @@ fn of_kind(path: &Path, kind: Kind) -> Result<Report, Failure> {
         return Ok(report);
     }
     let found = report.kind;
-    Err(Failure::Usage(format!("{}: expected the report of a {kind}, found that of a {found}", path.display())))
+    Err(Failure::Usage(format!(
+        "{}: expected the report of a {kind}, found that of a {found}",
+        path.display()
+    )))
 }
 
 fn changes(repository: Option<&Repository>, since: &str) -> reports::Changes {
-    let unknown = |why: &str| reports::Changes { unknown: Some(why.to_owned()), ..reports::Changes::default() };
+    let unknown =
+        |why: &str| reports::Changes { unknown: Some(why.to_owned()), ..reports::Changes::default() };
     let Some(repository) = repository else {
         return unknown("this is no git repository");
     };
@@ -123,7 +132,8 @@ fn history(folder: &Path, since: &str) -> Result<Vec<Report>, Failure> {
         path.extension().is_some_and(|ending| ending == "json")
             && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(belongs).collect();
+    let mut paths: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(belongs).collect();
     paths.sort();
     paths.iter().map(|path| read(path)).collect()
 }
@@ -132,13 +142,18 @@ fn history(folder: &Path, since: &str) -> Result<Vec<Report>, Failure> {
 fn simulations(given: Vec<Report>, all: bool, collected: &mut Collected) -> Result<(), Failure> {
     let mut names = Vec::new();
     for (name, _) in scenario::embedded() {
-        let is_given = given.iter().any(|part| part.scenario.as_ref().is_some_and(|scenario| scenario.name == *name));
+        let is_given =
+            given.iter().any(|part| part.scenario.as_ref().is_some_and(|scenario| scenario.name == *name));
         let long = LONG.iter().find(|(long, _)| long == name).filter(|_| !all);
         match long {
             _ if is_given => {}
             // Whoever gives reports has chosen what was played; the page says what was not.
-            _ if !given.is_empty() => collected.left_out.push(Gap::new(*name, "it is not among the given simulations")),
-            _ if *name == LOAD => collected.left_out.push(Gap::new(*name, "in virtual time; it is made for real sockets and played there")),
+            _ if !given.is_empty() => {
+                collected.left_out.push(Gap::new(*name, "it is not among the given simulations"))
+            }
+            _ if *name == LOAD => collected
+                .left_out
+                .push(Gap::new(*name, "in virtual time; it is made for real sockets and played there")),
             Some((_, why)) => collected.left_out.push(Gap::new(*name, *why)),
             None => names.push(*name),
         }
@@ -166,7 +181,11 @@ fn gate(repository: Option<&Repository>, since: &str, collected: &mut Collected)
     output::talk(&format!("measuring against {since}"));
     let out = std::env::temp_dir().join(format!("goldenpath-gate-{}.json", std::process::id()));
     let ended = std::env::current_exe().and_then(|program| {
-        Command::new(program).args(["gate", "--base", since, "--out"]).arg(&out).stdout(std::process::Stdio::null()).status()
+        Command::new(program)
+            .args(["gate", "--base", since, "--out"])
+            .arg(&out)
+            .stdout(std::process::Stdio::null())
+            .status()
     });
     let report = read(&out);
     _ = fs::remove_file(&out);
@@ -174,7 +193,9 @@ fn gate(repository: Option<&Repository>, since: &str, collected: &mut Collected)
         (_, Ok(report)) => collected.parts.push(report),
         (Ok(status), Err(_)) => {
             let code = status.code().map_or("a signal".to_owned(), |code| format!("code {code}"));
-            miss(format!("`goldenpath gate --base {since}` ended with {code} and left no report; run it alone to see why"));
+            miss(format!(
+                "`goldenpath gate --base {since}` ended with {code} and left no report; run it alone to see why"
+            ));
         }
         (Err(error), Err(_)) => miss(format!("the gate could not be started: {error}")),
     }

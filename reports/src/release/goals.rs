@@ -75,15 +75,26 @@ pub(super) fn goals(parts: &[Report]) -> Vec<Goal> {
             counts.map(|counts| Measured::AtMost { share: counts.error_rate(), limit: ERROR_RATE_MAX });
         goals.push(goal(&format!("errors_{key}"), "error rate", place, measured));
     }
-    let conformance = parts.iter().filter(|part| part.kind == Kind::Conformance).map(|part| part.findings_total);
-    goals.push(goal("conformance", "every recorded case holds", "recorded cases", none(conformance.reduce(|a, b| a + b))));
+    let conformance =
+        parts.iter().filter(|part| part.kind == Kind::Conformance).map(|part| part.findings_total);
+    goals.push(goal(
+        "conformance",
+        "every recorded case holds",
+        "recorded cases",
+        none(conformance.reduce(|a, b| a + b)),
+    ));
     let gates = parts.iter().filter_map(|part| part.gate.as_deref());
     let slower = gates.map(|gate| {
         let is_slower = |role: Role, decision: Decision| role == Role::Gated && decision == Decision::Fail;
         gate.contests.iter().filter(|contest| is_slower(contest.role, contest.decision)).count() as u64
     });
     let place = "the gate, wall clock";
-    goals.push(goal("slower", "no benchmark slower than its limit", place, none(slower.reduce(|a, b| a + b))));
+    goals.push(goal(
+        "slower",
+        "no benchmark slower than its limit",
+        place,
+        none(slower.reduce(|a, b| a + b)),
+    ));
     goals
 }
 

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accepted, Case, Comparison, Fact, Kind, Outcome, Report, Tool, Verdict, compare};
+use crate::{
+    Accepted, Case, Comparison, Contest, Fact, Kind, Outcome, Report, Tool, Value, Verdict, compare,
+};
 
 pub use self::goals::{Goal, Measured};
 pub(crate) use self::{
@@ -28,6 +30,9 @@ const NEEDED: [(Kind, &str); 4] = [
     (Kind::Gate, "speed against the last release"),
 ];
 
+/// The metrics whose quantiles are drawn for each scenario: what the router answers for.
+const PLOTTED: [&str; 4] = ["first_event", "event_latency", "resume", "fan_out_last"];
+
 /// What a release report holds beside what every report has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Release {
@@ -39,8 +44,12 @@ pub struct Release {
     pub changes: Changes,
     /// What was to be reached, and what was.
     pub goals: Vec<Goal>,
-    /// The reports that all this rests on, without timelines, and with quantiles in place of whole distributions.
+    /// The reports that all this rests on, cut down to what a release shows: their own files hold timelines, findings,
+    /// distributions and raw times.
     pub parts: Vec<Report>,
+    /// Median time per unit of base and head, nanoseconds, by role and title of each contest of the gate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub times_ns: BTreeMap<String, [f64; 2]>,
     /// Each part beside its twin of the last release, if there is one.
     pub against: Vec<Comparison>,
     /// What the release needs and nobody measured: it is incomplete.
@@ -144,13 +153,19 @@ pub fn release(tool: Tool, collected: Collected) -> Report {
         report.judge(Verdict::Inconclusive, format!("Not measured: {}, because {}.", gap.what, gap.why));
     }
     if report.reasons.is_empty() {
-        report.reasons.push(format!("All {} reports pass and all {} goals are reached.", parts.len(), goals.len()));
+        report.reasons.push(format!(
+            "All {} reports pass and all {} goals are reached.",
+            parts.len(),
+            goals.len()
+        ));
     }
     report.host = parts.iter().find_map(|part| part.host.clone());
     report.facts = facts(&parts, &goals, &changes, &missing);
     let against = against(&parts, &before);
+    let times_ns = contests(&parts).map(|contest| (time_key(contest), contest.per_unit_ns())).collect();
     let parts = parts.into_iter().map(condensed).collect();
-    let release = Release { since, head, changes, goals, parts, against, missing, left_out, accepted };
+    let release =
+        Release { since, head, changes, goals, parts, times_ns, against, missing, left_out, accepted };
     report.release = Some(Box::new(release));
     report
 }
@@ -178,7 +193,9 @@ pub(crate) fn meaning(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "everything that a release needs was measured and holds",
         Verdict::Inconclusive => "nothing is proven to be wrong, but not everything was measured or decided",
-        Verdict::NotComparable => "nothing is proven to be wrong, but speed cannot be compared with the last release",
+        Verdict::NotComparable => {
+            "nothing is proven to be wrong, but speed cannot be compared with the last release"
+        }
         Verdict::Findings => "a checker found a violation, or a goal is missed",
         Verdict::IsolationBreach => "something of one user crossed to another",
         Verdict::Regression => "it is slower than the last release, and that is proven",
@@ -252,16 +269,28 @@ fn against(parts: &[Report], before: &[Report]) -> Vec<Comparison> {
         })
         .collect();
     let twin = |part: &Report| before.iter().copied().find(|other| other.is_twin_of(part));
-    parts
-        .iter()
-        .filter_map(|part| Some(compare(&stripped(twin(part)?), &stripped(part))))
-        .collect()
+    parts.iter().filter_map(|part| Some(compare(&stripped(twin(part)?), &stripped(part)))).collect()
 }
 
 /// Without what only the part's own report needs to hold.
 fn condensed(mut part: Report) -> Report {
     part.timelines.clear();
-    part.metrics.iter_mut().for_each(|metric| metric.buckets.clear());
+    part.findings.clear();
+    for metric in &mut part.metrics {
+        metric.buckets.clear();
+        if !PLOTTED.contains(&metric.key.as_str()) {
+            metric.quantiles.clear();
+        }
+    }
+    if part.kind == Kind::Conformance {
+        // A reason for every single case that cannot be expressed.
+        part.facts.retain(|fact| !matches!(fact.value, Value::Text(_)));
+    }
+    if let Some(gate) = &mut part.gate {
+        (gate.exact.base, gate.exact.head) = (serde_json::Value::Null, serde_json::Value::Null);
+        let contests = gate.contests.iter_mut().chain(&mut gate.controls);
+        contests.flat_map(|contest| &mut contest.epochs).for_each(|epoch| epoch.quads.clear());
+    }
     part
 }
 
@@ -270,6 +299,16 @@ fn stripped(part: &Report) -> Report {
     let mut part = condensed(part.clone());
     part.metrics.iter_mut().for_each(|metric| metric.quantiles.clear());
     part
+}
+
+/// All contests of all gates, those that judge first.
+fn contests(parts: &[Report]) -> impl Iterator<Item = &Contest> {
+    let gates = || parts.iter().filter_map(|part| part.gate.as_deref());
+    gates().flat_map(|gate| &gate.contests).chain(gates().flat_map(|gate| &gate.controls))
+}
+
+fn time_key(contest: &Contest) -> String {
+    format!("{:?} {}", contest.role, contest.title())
 }
 
 pub(crate) fn capitalised(text: &str) -> String {

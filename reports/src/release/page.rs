@@ -5,9 +5,11 @@ use maud::{Markup, html};
 use super::{
     Release, Section,
     figures::name,
-    tables::{self, contest_table, played},
+    tables::{self, played},
 };
-use crate::{Contest, Domain, Report, Role, Verdict, escape::visible, evidence, html::grid, plot, table};
+use crate::{
+    Contest, Decision, Domain, Report, Role, Verdict, escape::visible, evidence, html::grid, plot, table,
+};
 
 /// Everything between the facts and the findings.
 pub(crate) fn sections(release: &Release) -> Markup {
@@ -74,9 +76,8 @@ fn heading(part: &Report) -> Markup {
 
 /// Epochs and evidence of every benchmark: those that were accused first, controls last.
 fn contests(release: &Release) -> Markup {
-    let gates = release.parts.iter().filter_map(|part| part.gate.as_deref());
-    let mut contests: Vec<&Contest> = gates.flat_map(|gate| gate.contests.iter().chain(&gate.controls)).collect();
-    contests.sort_by_key(|contest| (is_control(contest), contest.decision as u8 == 0));
+    let mut contests: Vec<&Contest> = super::contests(&release.parts).collect();
+    contests.sort_by_key(|contest| (is_control(contest), contest.decision == Decision::Pass));
     html! {
         @for (index, contest) in contests.iter().enumerate() {
             article {
@@ -88,7 +89,6 @@ fn contests(release: &Release) -> Markup {
                     }
                 }
                 @if let Some(figures) = evidence::render(&format!("contest-{index}"), contest) { (figures) }
-                @else { (grid(&contest_table(std::iter::once(*contest)), "numbers")) }
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::{
     Release,
     figures::{self, Counts},
+    time_key,
 };
 use crate::{
     Comparison, Contest, Decision, Kind, Metric, Report, Role, Weight, gate, quantity,
@@ -91,7 +92,12 @@ fn changes(release: &Release) -> Section {
     }
     let shown = changes.commits.iter().take(COMMITS_SHOWN_MAX);
     let rows = shown.map(|commit| vec![commit.hash.clone(), commit.subject.clone()]).collect();
-    section("changes", format!("What changed since {}", release.since), note, Table::new(&["Commit", "Subject"], rows))
+    section(
+        "changes",
+        format!("What changed since {}", release.since),
+        note,
+        Table::new(&["Commit", "Subject"], rows),
+    )
 }
 
 fn against(release: &Release) -> Section {
@@ -100,7 +106,16 @@ fn against(release: &Release) -> Section {
     for comparison in &release.against {
         let name = part_name(comparison);
         for obstacle in &comparison.not_comparable {
-            rows.push(vec![name.clone(), format!("not comparable: {obstacle}"), DASH.into(), DASH.into(), DASH.into(), DASH.into(), DASH.into(), DASH.into()]);
+            rows.push(vec![
+                name.clone(),
+                format!("not comparable: {obstacle}"),
+                DASH.into(),
+                DASH.into(),
+                DASH.into(),
+                DASH.into(),
+                DASH.into(),
+                DASH.into(),
+            ]);
         }
         for change in &comparison.metrics {
             all += 1;
@@ -131,7 +146,16 @@ fn against(release: &Release) -> Section {
              time every difference is real; on the wall clock the gate decides, not this table."
         )
     };
-    let titles = ["Part", "Metric", "#p50 before", "#p50 now", "#now/before", "#p99 before", "#p99 now", "#now/before"];
+    let titles = [
+        "Part",
+        "Metric",
+        "#p50 before",
+        "#p50 now",
+        "#now/before",
+        "#p99 before",
+        "#p99 now",
+        "#now/before",
+    ];
     section("against", heading, note, Table::new(&titles, rows))
 }
 
@@ -164,16 +188,8 @@ fn latency(release: &Release) -> Section {
         ]
     };
     let rows = played(release).map(row).collect();
-    let titles = [
-        "Scenario",
-        "Clock",
-        "#first event p50",
-        "#p99",
-        "#event p50",
-        "#p99",
-        "#whole run p50",
-        "#p99",
-    ];
+    let titles =
+        ["Scenario", "Clock", "#first event p50", "#p99", "#event p50", "#p99", "#whole run p50", "#p99"];
     let note = "From the message to its first event, from an event made to an event received, from the message to the \
                 end of its run. The length of a run is the agent's and the tools' doing.";
     section("latency", "Latency by scenario", note, Table::new(&titles, rows))
@@ -181,7 +197,6 @@ fn latency(release: &Release) -> Section {
 
 fn speed(release: &Release) -> Section {
     let gates: Vec<&gate::Gate> = release.parts.iter().filter_map(|part| part.gate.as_deref()).collect();
-    let contests = gates.iter().flat_map(|gate| gate.contests.iter().chain(&gate.controls));
     let note = match gates.first() {
         Some(gate) => format!(
             "{} against {}, measured in turns on one machine. A benchmark fails when the evidence that it is slower by \
@@ -193,13 +208,16 @@ fn speed(release: &Release) -> Section {
         ),
         None => "Not measured; see above.".to_owned(),
     };
-    section("speed", format!("Speed against {}", release.since), note, contest_table(contests))
+    section("speed", format!("Speed against {}", release.since), note, contest_table(release))
 }
 
 /// Benchmarks with verdict, estimate and evidence.
-pub(super) fn contest_table<'a>(contests: impl Iterator<Item = &'a Contest>) -> Table {
+fn contest_table(release: &Release) -> Table {
     let row = |contest: &Contest| {
-        let [base, head] = contest.per_unit_ns();
+        let time = |side: usize| match release.times_ns.get(&time_key(contest)) {
+            Some(times) if times[side].is_finite() => format!("{:.0} ns", times[side]),
+            Some(_) | None => DASH.to_owned(),
+        };
         let verdict = match (contest.role, contest.decision) {
             (Role::MustPass, Decision::Pass) | (Role::MustFail, Decision::Fail) => "as it must".to_owned(),
             (Role::MustPass | Role::MustFail, decision) => format!("{decision}: the run is invalid"),
@@ -219,8 +237,8 @@ pub(super) fn contest_table<'a>(contests: impl Iterator<Item = &'a Contest>) -> 
             contest.epochs.len().to_string(),
             evidence(contest.ln_e_fail.last(), contest.fail_at),
             evidence(contest.ln_e_pass.last(), contest.pass_at),
-            format!("{base:.0} ns"),
-            format!("{head:.0} ns"),
+            time(0),
+            time(1),
         ]
     };
     let titles = [
@@ -234,14 +252,18 @@ pub(super) fn contest_table<'a>(contests: impl Iterator<Item = &'a Contest>) -> 
         "#Before",
         "#Now",
     ];
-    Table::new(&titles, contests.map(row).collect())
+    Table::new(&titles, super::contests(&release.parts).map(row).collect())
 }
 
 /// `2,184 of 100`: how strong the evidence is, and what it takes.
 fn evidence(ln_e: Option<&f64>, at: f64) -> String {
     let ln_e = ln_e.copied().unwrap_or(0.0);
     // Beyond that, digits say nothing any more.
-    let shown = if ln_e < 20.0 { quantity::grouped(ln_e.exp().round() as u64) } else { format!("10^{:.0}", ln_e / std::f64::consts::LN_10) };
+    let shown = if ln_e < 20.0 {
+        quantity::grouped(ln_e.exp().round() as u64)
+    } else {
+        format!("10^{:.0}", ln_e / std::f64::consts::LN_10)
+    };
     format!("{shown} of {at:.0}")
 }
 
@@ -258,15 +280,23 @@ fn exact(release: &Release) -> Section {
             [&difference.what, &difference.base, &difference.head, &difference.detail].map(Clone::clone);
         vec![what, base, head, detail, weight.to_owned()]
     };
-    let rows: Vec<Vec<String>> =
-        gates.iter().flat_map(|gate| &gate.exact.differences).map(row).collect();
+    let rows: Vec<Vec<String>> = gates.iter().flat_map(|gate| &gate.exact.differences).map(row).collect();
     let note = match (gates.is_empty(), rows.is_empty()) {
         (true, _) => "Not measured; see above.",
-        (false, true) => "Hops, queue waits, copied bytes, allocations and virtual latencies are the same on both sides.",
-        (false, false) => "Hops, queue waits, copied bytes, allocations, virtual latencies: numbers that need no clock and \
-                           have no noise.",
+        (false, true) => {
+            "Hops, queue waits, copied bytes, allocations and virtual latencies are the same on both sides."
+        }
+        (false, false) => {
+            "Hops, queue waits, copied bytes, allocations, virtual latencies: numbers that need no clock and \
+                           have no noise."
+        }
     };
-    section("exact", "Numbers that need no clock", note, Table::new(&["What", "Before", "Now", "Difference", "Counts as"], rows))
+    section(
+        "exact",
+        "Numbers that need no clock",
+        note,
+        Table::new(&["What", "Before", "Now", "Difference", "Counts as"], rows),
+    )
 }
 
 fn safety(release: &Release) -> Section {
@@ -278,7 +308,12 @@ fn safety(release: &Release) -> Section {
     let titles = ["Scenario", "Run", "#Leaks", "#Out of order", "#Lost or doubled", "#Runs watched"];
     let note = "A leak is anything of one user that reaches, or is caused by, another. The same checkers watch virtual \
                 time and real sockets.";
-    section("safety", "Leaks, order, delivery", note, Table::new(&titles, played(release).filter_map(row).collect()))
+    section(
+        "safety",
+        "Leaks, order, delivery",
+        note,
+        Table::new(&titles, played(release).filter_map(row).collect()),
+    )
 }
 
 fn reliability(release: &Release) -> Section {
@@ -298,12 +333,19 @@ fn reliability(release: &Release) -> Section {
     let titles = ["Scenario", "Run", "#Runs", "#As planned", "#All five events", "#Errors", "#Error rate"];
     let note = "A run goes as planned when every tab of its user saw exactly the events that its script makes, in \
                 order. Scripts without tools have fewer than five kinds of events.";
-    section("reliability", "Golden-path reliability", note, Table::new(&titles, played(release).filter_map(row).collect()))
+    section(
+        "reliability",
+        "Golden-path reliability",
+        note,
+        Table::new(&titles, played(release).filter_map(row).collect()),
+    )
 }
 
 fn memory(release: &Release) -> Section {
     let row = |part: &Report| {
-        let shown = |key: &str| part.facts.iter().find(|fact| fact.key == key).map_or(DASH.to_owned(), crate::Fact::shown);
+        let shown = |key: &str| {
+            part.facts.iter().find(|fact| fact.key == key).map_or(DASH.to_owned(), crate::Fact::shown)
+        };
         let has = figures::fact(part, "server_memory_peak").is_some();
         has.then(|| {
             vec![
@@ -330,7 +372,12 @@ fn coverage(release: &Release) -> Section {
     let mut rows = Vec::new();
     for part in release.parts.iter().filter(|part| part.kind == Kind::Conformance) {
         for case in &part.cases {
-            rows.push(vec!["conformance".to_owned(), case.name.clone(), case.outcome.label().to_owned(), case.detail.clone()]);
+            rows.push(vec![
+                "conformance".to_owned(),
+                case.name.clone(),
+                case.outcome.label().to_owned(),
+                case.detail.clone(),
+            ]);
         }
     }
     for part in played(release) {
@@ -349,7 +396,11 @@ fn accepted(release: &Release) -> Section {
         .iter()
         .map(|entry| vec![entry.what.clone(), entry.value.clone(), entry.reason.clone()])
         .collect();
-    let note = if release.accepted.is_empty() { "None is declared since the last release." } else { "Declared as part of a change, and seen by its reviewer." };
+    let note = if release.accepted.is_empty() {
+        "None is declared since the last release."
+    } else {
+        "Declared as part of a change, and seen by its reviewer."
+    };
     section("accepted", "Known, accepted regressions", note, Table::new(&["What", "Accepted", "Why"], rows))
 }
 
@@ -364,7 +415,12 @@ fn parts(release: &Release) -> Section {
         ]
     };
     let rows = release.parts.iter().map(row).collect();
-    section("parts", "Every report", "What this page rests on, and how to see it again.", Table::new(&["Report", "Verdict", "Made by", "Run hash", "Repeat it"], rows))
+    section(
+        "parts",
+        "Every report",
+        "What this page rests on, and how to see it again.",
+        Table::new(&["Report", "Verdict", "Made by", "Run hash", "Repeat it"], rows),
+    )
 }
 
 /// Simulations, then load tests.

@@ -8,8 +8,11 @@ fn tool() -> Tool {
 
 fn part(kind: Kind, scenario: &str) -> Report {
     let mut report = Report::new(tool(), kind);
-    report.scenario =
-        (!scenario.is_empty()).then(|| ScenarioRef { name: scenario.into(), about: String::new(), hash: "5f".into() });
+    report.scenario = (!scenario.is_empty()).then(|| ScenarioRef {
+        name: scenario.into(),
+        about: String::new(),
+        hash: "5f".into(),
+    });
     report
 }
 
@@ -85,14 +88,19 @@ fn nothing_is_missing_in_silence() {
     collected.parts.pop();
     collected.missing = vec![Gap::new(needed(Kind::Gate), "the tag is not in this clone")];
     let report = release(tool(), collected);
-    assert_eq!(report.reasons, ["Not measured: speed against the last release, because the tag is not in this clone."]);
+    assert_eq!(
+        report.reasons,
+        ["Not measured: speed against the last release, because the tag is not in this clone."]
+    );
 }
 
 #[test]
 fn the_worst_part_decides_and_is_named() {
     let report = release(tool(), whole(Verdict::Regression));
     assert_eq!(report.verdict, Verdict::Regression);
-    assert!(report.reasons.contains(&"Gate (regression): fan_out.1000 is slower by more than 5 %".to_owned()));
+    assert!(
+        report.reasons.contains(&"Gate (regression): fan_out.1000 is slower by more than 5 %".to_owned())
+    );
     assert!(report.reasons.iter().any(|reason| reason.starts_with("Missed: no benchmark slower")));
 
     let mut collected = whole(Verdict::Regression);
@@ -124,6 +132,7 @@ fn a_release_keeps_what_its_page_shows_and_no_more() {
     let parts = &report.release.as_ref().expect("a release").parts;
     assert!(parts.iter().all(|part| part.timelines.is_empty()));
     assert!(parts.iter().flat_map(|part| &part.metrics).all(|metric| metric.buckets.is_empty()));
+    assert!(html::render(&report).contains("1110 ns"), "times per unit outlive the raw values");
     let back = json::from_str(&json::to_string(&report)).expect("reads what it wrote");
     assert_eq!(back, report);
     assert_eq!(html::render(&back), html::render(&report));
