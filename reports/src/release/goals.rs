@@ -83,7 +83,9 @@ pub(super) fn goals(parts: &[Report]) -> Vec<Goal> {
         "recorded cases",
         none(conformance.reduce(|a, b| a + b)),
     ));
-    let gates = parts.iter().filter_map(|part| part.gate.as_deref());
+    // A gate whose controls failed, or whose sides differ, measured nothing.
+    let says_nothing = |part: &&Report| matches!(part.verdict, Verdict::Error | Verdict::NotComparable);
+    let gates = parts.iter().filter(|part| !says_nothing(part)).filter_map(|part| part.gate.as_deref());
     let slower = gates.map(|gate| {
         let is_slower = |role: Role, decision: Decision| role == Role::Gated && decision == Decision::Fail;
         gate.contests.iter().filter(|contest| is_slower(contest.role, contest.decision)).count() as u64

@@ -152,6 +152,13 @@ pub fn release(tool: Tool, collected: Collected) -> Report {
         report.cases.push(Case::skipped("release", gap.what.clone(), gap.why.clone()));
         report.judge(Verdict::Inconclusive, format!("Not measured: {}, because {}.", gap.what, gap.why));
     }
+    if report.verdict == Verdict::Pass {
+        // Its kind of run is there, and still it counted nothing.
+        for goal in goals.iter().filter(|goal| goal.holds().is_none()) {
+            let reason = format!("Not measured: {} ({}): its report does not tell.", goal.what, goal.place);
+            report.judge(Verdict::Inconclusive, reason);
+        }
+    }
     if report.reasons.is_empty() {
         report.reasons.push(format!(
             "All {} reports pass and all {} goals are reached.",
@@ -287,7 +294,12 @@ fn condensed(mut part: Report) -> Report {
         part.facts.retain(|fact| !matches!(fact.value, Value::Text(_)));
     }
     if let Some(gate) = &mut part.gate {
-        (gate.exact.base, gate.exact.head) = (serde_json::Value::Null, serde_json::Value::Null);
+        // Null says that nothing was counted, and must go on saying so.
+        for counted in [&mut gate.exact.base, &mut gate.exact.head] {
+            if !counted.is_null() {
+                *counted = serde_json::Value::Object(serde_json::Map::new());
+            }
+        }
         let contests = gate.contests.iter_mut().chain(&mut gate.controls);
         contests.flat_map(|contest| &mut contest.epochs).for_each(|epoch| epoch.quads.clear());
     }

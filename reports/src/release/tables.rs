@@ -202,8 +202,8 @@ fn speed(release: &Release) -> Section {
             "{} against {}, measured in turns on one machine. A benchmark fails when the evidence that it is slower by \
              more than its limit reaches the threshold, and passes when the evidence for the opposite does. The \
              probability of a wrong accusation is at most {} over all of them together.",
-            gate.head.commit,
-            gate.base.commit,
+            short(&gate.head.commit),
+            short(&gate.base.commit),
             quantity::share(gate.rules.alpha)
         ),
         None => "Not measured; see above.".to_owned(),
@@ -214,8 +214,8 @@ fn speed(release: &Release) -> Section {
 /// Benchmarks with verdict, estimate and evidence.
 fn contest_table(release: &Release) -> Table {
     let row = |contest: &Contest| {
-        let time = |side: usize| match release.times_ns.get(&time_key(contest)) {
-            Some(times) if times[side].is_finite() => format!("{:.0} ns", times[side]),
+        let time = match release.times_ns.get(&time_key(contest)) {
+            Some([base, head]) if base.is_finite() && head.is_finite() => format!("{base:.0} → {head:.0} ns"),
             Some(_) | None => DASH.to_owned(),
         };
         let verdict = match (contest.role, contest.decision) {
@@ -237,8 +237,7 @@ fn contest_table(release: &Release) -> Table {
             contest.epochs.len().to_string(),
             evidence(contest.ln_e_fail.last(), contest.fail_at),
             evidence(contest.ln_e_pass.last(), contest.pass_at),
-            time(0),
-            time(1),
+            time,
         ]
     };
     let titles = [
@@ -249,10 +248,15 @@ fn contest_table(release: &Release) -> Table {
         "#Epochs",
         "#Evidence slower",
         "#Evidence not",
-        "#Before",
-        "#Now",
+        "#Time per unit",
     ];
     Table::new(&titles, super::contests(&release.parts).map(row).collect())
+}
+
+/// A commit as people write it; anything else as it is.
+fn short(commit: &str) -> &str {
+    let is_hash = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash { &commit[..10] } else { commit }
 }
 
 /// `2,184 of 100`: how strong the evidence is, and what it takes.
@@ -281,14 +285,14 @@ fn exact(release: &Release) -> Section {
         vec![what, base, head, detail, weight.to_owned()]
     };
     let rows: Vec<Vec<String>> = gates.iter().flat_map(|gate| &gate.exact.differences).map(row).collect();
-    let note = match (gates.is_empty(), rows.is_empty()) {
-        (true, _) => "Not measured; see above.",
-        (false, true) => {
+    let is_counted = gates.iter().any(|gate| !gate.exact.head.is_null());
+    let note = match (is_counted, rows.is_empty()) {
+        (false, _) => "Not measured; see above.",
+        (true, true) => {
             "Hops, queue waits, copied bytes, allocations and virtual latencies are the same on both sides."
         }
-        (false, false) => {
-            "Hops, queue waits, copied bytes, allocations, virtual latencies: numbers that need no clock and \
-                           have no noise."
+        (true, false) => {
+            "Hops, queue waits, copied bytes, allocations, virtual latencies: numbers that need no clock and have no noise."
         }
     };
     section(

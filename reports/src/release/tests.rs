@@ -95,6 +95,25 @@ fn nothing_is_missing_in_silence() {
 }
 
 #[test]
+fn a_goal_that_nothing_was_counted_for_is_open_and_so_is_the_release() {
+    let mut collected = whole(Verdict::Pass);
+    collected.parts[1].facts.clear();
+    let report = release(tool(), collected);
+    assert_eq!(report.verdict, Verdict::Inconclusive);
+    assert!(
+        report.reasons.iter().any(|reason| reason.contains("reliability (real sockets)")),
+        "{:?}",
+        report.reasons
+    );
+
+    let mut collected = whole(Verdict::Pass);
+    collected.parts[3].judge(Verdict::Error, "the environment is invalid");
+    let report = release(tool(), collected);
+    assert_eq!(report.verdict, Verdict::Error);
+    assert_eq!(report.release.and_then(|release| release.goals.last().and_then(Goal::holds)), None);
+}
+
+#[test]
 fn the_worst_part_decides_and_is_named() {
     let report = release(tool(), whole(Verdict::Regression));
     assert_eq!(report.verdict, Verdict::Regression);
@@ -132,7 +151,7 @@ fn a_release_keeps_what_its_page_shows_and_no_more() {
     let parts = &report.release.as_ref().expect("a release").parts;
     assert!(parts.iter().all(|part| part.timelines.is_empty()));
     assert!(parts.iter().flat_map(|part| &part.metrics).all(|metric| metric.buckets.is_empty()));
-    assert!(html::render(&report).contains("1110 ns"), "times per unit outlive the raw values");
+    assert!(html::render(&report).contains("1000 → 1110 ns"), "times per unit outlive the raw values");
     let back = json::from_str(&json::to_string(&report)).expect("reads what it wrote");
     assert_eq!(back, report);
     assert_eq!(html::render(&back), html::render(&report));
