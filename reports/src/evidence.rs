@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::{Contest, escape::visible, gate::percent, shape::Shape};
+use crate::{Contest, axis, escape::visible, gate::percent, shape::Shape};
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 230.0;
@@ -29,17 +29,24 @@ pub(crate) fn render(id: &str, contest: &Contest) -> Option<Markup> {
             (figure(&format!("{id}-x"), &format!("{title}: change in each epoch"), &change_words(contest), change(contest)))
             (figure(&format!("{id}-e"), &format!("{title}: evidence after each epoch"), &evidence_words(contest), trajectories(contest)))
         }
-        ul.legend {
-            li { (key("s0", Shape::Disc)) "change of head against base, one per epoch" }
-            li { (key("s1", Shape::Square)) "evidence that it is slower than the limit" }
-            li { (key("s2", Shape::TriangleUp)) "evidence that it is not" }
-            li { (threshold_key()) "limit, and the evidence that decides" }
-        }
         details {
             summary { "The numbers of " (visible(&title)) }
             (table(contest))
         }
     })
+}
+
+/// What the marks of all these figures mean.
+pub(crate) fn legend() -> Markup {
+    html! {
+        ul.legend {
+            li { (key("s0", Shape::Disc)) "change of head against base, one per epoch" }
+            li { (key("s1", Shape::Square)) "evidence that it is slower than the limit" }
+            li { (key("s2", Shape::TriangleUp)) "evidence that it is not" }
+            li { (threshold_key()) "the limit, or the evidence that decides" }
+            li { svg.key viewBox="0 0 32 14" aria-hidden="true" { rect.interval x="0" y="1" width="32" height="12" {} } "interval of the change" }
+        }
+    }
 }
 
 fn figure(id: &str, title: &str, words: &str, drawing: Markup) -> Markup {
@@ -84,13 +91,13 @@ fn change(contest: &Contest) -> Markup {
     let y = Range::around(values.iter().copied().chain(ends).chain([0.0, limit]));
     let last = values.len();
     html! {
-        (grid(y, last, percent))
+        (grid(y, &y.hundredths(), last, percent))
         @if let [Some(low), Some(high)] = contest.interval {
             rect.interval x=(LEFT) width=(WIDTH - LEFT - RIGHT) y=(number(y.at(high))) height=(number(y.at(low) - y.at(high))) {
                 title { "interval " (percent(low)) " to " (percent(high)) }
             }
         }
-        (threshold(y.at(limit), &format!("limit {}", percent(limit))))
+        (threshold(y.at(limit), &format!("limit {}", percent(limit)), true))
         g.line.s0 {
             @for (index, value) in values.iter().enumerate().filter(|(_, value)| value.is_finite()) {
                 path.mark d=(Shape::Disc.path(x(index + 1, last), y.at(*value), 3.5)) {
@@ -110,10 +117,10 @@ fn trajectories(contest: &Contest) -> Markup {
     let y = Range::around(all.map(|value| value.max(floor)).chain([0.0, fail_at, pass_at]));
     let last = contest.epochs.len();
     html! {
-        (grid(y, last, amount))
-        (threshold(y.at(fail_at), &format!("fails at {}", amount(fail_at))))
+        (grid(y, &y.decades(), last, amount))
+        (threshold(y.at(fail_at), &format!("fails at {}", amount(fail_at)), true))
         @if (fail_at - pass_at).abs() > 1e-9 {
-            (threshold(y.at(pass_at), &format!("passes at {}", amount(pass_at))))
+            (threshold(y.at(pass_at), &format!("passes at {}", amount(pass_at)), false))
         }
         @for (class, shape, values) in [("line s1", Shape::Square, &contest.ln_e_fail), ("line s2", Shape::TriangleUp, &contest.ln_e_pass)] {
             @let points: Vec<(f64, f64)> = values.iter().enumerate().map(|(index, value)| (x(index + 1, last), y.at(value.max(floor)))).collect();
@@ -126,21 +133,23 @@ fn trajectories(contest: &Contest) -> Markup {
     }
 }
 
-fn threshold(y: f64, label: &str) -> Markup {
+/// A line with its name at one of its ends: two of them may lie close together.
+fn threshold(y: f64, label: &str, is_left: bool) -> Markup {
+    let (x, anchor) = if is_left { (LEFT + 6.0, "start") } else { (WIDTH - RIGHT - 6.0, "end") };
     html! {
         g.threshold {
             path d=(format!("M{LEFT} {y:.1}H{}", WIDTH - RIGHT)) {}
-            text x=(LEFT + 6.0) y=(number(y - 5.0)) { (label) }
+            text x=(x) y=(number(y - 5.0)) text-anchor=(anchor) { (label) }
         }
     }
 }
 
-fn grid(y: Range, last: usize, label: impl Fn(f64) -> String) -> Markup {
+fn grid(y: Range, ticks: &[f64], last: usize, label: impl Fn(f64) -> String) -> Markup {
     let mut marked = vec![1, last.div_ceil(2), last];
     marked.dedup();
     html! {
         g.grid {
-            @for tick in y.ticks() {
+            @for &tick in ticks {
                 path d=(format!("M{LEFT} {:.1}H{}", y.at(tick), WIDTH - RIGHT)) {}
                 text x=(LEFT - 8.0) y=(number(y.at(tick) + 4.5)) text-anchor="end" { (label(tick)) }
             }
@@ -195,8 +204,9 @@ fn amount(ln_e: f64) -> String {
     let log10 = ln_e / std::f64::consts::LN_10;
     match log10 {
         _ if !log10.is_finite() => "0".to_owned(),
-        low if low < -3.0 => "< 0.001".to_owned(),
-        low if low < -0.001 => format!("{:.3}", ln_e.exp()),
+        low if low < -3.001 => "< 0.001".to_owned(),
+        low if low < -1.001 => format!("{:.3}", ln_e.exp()),
+        low if low < -0.001 => format!("{:.1}", ln_e.exp()),
         middle if middle < 5.0 => format!("{:.0}", ln_e.exp()),
         high => format!("10^{high:.0}"),
     }
@@ -229,12 +239,23 @@ impl Range {
         TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - share)
     }
 
-    /// Five values, evenly apart.
-    fn ticks(self) -> [f64; 5] {
-        [0.0, 1.0, 2.0, 3.0, 4.0].map(|part| {
-            let room = (self.high - self.low) * 0.05;
-            self.low + room + (self.high - self.low - 2.0 * room) * part / 4.0
-        })
+    /// Round shares, about five.
+    fn hundredths(self) -> Vec<f64> {
+        // The step of an axis is at least 1, so it is taken among tenths of a percent.
+        let step = axis::step((self.high - self.low) * 1_000.0, 5.0) / 1_000.0;
+        self.multiples(step)
+    }
+
+    /// Powers of ten, at most six, as natural logarithms.
+    fn decades(self) -> Vec<f64> {
+        let decade = std::f64::consts::LN_10;
+        let every = ((self.high - self.low) / decade / 5.0).ceil().max(1.0);
+        self.multiples(every * decade)
+    }
+
+    fn multiples(self, step: f64) -> Vec<f64> {
+        let (first, last) = ((self.low / step).ceil() as i64, (self.high / step).floor() as i64);
+        (first..=last).map(|index| index as f64 * step).collect()
     }
 }
 
@@ -255,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn ticks_are_round_and_inside() {
+        let change = Range { low: -0.034, high: 0.061 };
+        let shown: Vec<String> = change.hundredths().into_iter().map(percent).collect();
+        assert_eq!(shown, ["-2.0 %", "+0.0 %", "+2.0 %", "+4.0 %", "+6.0 %"]);
+        let evidence = Range { low: -7.0, high: 12.0 };
+        let shown: Vec<String> = evidence.decades().into_iter().map(amount).collect();
+        assert_eq!(shown, ["0.010", "1", "100", "10000"]);
+    }
+
+    #[test]
     fn numbers_that_are_none_do_not_draw() {
         let mut contest = sample::gate().contests[0].clone();
         contest.interval = [None, Some(0.01)];
@@ -269,7 +300,7 @@ mod tests {
     #[test]
     fn evidence_reads_from_a_thousandth_to_powers_of_ten() {
         let shown = [1e-9_f64, 0.25, 1.0, 2_184.47, 1e9].map(|e| amount(e.ln()));
-        assert_eq!(shown, ["< 0.001", "0.250", "1", "2184", "10^9"]);
+        assert_eq!(shown, ["< 0.001", "0.2", "1", "2184", "10^9"]);
         assert_eq!(amount(f64::NEG_INFINITY), "0");
     }
 }

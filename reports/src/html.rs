@@ -157,6 +157,7 @@ fn gate(report: &Report) -> Markup {
         @if let Some(gate) = &report.gate {
             section {
                 h2 { "Evidence" }
+                (evidence::legend())
                 @for (index, contest) in gate.contests.iter().chain(&gate.controls).enumerate() {
                     article {
                         h3 { (visible(&contest.title())) " " span.soft { (contest.decision) ", " (contest.estimated()) } }

@@ -16,6 +16,9 @@
     .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
     .map(name);
 
+  // A word that leaves its cell lies over its neighbour.
+  const overlapping = [...document.querySelectorAll("td, dd, dt")].filter((cell) => shown(cell) && cell.scrollWidth > cell.clientWidth + 1).map(name);
+
   const pictures = [...document.querySelectorAll("svg")].filter((svg) => svg.getAttribute("aria-hidden") !== "true");
   const mute = pictures
     .filter((svg) => svg.getAttribute("role") !== "img" || !words(svg.querySelector("title")) || !words(svg.querySelector("desc")))
@@ -59,6 +62,7 @@
     width: innerWidth,
     scrollWidth: document.documentElement.scrollWidth,
     tooWide: tooWide.slice(0, 5),
+    overlapping: overlapping.slice(0, 5),
     pictures: pictures.length,
     figures: figures.length,
     mute,

@@ -79,6 +79,7 @@ fn contests(release: &Release) -> Markup {
     let mut contests: Vec<&Contest> = super::contests(&release.parts).collect();
     contests.sort_by_key(|contest| (is_control(contest), contest.decision == Decision::Pass));
     html! {
+        @if !contests.is_empty() { (evidence::legend()) }
         @for (index, contest) in contests.iter().enumerate() {
             article {
                 h3 {
