@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use benches::gate::GateError;
+
 /// An error and the exit code that goes with it.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -9,8 +11,20 @@ pub(crate) enum Failure {
     Usage(String),
     /// The environment or the program itself: exit 1.
     Internal(String),
+    /// The two sides do not measure the same thing: exit 5.
+    NotComparable(String),
     /// The reader of stdout went away.
     BrokenPipe,
+}
+
+impl From<GateError> for Failure {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Usage(text) => Failure::Usage(text),
+            GateError::NotComparable(text) => Failure::NotComparable(text),
+            GateError::Infrastructure(text) => Failure::Internal(text),
+        }
+    }
 }
 
 impl Failure {
@@ -23,6 +37,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => 2,
             Failure::Internal(_) => 1,
+            Failure::NotComparable(_) => 5,
             Failure::BrokenPipe => 0,
         }
     }
@@ -31,7 +46,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(text) | Failure::Internal(text) => f.write_str(text),
+            Failure::Usage(text) | Failure::Internal(text) | Failure::NotComparable(text) => {
+                f.write_str(text)
+            }
             Failure::BrokenPipe => f.write_str("stdout was closed"),
         }
     }

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Scenario(options) => commands::scenario::run(&options),
         Command::Conform(options) => commands::conform::run(&options),
         Command::Migrate(options) => commands::migrate::run(&options),
+        Command::Gate(options) => commands::gate::run(&options),
         Command::Report(options) => commands::report::run(&options),
         Command::Figures(options) => commands::figures::run(&options),
         Command::Completions(options) => commands::completions::run(&options),

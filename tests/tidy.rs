@@ -71,8 +71,13 @@ const HOUSE: &[House] = &[
         theirs: Theirs::Not(&["clap", "clap_complete", "indicatif", "miette", "rand", "rand_chacha"]),
     },
     House {
+        manifest: "benches/worker/Cargo.toml",
+        ours: &["router", "simulator"],
+        theirs: Theirs::Only(&["rustix", "serde", "serde_json", "stats_alloc"]),
+    },
+    House {
         manifest: "benches/Cargo.toml",
-        ours: &["reports", "router", "router-server", "simulator"],
+        ours: &["gate-worker", "reports", "router", "router-server", "simulator"],
         theirs: Theirs::Not(TERMINAL),
     },
     House {

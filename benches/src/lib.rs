@@ -4,10 +4,13 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`load`] | plays a scenario's plan over real sockets and judges what arrives with the simulator's checkers |
-//! | [`workloads`] | what is measured, built once for criterion targets, figures and gate |
+//! | [`gate`] | two revisions measured in turns, and what follows from it |
+//! | [`workloads`] | what figures and criterion targets measure; it lives with the gate's worker |
 //! | [`figures`] | ratios that do not depend on the machine, each against its goal |
 #![forbid(unsafe_code)]
 
 pub mod figures;
+pub mod gate;
 pub mod load;
-pub mod workloads;
+
+pub use gate_worker::workloads;

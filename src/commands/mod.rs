@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod conform;
 pub(crate) mod figures;
+pub(crate) mod gate;
 pub(crate) mod load;
 pub(crate) mod migrate;
 pub(crate) mod release;
