@@ -68,9 +68,17 @@ async fn looked_at(browser: &mut Browser, page: &Page, view: View, folder: &Path
         }
     };
     let number = |key: &str| seen[key].as_f64().unwrap_or(f64::NAN);
-    for list in
-        ["tooWide", "overlapping", "mute", "mislabelled", "withoutNumbers", "faint", "resources", "unreachable", "doubled"]
-    {
+    for list in [
+        "tooWide",
+        "overlapping",
+        "mute",
+        "mislabelled",
+        "withoutNumbers",
+        "faint",
+        "resources",
+        "unreachable",
+        "doubled",
+    ] {
         must(seen[list] == Value::Array(Vec::new()), list, &seen[list]);
     }
     must(number("width") == f64::from(view.width), "the window is of another width", &seen["width"]);

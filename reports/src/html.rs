@@ -16,6 +16,9 @@ const POLICY: &str =
 /// How many findings the page lists; the JSON report holds the rest.
 const FINDINGS_SHOWN_MAX: usize = 200;
 
+/// A release lists fewer: each part's own page has its own.
+const RELEASE_FINDINGS_SHOWN_MAX: usize = 50;
+
 /// How many users' timelines the page draws.
 const TIMELINES_SHOWN_MAX: usize = 24;
 
@@ -170,12 +173,13 @@ fn gate(report: &Report) -> Markup {
 }
 
 fn findings(report: &Report) -> Markup {
-    let shown = &report.findings[..report.findings.len().min(FINDINGS_SHOWN_MAX)];
+    let shown_max = if report.release.is_some() { RELEASE_FINDINGS_SHOWN_MAX } else { FINDINGS_SHOWN_MAX };
+    let shown = &report.findings[..report.findings.len().min(shown_max)];
     html! {
         @if !shown.is_empty() || report.findings_total > 0 {
             section {
                 h2 { "Findings" }
-                p { (table::findings_summary(report, FINDINGS_SHOWN_MAX)) "." }
+                p { (table::findings_summary(report, shown_max)) "." }
                 @if let Some(rules) = table::rules(report) { (grid(&rules, "compact")) }
                 (grid(&table::findings(shown), "stack findings"))
             }
