@@ -333,7 +333,7 @@ pub(crate) struct BisectOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct AcceptOptions {
-    /// What: `BENCHMARK NUMBER` as the report names it, or a benchmark together with --limit
+    /// What: `BENCHMARK NUMBER` as the report names it, `exact` for all of those, or a benchmark together with --limit
     #[arg(required = true, value_name = "WHAT")]
     pub(crate) what: Vec<String>,
     /// Why the cost is worth it

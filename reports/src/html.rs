@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::escape::{visible, visible_lines};
 use crate::table::{self, Table};
-use crate::{Comparison, Report, Side, Verdict, evidence, plot, release, swimlanes};
+use crate::{Comparison, Report, Side, Verdict, evidence, gate, plot, release, swimlanes};
 
 /// Inlined, so that the page is one file.
 const STYLE: &str = include_str!("page.css");
@@ -100,8 +100,8 @@ fn sections(report: &Report) -> Markup {
         (facts(report))
         (releases(report))
         (findings(report))
+        (speed(report))
         (latency(report))
-        (gate(report))
         (timelines(report))
         (checks(report))
         (origin(report))
@@ -154,17 +154,22 @@ fn releases(report: &Report) -> Markup {
     html! { @if let Some(release) = &report.release { (release::page_sections(release)) } }
 }
 
-/// The evidence of a gate's own page.
-fn gate(report: &Report) -> Markup {
+/// The tables and the evidence of a gate's own page.
+fn speed(report: &Report) -> Markup {
     html! {
         @if let Some(gate) = &report.gate {
-            section {
-                h2 { "Evidence" }
-                (evidence::legend())
-                @for (index, contest) in gate.contests.iter().chain(&gate.controls).enumerate() {
-                    article {
-                        h3 { (visible(&contest.title())) " " span.soft { (contest.decision) ", " (contest.estimated()) } }
-                        @if let Some(figures) = evidence::render(&format!("contest-{index}"), contest) { (figures) }
+            @for (heading, table) in gate::tables(gate) {
+                section { h2 { (heading) } (grid(&table, "stack")) }
+            }
+            @if !gate.contests.is_empty() {
+                section {
+                    h2 { "Evidence" }
+                    (evidence::legend())
+                    @for (index, contest) in gate.contests.iter().chain(&gate.controls).enumerate() {
+                        article {
+                            h3 { (visible(&contest.title())) " " span.soft { (contest.decision) ", " (contest.estimated()) } }
+                            @if let Some(figures) = evidence::render(&format!("contest-{index}"), contest) { (figures) }
+                        }
                     }
                 }
             }

@@ -29,6 +29,10 @@ pub fn render(report: &Report) -> String {
         blocks.extend((!section.note.is_empty()).then(|| escaped(&section.note)));
         blocks.extend(section.table.as_ref().map(piped));
     }
+    for (heading, table) in report.gate.iter().flat_map(|gate| crate::gate::tables(gate)) {
+        blocks.push(format!("### {heading}"));
+        blocks.push(piped(&table));
+    }
     blocks.extend(cases(report));
     blocks.extend(findings(report));
     if let Some(replay) = &report.replay {

@@ -24,6 +24,9 @@ pub fn render(report: &Report) -> String {
         );
     }
     releases(&mut out, report);
+    for (heading, table) in report.gate.iter().flat_map(|gate| crate::gate::tables(gate)) {
+        section(&mut out, heading, &aligned(&table, true));
+    }
     cases(&mut out, report);
     findings(&mut out, report);
     if let Some(replay) = &report.replay {

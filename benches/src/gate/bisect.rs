@@ -65,7 +65,7 @@ pub fn run(options: &Options, good: &str, bad: &str, listener: Listener<'_>) -> 
     let mut steps = Vec::new();
     let mut judge = |commit: &str, listener: Listener<'_>| -> Result<Option<bool>, GateError> {
         let tree = repository.commit(commit)?;
-        listener(Event::Stage(&format!("judging {}", repository.subject(commit))));
+        listener(Event::Stage(&format!("judging {} {}", build::short(commit), repository.subject(commit))));
         let step = search.judge(&tree, listener)?;
         listener(Event::Stage(&format!("  {}", step.seen)));
         let is_bad = step.is_bad;

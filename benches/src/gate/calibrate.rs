@@ -181,9 +181,8 @@ fn judge(known: &Known, contests: &[Contest], report: &mut Report) {
         report.cases.push(Case { detail: text, ..Case::passed("gate/calibrate", known.label) });
     } else {
         report.cases.push(Case::failed("gate/calibrate", known.label, text.clone()));
-        report.judge(
-            Verdict::Inconclusive,
-            format!("this machine is not fit to gate: {}: {text}", known.label),
-        );
+        // A gate that accuses wrongly is broken here; one that notices nothing only decides nothing.
+        let verdict = if known.must_fail { Verdict::Inconclusive } else { Verdict::Error };
+        report.judge(verdict, format!("this machine is not fit to gate: {}: {text}", known.label));
     }
 }

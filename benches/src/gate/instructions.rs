@@ -30,6 +30,8 @@ pub fn count(name: &str, base: &Executables, head: &Executables) -> Option<Instr
         let head = per_unit(head.workers.first()?, name);
         Some((base.join().ok()??, head?))
     })?;
+    // A worker that ran nothing counted nothing.
+    (base > 0.0 && head > 0.0).then_some(())?;
     Some(Instructions { name: name.to_owned(), base, head, is_warning: head > base * (1.0 + WARNING) })
 }
 

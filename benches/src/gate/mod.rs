@@ -171,8 +171,8 @@ pub fn run(options: &Options, listener: Listener<'_>) -> Result<Report, GateErro
     let sides = prepare(options, listener)?;
     let accepted = declared(&sides)?;
     let mut gate = Gate {
-        base: revision(&sides.base),
-        head: revision(&sides.head),
+        base: revision(&sides.repository, &sides.base),
+        head: revision(&sides.repository, &sides.head),
         rules: options.rules.clone(),
         contests: Vec::new(),
         controls: Vec::new(),
@@ -203,7 +203,7 @@ pub fn run(options: &Options, listener: Listener<'_>) -> Result<Report, GateErro
         count_instructions(options, &sides, &mut gate);
     }
     gate.conditions = before.after(&sides.builder.toolchain.version);
-    let mut report = report::report(gate, Some(&sides.repository));
+    let mut report = report::report(gate);
     report.host = Some(before.host());
     Ok(report)
 }
@@ -263,7 +263,11 @@ pub fn accept(
                 ))
             })
         };
-        what.iter().map(value).collect::<Result<_, _>>()?
+        if what == ["exact"] {
+            costs.iter().map(|cost| entry(&cost.what, cost.head.clone())).collect()
+        } else {
+            what.iter().map(value).collect::<Result<_, _>>()?
+        }
     };
     accepted::add(sides.repository.root(), &entries)?;
     Ok(entries)
@@ -275,9 +279,10 @@ fn declared(sides: &Sides) -> Result<Vec<Accepted>, GateError> {
     accepted::declared(file(&sides.base.0).as_deref(), file(&sides.head.0).as_deref())
 }
 
-fn revision((tree, executables): &(Tree, Executables)) -> Revision {
+fn revision(repository: &Repository, (tree, executables): &(Tree, Executables)) -> Revision {
     Revision {
         commit: tree.commit.clone(),
+        subject: repository.subject(&tree.commit),
         tree: tree.tree.clone(),
         executables: executables.digests.clone(),
     }

@@ -2,18 +2,14 @@
 
 use reports::{Case, Contest, Decision, Fact, Gate, Kind, Outcome, Report, Role, Tool, Verdict, Weight};
 
-use super::{build::short, repository::Repository};
+use super::build::short;
 
-/// The report of a gate. With a repository, reasons name commits by their subjects.
-pub(super) fn report(gate: Gate, repository: Option<&Repository>) -> Report {
+/// The report of a gate.
+pub(super) fn report(gate: Gate) -> Report {
     let mut report = Report::new(Tool::new("goldenpath", env!("CARGO_PKG_VERSION")), Kind::Gate);
     report.seed = Some(gate.rules.seed);
-    let named = |revision: &reports::Revision| {
-        let subject = repository.map(|repository| repository.subject(&revision.commit)).unwrap_or_default();
-        if subject.is_empty() { short(&revision.commit).to_owned() } else { subject }
-    };
-    report.facts.push(Fact::text("base", "base", named(&gate.base)));
-    report.facts.push(Fact::text("head", "head", named(&gate.head)));
+    report.facts.push(Fact::text("base", "base", short(&gate.base.commit)));
+    report.facts.push(Fact::text("head", "head", short(&gate.head.commit)));
     report.facts.push(Fact::count(
         "benchmarks",
         "quantities judged on the wall clock",

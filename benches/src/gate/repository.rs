@@ -104,7 +104,7 @@ impl Repository {
 
     /// The subject line of a commit; empty for what is none.
     pub fn subject(&self, commit: &str) -> String {
-        git(&self.root, ["log", "-1", "--format=%h %s", commit]).unwrap_or_default()
+        git(&self.root, ["log", "-1", "--format=%s", commit]).unwrap_or_default()
     }
 
     /// The newest release tag that `name` contains.

@@ -1,9 +1,13 @@
 //! What the performance gate saw: two revisions, everything that was measured, and what follows from it. The raw
 //! values are all here, so that every verdict can be computed again from a saved report.
 
+mod tables;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::tables::tables;
 
 /// Two revisions compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +45,9 @@ pub struct Gate {
 pub struct Revision {
     /// The commit, or `working tree`.
     pub commit: String,
+    /// Its subject line; empty for a working tree.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
     /// The hash of its files.
     pub tree: String,
     /// A hash of each executable, in the order of the layouts.

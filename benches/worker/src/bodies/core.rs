@@ -4,10 +4,14 @@ use router::{
     AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, Instant, Router, RunRef, RunRequest, Ticket,
 };
 
+use super::Body;
 use crate::{fnv::Fnv, workloads::Message};
 
 /// Start of every benchmark on the router's clock.
 const EPOCH: Instant = Instant::from_micros(1_700_000_000_000_000);
+
+/// Message ids and run events that the router keeps per user.
+pub(super) const KEPT_MAX: u32 = 16;
 
 /// Deadlines in a row that one input may bring due.
 const DUE_MAX: u32 = 1_000;
@@ -74,6 +78,16 @@ fn copied(request: &RunRequest) -> u64 {
     (request.text().len() + request.payload.len() + request.request_id.len() + request.thread_id.len()) as u64
 }
 
+/// Does units until everything that keeps a memory is full.
+pub(super) fn fill(body: &mut dyn Body, units: usize) {
+    for _ in 0..units.div_ceil(body.batch()) {
+        let batch = body.batch();
+        body.prepare(batch);
+        (0..batch).for_each(|unit| body.step(unit));
+        body.settle(batch, &mut Tally::default());
+    }
+}
+
 /// A router and what belongs to it.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -89,9 +103,17 @@ impl Core {
         Self { router, effects: Effects::new(), now: EPOCH, hops: 0 }
     }
 
-    /// Limits under which no benchmark meets one.
+    /// Limits under which no benchmark is refused anything, and whose memory of what was is full after a few units per
+    /// user: a state that grows would make later slots slower, and more work cheaper or dearer than it is.
     pub(super) fn config() -> Config {
-        Config { rejects_max: u32::MAX, rate_per_s: 1_000_000, rate_burst: 1_000_000, ..Config::default() }
+        Config {
+            rejects_max: u32::MAX,
+            rate_per_s: 1_000_000,
+            rate_burst: 1_000_000,
+            dedupe_ids_max: KEPT_MAX,
+            recovery_frames_max: KEPT_MAX,
+            ..Config::default()
+        }
     }
 
     /// One input, and the deadlines that are due after it: a shell serves them before it sleeps.

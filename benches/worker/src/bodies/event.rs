@@ -2,10 +2,13 @@
 
 use router::{AgentEvent, ConnId, Input, RunRef};
 
-use super::{Body, Core, Tally};
+use super::{
+    Body, Core, Tally,
+    core::{KEPT_MAX, fill},
+};
 
 /// Users with one open run each.
-const USERS: u32 = 200;
+const USERS: u32 = 50;
 
 /// What the agents say.
 #[derive(Debug)]
@@ -48,7 +51,9 @@ impl Events {
                 (conn, core.start_run(conn, user))
             })
             .collect();
-        Self { core, text: speech.corpus(), open, batch: Vec::new(), at: 0 }
+        let mut body = Self { core, text: speech.corpus(), open, batch: Vec::new(), at: 0 };
+        fill(&mut body, 2 * (USERS * KEPT_MAX) as usize);
+        body
     }
 }
 

@@ -20,8 +20,12 @@ pub(super) struct Reconnects {
 
 impl Reconnects {
     pub(super) fn new() -> Self {
-        let config =
-            Config { socket_window_frames: 2 * MISSED, outbound_frames_max: 4 * MISSED, ..Core::config() };
+        let config = Config {
+            socket_window_frames: 2 * MISSED,
+            outbound_frames_max: 4 * MISSED,
+            recovery_frames_max: 2 * MISSED,
+            ..Core::config()
+        };
         let mut core = Core::new(config);
         let first = core.connect(0);
         let run = core.start_run(first, 0);
