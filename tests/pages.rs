@@ -188,19 +188,21 @@ fn pages(folder: &Path) -> Vec<Page> {
     let pages = vec![
         page("release", headline, 14),
         page("accused", "do not release", 16),
+        page("gate", "regression", 4),
         page("simulation", "pass", 1),
         page("comparison", "Comparison", 0),
     ];
     fs::write(&pages[0].file, reports::html::render(&example)).expect("written");
     fs::write(&pages[1].file, reports::html::render(&accused(&example))).expect("written");
+    fs::write(&pages[2].file, reports::html::render(&gate(&example))).expect("written");
     let saved = |seed: &str| folder.join(format!("{seed}.json"));
     for seed in ["1", "2"] {
         let mut sim = Command::cargo_bin("goldenpath").expect("built");
         sim.args(["sim", "--scenario", "churn", "--seed", seed, "--out"]).arg(saved(seed));
-        sim.arg("--html").arg(&pages[2].file).assert().success();
+        sim.arg("--html").arg(&pages[3].file).assert().success();
     }
     let mut compare = Command::cargo_bin("goldenpath").expect("built");
-    compare.args(["report", "compare"]).arg(saved("1")).arg(saved("2")).arg("--html").arg(&pages[3].file);
+    compare.args(["report", "compare"]).arg(saved("1")).arg(saved("2")).arg("--html").arg(&pages[4].file);
     compare.assert().success();
     pages
 }
@@ -212,11 +214,25 @@ fn example() -> Report {
     reports::json::from_str(&text).expect("the example can be read")
 }
 
-/// The example again, with a gate that accuses a benchmark with a long and hostile name.
+/// The example again, with a gate that accuses.
 fn accused(example: &Report) -> Report {
     let release = example.release.as_deref().expect("a release");
     let mut parts = release.parts.clone();
     parts.retain(|part| part.kind != Kind::Gate);
+    parts.push(gate(example));
+    let collected = Collected {
+        since: release.since.clone(),
+        head: release.head.clone(),
+        changes: release.changes.clone(),
+        before: release.parts.clone(),
+        parts,
+        ..Collected::default()
+    };
+    reports::release(example.tool.clone(), collected)
+}
+
+/// A gate that accuses one benchmark and acquits another one with a long and hostile name.
+fn gate(example: &Report) -> Report {
     let mut gate = Report::new(example.tool.clone(), Kind::Gate);
     gate.judge(Verdict::Regression, "route.user_message is slower by more than 5 %");
     gate.gate = Some(Box::new(reports::Gate {
@@ -232,16 +248,7 @@ fn accused(example: &Report) -> Report {
         notes: Vec::new(),
         conditions: reports::Conditions::default(),
     }));
-    parts.push(gate);
-    let collected = Collected {
-        since: release.since.clone(),
-        head: release.head.clone(),
-        changes: release.changes.clone(),
-        before: release.parts.clone(),
-        parts,
-        ..Collected::default()
-    };
-    reports::release(example.tool.clone(), collected)
+    gate
 }
 
 fn rules() -> reports::Rules {
