@@ -382,9 +382,53 @@ pub(crate) enum ReportCommand {
         /// The newer one
         b: PathBuf,
         /// Print Markdown instead of text
-        #[arg(long)]
+        #[arg(long, conflicts_with = "json")]
         markdown: bool,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+        /// Write the comparison as JSON
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Write the comparison as one self-contained HTML page
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Write the comparison as JUnit XML
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
     },
+    /// Join everything that a release rests on into one report; what is not given is run
+    Release(Box<ReleaseOptions>),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReleaseOptions {
+    /// The last release: a tag, or any revision
+    #[arg(long, value_name = "TAG")]
+    pub(crate) since: String,
+    /// Saved report of a simulation, instead of playing the built-in scenarios; repeat for more
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sim: Vec<PathBuf>,
+    /// Saved report of a load test, instead of a short one against a server of its own; repeat for more
+    #[arg(long, value_name = "FILE")]
+    pub(crate) load: Vec<PathBuf>,
+    /// Saved report of the conformance cases, instead of playing them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) conform: Option<PathBuf>,
+    /// Saved report of a gate, instead of running one against TAG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gate: Option<PathBuf>,
+    /// Also play the scenarios that take a minute and more
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Where reports of earlier releases lie, as TAG.json and TAG-*.json
+    #[arg(long, value_name = "DIR", default_value = "reports/history")]
+    pub(crate) history: PathBuf,
+    /// Write release.html, .md, .xml and .json into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
 }
 
 #[derive(Args, Debug)]

@@ -23,6 +23,7 @@ mod commands;
 mod failure;
 mod migrate;
 mod output;
+mod repository;
 mod sources;
 
 use std::process::ExitCode;

@@ -59,30 +59,38 @@ pub(crate) fn progress(length: u64, what: &'static str) -> ProgressBar {
 
 /// Prints a report and writes the files that were asked for; answers its verdict.
 pub(crate) fn report(report: &Report, options: &ReportOptions) -> Result<Verdict, Failure> {
-    type Render = fn(&Report) -> String;
-    let files: [(&Option<std::path::PathBuf>, Render); 4] = [
-        (&options.out, reports::json::to_string),
-        (&options.html, reports::html::render),
-        (&options.markdown, reports::markdown::render),
-        (&options.junit, reports::junit::render),
-    ];
     let shown = if options.json { reports::json::to_string(report) } else { reports::text::render(report) };
     let printed = data(&shown);
     // Each file is tried, whatever became of the others: a result that took minutes is not thrown away.
     let mut failures = Vec::new();
-    for (path, render) in files {
-        if let Some(path) = path
-            && let Err(failure) = write_file(path, &render(report))
-        {
-            failures.push(failure.to_string());
-        }
-    }
+    file(options.out.as_deref(), || reports::json::to_string(report), &mut failures);
+    file(options.html.as_deref(), || reports::html::render(report), &mut failures);
+    file(options.markdown.as_deref(), || reports::markdown::render(report), &mut failures);
+    file(options.junit.as_deref(), || reports::junit::render(report), &mut failures);
+    settled(printed, failures, report.verdict)
+}
+
+/// The verdict, unless something could not be printed or written.
+pub(crate) fn settled(
+    printed: Result<(), Failure>,
+    mut failures: Vec<String>,
+    verdict: Verdict,
+) -> Result<Verdict, Failure> {
     match printed {
         // Whoever reads our output may stop reading; the verdict stays what it is.
         Ok(()) | Err(Failure::BrokenPipe) => {}
         Err(failure) => failures.push(failure.to_string()),
     }
-    if failures.is_empty() { Ok(report.verdict) } else { Err(Failure::Internal(failures.join("\n"))) }
+    if failures.is_empty() { Ok(verdict) } else { Err(Failure::Internal(failures.join("\n"))) }
+}
+
+/// Writes a rendering to a file, if it was asked for; what went wrong is collected.
+pub(crate) fn file(path: Option<&Path>, render: impl FnOnce() -> String, failures: &mut Vec<String>) {
+    if let Some(path) = path
+        && let Err(failure) = write_file(path, &render())
+    {
+        failures.push(failure.to_string());
+    }
 }
 
 /// Writes a file whole, or says which and why not.

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Case, Domain, Fact, Kind, Metric, Outcome, Report, Unit, Value, Verdict};
 
 /// Two reports side by side. It describes and does not judge: whether a difference is a regression takes paired
 /// measurements, which is the gate's work.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The first report, the base.
     pub a: Side,
@@ -24,10 +26,13 @@ pub struct Comparison {
     pub rules: Vec<RuleChange>,
     /// The checks whose outcome differs.
     pub cases: Vec<CaseChange>,
+    /// Of two releases: each part beside its twin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Comparison>,
 }
 
 /// One of the two reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     /// What made it, for example `goldenpath 0.1.0`.
     pub tool: String,
@@ -44,7 +49,7 @@ pub struct Side {
 }
 
 /// A metric on both sides; `None` where a report does not have it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricChange {
     /// Its key.
     pub key: String,
@@ -61,7 +66,7 @@ pub struct MetricChange {
 }
 
 /// A fact on both sides; `None` where a report does not have it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FactChange {
     /// Its key.
     pub key: String,
@@ -76,7 +81,7 @@ pub struct FactChange {
 }
 
 /// How often a rule was broken on both sides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleChange {
     /// The rule.
     pub rule: String,
@@ -87,7 +92,7 @@ pub struct RuleChange {
 }
 
 /// A check whose outcome differs; `None` where a report does not have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseChange {
     /// Its group.
     pub group: String,
@@ -111,12 +116,14 @@ pub fn compare(a: &Report, b: &Report) -> Comparison {
         facts: Vec::new(),
         rules: Vec::new(),
         cases: Vec::new(),
+        parts: Vec::new(),
     };
     if comparison.is_comparable() {
         comparison.metrics = metric_changes(&a.metrics, &b.metrics);
-        comparison.facts = fact_changes(&a.facts, &b.facts);
+        comparison.facts = fact_changes(&facts(a), &facts(b));
         comparison.rules = rule_changes(&a.findings_by_rule, &b.findings_by_rule);
         comparison.cases = case_changes(&a.cases, &b.cases);
+        comparison.parts = part_changes(a, b, &mut comparison.notes);
     }
     comparison
 }
@@ -245,6 +252,40 @@ fn fact_changes(a: &[Fact], b: &[Fact]) -> Vec<FactChange> {
         b: find(b, &fact.key),
     };
     a.iter().chain(only_b).map(change).collect()
+}
+
+/// The facts of a report; for a gate also what it found out about each benchmark.
+fn facts(report: &Report) -> Vec<Fact> {
+    let contests = report.gate.iter().flat_map(|gate| gate.contests.iter().chain(&gate.controls));
+    let told = contests.flat_map(|contest| {
+        let title = contest.title();
+        let role = format!("{:?}", contest.role).to_lowercase();
+        let key = |what: &str| format!("contest.{role}.{title}.{what}");
+        [
+            Fact::float(
+                key("ratio"),
+                format!("{title}, head over base"),
+                1.0 + contest.estimate,
+                Unit::Ratio,
+            ),
+            Fact::text(key("decision"), format!("{title}, verdict"), contest.decision.to_string()),
+        ]
+    });
+    report.facts.iter().cloned().chain(told).collect()
+}
+
+/// Joined by kind and scenario; a part without twin is said.
+fn part_changes(a: &Report, b: &Report, notes: &mut Vec<String>) -> Vec<Comparison> {
+    let (Some(a), Some(b)) = (&a.release, &b.release) else { return Vec::new() };
+    let alone = |one: &[Report], other: &[Report], side: &str| -> Vec<String> {
+        let lonely = one.iter().filter(|part| other.iter().all(|twin| !twin.is_twin_of(part)));
+        lonely.map(|part| format!("Only {side} has a {}.", part.subject())).collect()
+    };
+    notes.extend(alone(&a.parts, &b.parts, "a"));
+    notes.extend(alone(&b.parts, &a.parts, "b"));
+    let pairs =
+        a.parts.iter().filter_map(|part| Some((part, b.parts.iter().find(|twin| twin.is_twin_of(part))?)));
+    pairs.map(|(part, twin)| compare(part, twin)).collect()
 }
 
 fn rule_changes(a: &BTreeMap<String, u64>, b: &BTreeMap<String, u64>) -> Vec<RuleChange> {

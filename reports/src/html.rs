@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::escape::{visible, visible_lines};
 use crate::table::{self, Table};
-use crate::{Report, Verdict, gate, plot, swimlanes};
+use crate::{Comparison, Report, Side, Verdict, evidence, gate, plot, release, swimlanes};
 
 /// Inlined, so that the page is one file.
 const STYLE: &str = include_str!("page.css");
@@ -16,12 +16,65 @@ const POLICY: &str =
 /// How many findings the page lists; the JSON report holds the rest.
 const FINDINGS_SHOWN_MAX: usize = 200;
 
+/// A release lists fewer: each part's own page has its own.
+const RELEASE_FINDINGS_SHOWN_MAX: usize = 50;
+
 /// How many users' timelines the page draws.
 const TIMELINES_SHOWN_MAX: usize = 24;
 
 /// `report` as one HTML page, ready to be written to a file or attached to a release.
 pub fn render(report: &Report) -> String {
-    let title = format!("{}: {}", report.verdict, report.subject());
+    let title = format!("{}: {}", report.headline(), report.subject());
+    page(&title, tone(report.verdict), &sections(report))
+}
+
+/// `comparison` as one HTML page.
+pub fn render_comparison(comparison: &Comparison) -> String {
+    let title = if comparison.is_comparable() { "Comparison" } else { "Not comparable" };
+    let tone = if comparison.is_comparable() { "" } else { "unsure" };
+    let body = html! {
+        header {
+            p.eyebrow { (visible(&comparison.b.tool)) " · comparison" }
+            h1 { span.word { (title) } }
+            p.lead { "Two runs side by side. A comparison describes; whether a difference is a regression, the gate decides." }
+            ul.reasons {
+                @for sentence in comparison.not_comparable.iter().chain(&comparison.notes) { li { (visible_lines(sentence)) } }
+            }
+        }
+        section {
+            h2 { "The two runs" }
+            (grid(&table::sides(comparison), "stack"))
+        }
+        @for (heading, table) in table::comparison(comparison) {
+            section {
+                h2 { (heading) }
+                (grid(&table, comparison_class(heading)))
+            }
+        }
+        @for part in &comparison.parts {
+            section {
+                h2 { (visible(&table::part_heading(part))) }
+                @for sentence in part.not_comparable.iter().chain(&part.notes) { p.soft { (visible_lines(sentence)) } }
+                @for (heading, table) in table::comparison(part) {
+                    details open[heading == "Metrics"] {
+                        summary { (heading) }
+                        (grid(&table, comparison_class(heading)))
+                    }
+                }
+            }
+        }
+        footer { dl.origin { div { dt { "exit code" } dd { (comparison.verdict().exit_code()) } } } }
+    };
+    let sides = |side: &Side| side.scenario.clone().unwrap_or_else(|| side.kind.to_string());
+    page(&format!("{title}: {}", sides(&comparison.b)), tone, &body)
+}
+
+/// Tables of words become cards on a narrow page, tables of numbers a grid of figures.
+fn comparison_class(heading: &str) -> &'static str {
+    if heading == "Metrics" { "numbers" } else { "stack" }
+}
+
+fn page(title: &str, tone: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,10 +85,10 @@ pub fn render(report: &Report) -> String {
                 meta name="color-scheme" content="light dark";
                 // Without it browsers ask the server for an icon.
                 link rel="icon" href="data:,";
-                title { (visible(&title)) }
+                title { (visible(title)) }
                 style { (PreEscaped(STYLE)) }
             }
-            body { main class=(tone(report.verdict)) { (sections(report)) } }
+            body { main class=(tone) { (body) } }
         }
     };
     page.into_string() + "\n"
@@ -45,8 +98,9 @@ fn sections(report: &Report) -> Markup {
     html! {
         (verdict(report))
         (facts(report))
+        (releases(report))
         (findings(report))
-        (evidence(report))
+        (speed(report))
         (latency(report))
         (timelines(report))
         (checks(report))
@@ -63,9 +117,9 @@ fn verdict(report: &Report) -> Markup {
             }
             h1 {
                 span.sign aria-hidden="true" { (report.verdict.sign()) } " "
-                span.word { (report.verdict) }
+                span.word { (report.headline()) }
             }
-            p.lead { (report.verdict.meaning()) "." }
+            p.lead { (report.meaning()) "." }
             @if let Some(about) = report.scenario.as_ref().map(|scenario| &scenario.about).filter(|about| !about.is_empty()) {
                 p.soft { (visible(about)) }
             }
@@ -96,21 +150,12 @@ fn facts(report: &Report) -> Markup {
     }
 }
 
-fn findings(report: &Report) -> Markup {
-    let shown = &report.findings[..report.findings.len().min(FINDINGS_SHOWN_MAX)];
-    html! {
-        @if !shown.is_empty() || report.findings_total > 0 {
-            section {
-                h2 { "Findings" }
-                p { (table::findings_summary(report, FINDINGS_SHOWN_MAX)) "." }
-                @if let Some(rules) = table::rules(report) { (grid(&rules, "compact")) }
-                (grid(&table::findings(shown), "stack findings"))
-            }
-        }
-    }
+fn releases(report: &Report) -> Markup {
+    html! { @if let Some(release) = &report.release { (release::page_sections(release)) } }
 }
 
-fn evidence(report: &Report) -> Markup {
+/// The tables and the evidence of a gate's own page.
+fn speed(report: &Report) -> Markup {
     html! {
         @if let Some(gate) = &report.gate {
             @for (heading, table) in gate::tables(gate) {
@@ -119,10 +164,29 @@ fn evidence(report: &Report) -> Markup {
             @if !gate.contests.is_empty() {
                 section {
                     h2 { "Evidence" }
-                    @for (index, contest) in gate.contests.iter().enumerate() {
-                        (gate::render(&format!("contest-{index}"), contest))
+                    (evidence::legend())
+                    @for (index, contest) in gate.contests.iter().chain(&gate.controls).enumerate() {
+                        article {
+                            h3 { (visible(&contest.title())) " " span.soft { (contest.decision) ", " (contest.estimated()) } }
+                            @if let Some(figures) = evidence::render(&format!("contest-{index}"), contest) { (figures) }
+                        }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn findings(report: &Report) -> Markup {
+    let shown_max = if report.release.is_some() { RELEASE_FINDINGS_SHOWN_MAX } else { FINDINGS_SHOWN_MAX };
+    let shown = &report.findings[..report.findings.len().min(shown_max)];
+    html! {
+        @if !shown.is_empty() || report.findings_total > 0 {
+            section {
+                h2 { "Findings" }
+                p { (table::findings_summary(report, shown_max)) "." }
+                @if let Some(rules) = table::rules(report) { (grid(&rules, "compact")) }
+                (grid(&table::findings(shown), "stack findings"))
             }
         }
     }
@@ -192,7 +256,7 @@ fn origin(report: &Report) -> Markup {
     }
 }
 
-fn grid(table: &Table, class: &str) -> Markup {
+pub(crate) fn grid(table: &Table, class: &str) -> Markup {
     let number = |is_number: bool| is_number.then_some("num");
     html! {
         div.scroll tabindex="0" role="group" aria-label="Table" {

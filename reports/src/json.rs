@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 use std::{error, fmt, io};
 
-use crate::{Report, SCHEMA};
+use crate::{Comparison, Report, SCHEMA};
+
+/// The schema of a comparison. It is written to be read by other programs; this one reads reports.
+pub const COMPARISON_SCHEMA: &str = "goldenpath.comparison/1";
 
 /// Containers at this depth or deeper are written on one line: one line per fact, metric, finding or timeline,
 /// so that reports diff and grep well and an error's line number names one of them.
@@ -35,12 +38,30 @@ struct Head {
     schema: String,
 }
 
+/// A comparison as it is written.
+#[derive(Serialize)]
+struct Compared<'a> {
+    schema: &'static str,
+    comparison: &'a Comparison,
+}
+
 /// `report` as JSON, with a line feed at the end. Fields come in the order of their declaration.
 pub fn to_string(report: &Report) -> String {
+    written(report, Lines::default())
+}
+
+/// `comparison` as JSON, with a line feed at the end: `{"schema": "goldenpath.comparison/1", "comparison": {…}}`.
+pub fn comparison_to_string(comparison: &Comparison) -> String {
+    // One level deeper than a report: the same lines.
+    let document = Compared { schema: COMPARISON_SCHEMA, comparison };
+    written(&document, Lines { indent_depth_max: INDENT_DEPTH_MAX + 1, ..Lines::default() })
+}
+
+fn written(value: &impl Serialize, lines: Lines) -> String {
     let mut out = Vec::new();
-    let mut serializer = Serializer::with_formatter(&mut out, Lines::default());
+    let mut serializer = Serializer::with_formatter(&mut out, lines);
     // Cannot fail: memory accepts every write and all map keys are text.
-    report.serialize(&mut serializer).expect("a report is always valid JSON");
+    value.serialize(&mut serializer).expect("a report is always valid JSON");
     out.push(b'\n');
     String::from_utf8(out).expect("JSON is UTF-8")
 }
@@ -86,15 +107,21 @@ impl fmt::Display for Error {
 impl error::Error for Error {}
 
 /// Indents the outer containers and keeps the inner ones on one line.
-#[derive(Default)]
 struct Lines {
     depth: usize,
+    indent_depth_max: usize,
     pretty: PrettyFormatter<'static>,
+}
+
+impl Default for Lines {
+    fn default() -> Lines {
+        Lines { depth: 0, indent_depth_max: INDENT_DEPTH_MAX, pretty: PrettyFormatter::new() }
+    }
 }
 
 impl Lines {
     fn is_indented(&self) -> bool {
-        self.depth <= INDENT_DEPTH_MAX
+        self.depth <= self.indent_depth_max
     }
 }
 
@@ -183,6 +210,15 @@ mod tests {
         let lines: Vec<&str> = json.lines().filter(|line| line.contains("\"rule\"")).collect();
         assert_eq!(lines.len(), sample::failing().findings.len());
         assert!(lines[0].starts_with("    {\"rule\":\"iso.I1\","), "{}", lines[0]);
+    }
+
+    #[test]
+    fn a_comparison_names_its_schema_and_holds_everything() {
+        let comparison = crate::compare(&sample::passing(), &sample::failing());
+        let json = comparison_to_string(&comparison);
+        let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(value["schema"], COMPARISON_SCHEMA);
+        assert_eq!(serde_json::from_value::<Comparison>(value["comparison"].clone()).ok(), Some(comparison));
     }
 
     #[test]

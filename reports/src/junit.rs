@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::escape::visible_lines;
-use crate::{Case, Finding, Outcome, Report, Verdict, table};
+use crate::{Case, Comparison, Finding, Outcome, Report, Verdict, table};
 
 /// Where checkers appear that have findings but no case of their own.
 const CHECKERS: &str = "checkers";
@@ -38,6 +38,42 @@ pub fn render(report: &Report) -> String {
     }
     // Cannot fail: memory accepts every write and the names are UTF-8.
     document.to_string().expect("XML is written to memory")
+}
+
+/// `comparison` as JUnit XML: an error if the two do not compare, else one success, and every check whose outcome
+/// changed as one that was skipped: a comparison describes and does not judge.
+pub fn render_comparison(comparison: &Comparison) -> String {
+    let mut suite = TestSuite::new("comparison");
+    suite.add_test_case(comparable("comparable", comparison));
+    suite.add_test_cases(changed("", comparison));
+    for part in &comparison.parts {
+        let heading = table::part_heading(part);
+        suite.add_test_case(comparable(&heading, part));
+        suite.add_test_cases(changed(&format!("{heading}: "), part));
+    }
+    let mut document = Document::new("comparison");
+    document.add_test_suite(suite);
+    // Cannot fail: memory accepts every write and the names are UTF-8.
+    document.to_string().expect("XML is written to memory")
+}
+
+fn comparable(name: &str, comparison: &Comparison) -> TestCase {
+    let mut status = TestCaseStatus::success();
+    if !comparison.is_comparable() {
+        status = failure(NonSuccessKind::Error);
+        status.set_message(visible_lines(&comparison.not_comparable.join("\n")));
+    }
+    TestCase::new(name, status)
+}
+
+fn changed(prefix: &str, comparison: &Comparison) -> Vec<TestCase> {
+    let label = |outcome: &Option<Outcome>| outcome.as_ref().map_or("missing", Outcome::label);
+    let case = |change: &crate::CaseChange| {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(format!("{}, then {}", label(&change.a), label(&change.b)));
+        TestCase::new(format!("{prefix}{} {}", change.group, change.name), status)
+    };
+    comparison.cases.iter().map(case).collect()
 }
 
 fn findings_by_checker(report: &Report) -> BTreeMap<&str, Vec<&Finding>> {
@@ -161,6 +197,18 @@ mod tests {
             panic!("no failure: {golden:?}");
         };
         assert_eq!(description.as_str().matches("run.R3").count(), 2);
+    }
+
+    #[test]
+    fn a_comparison_is_red_only_if_there_is_nothing_to_compare() {
+        let read = |comparison| {
+            Document::deserialize_from_str(&render_comparison(&comparison)).expect("JUnit that can be read")
+        };
+        let document = read(crate::compare(&sample::passing(), &sample::failing()));
+        assert_eq!((document.errors, document.failures, document.skipped), (0, 0, 1));
+        let mut other = sample::passing();
+        other.scenario = None;
+        assert_eq!(read(crate::compare(&sample::passing(), &other)).errors, 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Whoever runs something fills a [`Report`]; whoever wants to see it calls a rendering: [`json`] (the format
 //! that is kept and read back), [`text`] (terminal), [`markdown`] (job summary), [`junit`] (CI), [`html`]
-//! (one self-contained page). [`compare`] puts two reports side by side.
+//! (one self-contained page). [`compare`] puts two reports side by side, [`release`] joins many into one with one verdict.
 //!
 //! This package touches results only: no clock, no files, no environment, no randomness. **Equal reports render
 //! to equal bytes**, so a report of a deterministic run can be compared with `cmp`.
@@ -37,12 +37,14 @@ mod case;
 mod comparison;
 mod distribution;
 mod escape;
+mod evidence;
 mod fact;
 mod finding;
 mod gate;
 mod metric;
 mod plot;
 mod quantity;
+mod release;
 mod report;
 #[cfg(test)]
 mod sample;
@@ -63,6 +65,7 @@ pub use gate::{
 };
 pub use metric::{Domain, MergeError, Metric, QUANTILES};
 pub use quantity::Unit;
+pub use release::{Changes, Collected, Commit, Gap, Goal, Measured, Release, needed, release};
 pub use report::{FINDINGS_MAX, Host, Kind, Report, SCHEMA, ScenarioRef, Tool};
 pub use timeline::{Lane, Mark, Timeline};
 pub use verdict::Verdict;

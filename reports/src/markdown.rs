@@ -1,6 +1,7 @@
 //! Markdown for a job summary.
 
 use crate::escape::visible;
+use crate::release::{self, capitalised};
 use crate::table::{self, Table};
 use crate::{Comparison, Report, Verdict, text};
 
@@ -11,8 +12,8 @@ const FINDINGS_SHOWN_MAX: usize = 50;
 pub fn render(report: &Report) -> String {
     let verdict = report.verdict;
     let mut blocks = vec![
-        format!("## {} {}: {}", emoji(verdict), capitalised(verdict.label()), escaped(&report.subject())),
-        format!("{}.", capitalised(verdict.meaning())),
+        format!("## {} {}: {}", emoji(verdict), capitalised(report.headline()), escaped(&report.subject())),
+        format!("{}.", capitalised(report.meaning())),
     ];
     blocks.extend(bullets(&report.reasons));
     blocks.push(identity(report));
@@ -22,6 +23,11 @@ pub fn render(report: &Report) -> String {
     for (domain, metrics) in table::by_domain(&report.metrics) {
         blocks.push(format!("### Latency and size, {}", domain.label()));
         blocks.push(piped(&table::metrics(&metrics)));
+    }
+    for section in report.release.iter().flat_map(|release| release::sections(release)) {
+        blocks.push(format!("### {}", escaped(&section.heading)));
+        blocks.extend((!section.note.is_empty()).then(|| escaped(&section.note)));
+        blocks.extend(section.table.as_ref().map(piped));
     }
     for (heading, table) in report.gate.iter().flat_map(|gate| crate::gate::tables(gate)) {
         blocks.push(format!("### {heading}"));
@@ -47,6 +53,12 @@ pub fn render_comparison(comparison: &Comparison) -> String {
     for (heading, table) in table::comparison(comparison) {
         blocks.push(format!("### {heading}"));
         blocks.push(piped(&table));
+    }
+    for part in &comparison.parts {
+        blocks.push(format!("### {}", escaped(&table::part_heading(part))));
+        blocks.extend(bullets(&part.not_comparable));
+        blocks.extend(bullets(&part.notes));
+        blocks.extend(table::comparison(part).iter().map(|(_, table)| piped(table)));
     }
     blocks.join("\n\n") + "\n"
 }
@@ -122,11 +134,6 @@ fn escaped(text: &str) -> String {
         }
     }
     out
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 fn emoji(verdict: Verdict) -> &'static str {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Case, Fact, Finding, Gate, Metric, Timeline, Verdict};
+use crate::{Case, Fact, Finding, Gate, Metric, Release, Timeline, Verdict, release};
 
 /// The schema that this version writes: a name, a slash and the major version. A later `/1.x` may add fields.
 pub const SCHEMA: &str = "goldenpath.report/1";
@@ -61,6 +61,9 @@ pub struct Report {
     /// The evidence of a gate, raw values included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Box<Gate>>,
+    /// What a release rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Box<Release>>,
     /// The machine, if the run measured the wall clock. `None` in virtual time: the machine does not matter there
     /// and the report stays byte-identical everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +149,7 @@ impl Report {
             findings_by_rule: BTreeMap::new(),
             timelines: Vec::new(),
             gate: None,
+            release: None,
             host: None,
             replay: None,
         }
@@ -170,6 +174,32 @@ impl Report {
     pub fn judge(&mut self, verdict: Verdict, reason: impl Into<String>) {
         self.verdict = self.verdict.worst(verdict);
         self.reasons.push(reason.into());
+    }
+
+    /// The word for what it amounts to: that of the verdict, except for a release.
+    pub(crate) fn headline(&self) -> &'static str {
+        match self.kind {
+            Kind::Release => release::headline(self.verdict),
+            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => {
+                self.verdict.label()
+            }
+        }
+    }
+
+    /// What the headline means, one sentence without a full stop.
+    pub(crate) fn meaning(&self) -> &'static str {
+        match self.kind {
+            Kind::Release => release::meaning(self.verdict),
+            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => {
+                self.verdict.meaning()
+            }
+        }
+    }
+
+    /// Whether the two are of the same kind of run and the same scenario, whatever the seed.
+    pub(crate) fn is_twin_of(&self, other: &Report) -> bool {
+        let name = |report: &Report| report.scenario.as_ref().map(|scenario| scenario.name.clone());
+        self.kind == other.kind && name(self) == name(other)
     }
 
     /// What was run, for headings: `simulation of golden_path`. Not escaped for any format.

@@ -1,8 +1,9 @@
 //! Two made-up reports that the tests render: one as one would wish it, one with hostile words in it.
 
 use crate::{
-    Case, Distribution, Domain, Fact, Finding, Host, Kind, Lane, Mark, Metric, Report, ScenarioRef, Timeline,
-    Tool, Unit,
+    Accepted, Case, Conditions, Contest, Decision, Distribution, Domain, Epoch, Exact, Fact, Finding, Gate,
+    Host, Kind, Lane, Mark, Metric, Quantity, Report, Revision, Role, Rules, ScenarioRef, Timeline, Tool,
+    Unit,
 };
 
 /// A user id as nobody should choose it.
@@ -65,6 +66,82 @@ pub(crate) fn failing() -> Report {
         note: String::new(),
     });
     report
+}
+
+/// A gate with one benchmark that passes, one that fails, and its two controls.
+pub(crate) fn gate() -> Gate {
+    let revision = |commit: &str| Revision { commit: commit.to_owned(), ..Revision::default() };
+    Gate {
+        base: revision("1f00ba5"),
+        head: revision("2ea4ca7"),
+        rules: Rules {
+            seed: 1,
+            limit: 1.05,
+            alpha: 0.01,
+            family: 20,
+            epochs_max: 400,
+            seconds_max: 60.0,
+            quads: 6,
+            slot_ms: 2.0,
+            layouts: 4,
+        },
+        contests: vec![
+            contest("route.user_message", Role::Gated, 0.004),
+            contest("fan_out.1000", Role::Gated, 0.11),
+        ],
+        controls: vec![
+            contest("route.user_message", Role::MustPass, 0.001),
+            contest("route.user_message", Role::MustFail, 0.1),
+        ],
+        exact: Exact::default(),
+        instructions: Vec::new(),
+        not_comparable: Vec::new(),
+        accepted: vec![Accepted {
+            what: "route.jsonrpc".to_owned(),
+            value: "1.12".to_owned(),
+            reason: "checks more".to_owned(),
+        }],
+        notes: Vec::new(),
+        conditions: Conditions::default(),
+    }
+}
+
+/// A benchmark whose change is about `shift`: decided after 15 epochs, as it would be.
+fn contest(name: &str, role: Role, shift: f64) -> Contest {
+    let fails = shift > 0.05;
+    let epochs: Vec<Epoch> = (0..15)
+        .map(|index| Epoch {
+            x: (1.0 + shift + f64::from(index % 5 - 2) * 0.006).ln(),
+            layouts: [0, 0],
+            cpu: 0,
+            quads: Vec::new(),
+            p99_ns: Some([1_000, (1_000.0 * (1.0 + shift)) as u64]),
+        })
+        .collect();
+    // All epochs on one side: the evidence is 2^(n+1) / (n+1), that for the other side a little over 1 / (n+1).
+    let strong: Vec<f64> =
+        (1..=15).map(|n: i32| (2f64.powi(n + 1) - 1.0).ln() - f64::from(n + 1).ln()).collect();
+    let weak: Vec<f64> = (1..=15).map(|n: i32| -f64::from(n + 1).ln()).collect();
+    let (ln_e_fail, ln_e_pass) = if fails { (strong, weak) } else { (weak, strong) };
+    let decision = if fails { Decision::Fail } else { Decision::Pass };
+    Contest {
+        name: name.to_owned(),
+        unit: "message".to_owned(),
+        quantity: Quantity::Time,
+        role,
+        limit: 1.05,
+        fail_at: 2_000.0,
+        pass_at: 100.0,
+        slot_units: 2_000,
+        decision,
+        cpu_decision: decision,
+        estimate: shift,
+        interval: [Some(shift - 0.012), Some(shift + 0.012)],
+        epochs,
+        ln_e_fail,
+        ln_e_pass,
+        seconds: 1.2,
+    }
 }
 
 pub(crate) fn metrics(domain: Domain) -> Vec<Metric> {

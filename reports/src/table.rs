@@ -147,6 +147,29 @@ pub(crate) fn comparison(comparison: &Comparison) -> Vec<(&'static str, Table)> 
     tables.into_iter().filter(|(_, table)| !table.rows.is_empty()).collect()
 }
 
+/// What names the two sides.
+pub(crate) fn sides(comparison: &Comparison) -> Table {
+    let row = |name: &str, side: &crate::Side| {
+        vec![
+            name.to_owned(),
+            side.kind.to_string(),
+            side.scenario.clone().unwrap_or_default(),
+            side.seed.map_or(String::new(), |seed| seed.to_string()),
+            side.verdict.to_string(),
+            side.tool.clone(),
+            side.hash.clone().unwrap_or_default(),
+        ]
+    };
+    let rows = vec![row("a", &comparison.a), row("b", &comparison.b)];
+    Table::new(&["Side", "Kind", "Scenario", "#Seed", "Verdict", "Made by", "Run hash"], rows)
+}
+
+/// What a part of a release is called, and how it did on both sides.
+pub(crate) fn part_heading(part: &Comparison) -> String {
+    let name = part.a.scenario.as_ref().map_or_else(String::new, |scenario| format!(" of {scenario}"));
+    format!("{}{name}: {}, then {}", part.a.kind, part.a.verdict, part.b.verdict)
+}
+
 fn metric_changes(comparison: &Comparison) -> Table {
     let row = |change: &crate::MetricChange| {
         let shown = |value: Option<u64>| value.map_or(DASH.to_owned(), |value| change.unit.sample(value));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::escape::{visible, visible_lines};
 use crate::table::{self, Table};
-use crate::{Comparison, Report, Side};
+use crate::{Comparison, Report, Side, release};
 
 /// How many findings are listed; the JSON report holds the rest.
 const FINDINGS_SHOWN_MAX: usize = 20;
@@ -23,6 +23,7 @@ pub fn render(report: &Report) -> String {
             &aligned(&table::metrics(&metrics), true),
         );
     }
+    releases(&mut out, report);
     for (heading, table) in report.gate.iter().flat_map(|gate| crate::gate::tables(gate)) {
         section(&mut out, heading, &aligned(&table, true));
     }
@@ -47,7 +48,22 @@ pub fn render_comparison(comparison: &Comparison) -> String {
     for (heading, table) in table::comparison(comparison) {
         section(&mut out, heading, &aligned(&table, true));
     }
+    for part in &comparison.parts {
+        section(&mut out, &table::part_heading(part), &differences(part));
+    }
     out
+}
+
+/// What a release shows of two of its parts.
+fn differences(part: &Comparison) -> String {
+    let mut body = String::new();
+    for sentence in part.not_comparable.iter().chain(&part.notes) {
+        line(&mut body, &format!("  {}", visible(sentence)));
+    }
+    for (_, table) in table::comparison(part) {
+        body.push_str(&aligned(&table, true));
+    }
+    body
 }
 
 /// One line about one side of a comparison; not escaped for any format.
@@ -62,15 +78,22 @@ pub(crate) fn side(side: &Side) -> String {
 }
 
 fn head(out: &mut String, report: &Report) {
-    let verdict = report.verdict;
-    let word = verdict.label().to_uppercase();
-    line(out, &format!("{} {word}: {} ({})", verdict.sign(), visible(&report.subject()), verdict.meaning()));
+    let (sign, word) = (report.verdict.sign(), report.headline().to_uppercase());
+    line(out, &format!("{sign} {word}: {} ({})", visible(&report.subject()), report.meaning()));
     for reason in &report.reasons {
         line(out, &format!("  {}", visible_lines(reason).replace('\n', "\n  ")));
     }
     out.push('\n');
     for (label, value) in table::identity(report) {
         line(out, &format!("  {label:<14} {}", visible(&value)));
+    }
+}
+
+fn releases(out: &mut String, report: &Report) {
+    for part in report.release.iter().flat_map(|release| release::sections(release)) {
+        let note = if part.note.is_empty() { String::new() } else { format!("  {}\n", visible(&part.note)) };
+        section(out, &visible(&part.heading), &note);
+        part.table.iter().for_each(|table| out.push_str(&aligned(table, true)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reports::{Tool, Verdict};
+use reports::{Report, Tool, Verdict};
 use simulator::conform::{self, Case, Shown, Tally, Translation};
 
 use crate::{arguments::ConformOptions, failure::Failure, output, sources};
@@ -17,24 +17,29 @@ pub(crate) fn run(options: &ConformOptions) -> Result<Verdict, Failure> {
     if let Some(id) = &options.show {
         return show(&files, id);
     }
+    let report = judged(&files, options.unit.as_deref())?;
+    output::report(&report, &options.report)
+}
+
+/// The report over all cases, or those of one unit.
+pub(super) fn judged(files: &[(String, Vec<Case>)], unit: Option<&str>) -> Result<Report, Failure> {
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-    for (name, cases) in &files {
+    for (name, cases) in files {
         for case in cases {
-            if options.unit.as_ref().is_some_and(|unit| *unit != case.unit) {
+            if unit.is_some_and(|unit| unit != case.unit) {
                 continue;
             }
             let judged = judge(name, case, &mut |_| {})?;
             tallies.entry(case.unit.clone()).or_default().add(case, &judged);
         }
     }
-    if let Some(unit) = options.unit.as_ref().filter(|_| tallies.is_empty()) {
+    if let Some(unit) = unit.filter(|_| tallies.is_empty()) {
         return Err(Failure::Usage(format!(
             "no case of unit `{unit}`: the units are {}",
             conform::NAMES.join(", ")
         )));
     }
-    let report = conform::report(&tallies, Tool::new("goldenpath", env!("CARGO_PKG_VERSION")));
-    output::report(&report, &options.report)
+    Ok(conform::report(&tallies, Tool::new("goldenpath", env!("CARGO_PKG_VERSION"))))
 }
 
 fn judge(name: &str, case: &Case, show: &mut dyn FnMut(Shown)) -> Result<conform::Judged, Failure> {

@@ -8,12 +8,27 @@ use std::{
 };
 
 use benches::load::{LoadOptions as Run, Progress, Target, TokenSource};
-use reports::Verdict;
+use reports::{Fact, Report, Unit, Verdict};
 use router_server::auth::DEVELOPMENT_KEY;
 
 use crate::{arguments::LoadOptions, failure::Failure, output, sources};
 
 pub(crate) fn run(options: LoadOptions) -> Result<Verdict, Failure> {
+    let Played { report, stopped } = play(&options)?;
+    // The result first: a server that ends badly takes none of it away.
+    let verdict = output::report(&report, &options.report)?;
+    if verdict == Verdict::Pass { stopped.map(|()| verdict) } else { Ok(verdict) }
+}
+
+/// A load test that is over.
+pub(super) struct Played {
+    pub(super) report: Report,
+    /// How our own server ended.
+    pub(super) stopped: Result<(), Failure>,
+}
+
+/// Plays the scenario; the report is kept apart from how our own server ended.
+pub(super) fn play(options: &LoadOptions) -> Result<Played, Failure> {
     let scenario = sources::scenario(&options.scenario)?;
     let seed = options.seed.unwrap_or(scenario.seed);
     let own = if options.target.is_none() { Some(OwnServer::start(&options.scenario, seed)?) } else { None };
@@ -30,6 +45,7 @@ pub(crate) fn run(options: LoadOptions) -> Result<Verdict, Failure> {
     if let Some(workers) = options.workers {
         run.workers = workers.max(1);
     }
+    let at_start = own.as_ref().and_then(|server| server.memory("VmRSS:"));
     let bar = output::progress(100, "loading");
     let shown = bar.clone();
     run.progress = Some(Arc::new(move |at: Progress| {
@@ -46,10 +62,15 @@ pub(crate) fn run(options: LoadOptions) -> Result<Verdict, Failure> {
         Some(url) => format!("goldenpath load --scenario {} --seed {seed} --target {url}", options.scenario),
         None => format!("goldenpath load --scenario {} --seed {seed}", options.scenario),
     });
-    // The result first: a server that ends badly takes none of it away.
-    let stopped = own.map_or(Ok(()), OwnServer::stop);
-    let verdict = output::report(&report, &options.report)?;
-    if verdict == Verdict::Pass { stopped.map(|()| verdict) } else { Ok(verdict) }
+    let at_most = own.as_ref().and_then(|server| server.memory("VmHWM:"));
+    let memory = [
+        ("server_memory_start", "memory of the server at start", at_start),
+        ("server_memory_peak", "most memory of the server", at_most),
+    ];
+    for (key, label, bytes) in memory {
+        report.facts.extend(bytes.map(|bytes| Fact::int(key, label, bytes, Unit::Bytes)));
+    }
+    Ok(Played { report, stopped: own.map_or(Ok(()), OwnServer::stop) })
 }
 
 /// Our own server in a child process: its memory and its CPU are not the generator's.
@@ -88,6 +109,13 @@ impl OwnServer {
                 Err(failed("first line", &format!("`{}`", line.trim())))
             }
         }
+    }
+
+    /// A line of what the system says about the process, in bytes; `None` where it says nothing.
+    fn memory(&self, line: &str) -> Option<i64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let kib = status.lines().find_map(|text| text.strip_prefix(line))?.trim().strip_suffix(" kB")?;
+        kib.parse().ok().map(|kib: i64| kib * 1_024)
     }
 
     /// Ends it the way an operator would, and says when that did not work.

@@ -6,6 +6,7 @@ pub(crate) mod figures;
 pub(crate) mod gate;
 pub(crate) mod load;
 pub(crate) mod migrate;
+pub(crate) mod release;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod scenario;

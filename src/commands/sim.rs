@@ -11,6 +11,19 @@ use simulator::{Options, plan::Plan, run::TIMELINES, scenario::Scenario, trace::
 
 use crate::{arguments::SimOptions, failure::Failure, output, sources};
 
+/// Plays a scenario as `sim --scenario NAME` does.
+pub(super) fn played(name: &str) -> Result<Report, Failure> {
+    let scenario = sources::scenario(name)?;
+    let seed = scenario.seed;
+    let mut report = simulate(&scenario, seed, None)?;
+    report.replay = Some(replay(name, seed));
+    Ok(report)
+}
+
+fn replay(name: &str, seed: u64) -> String {
+    format!("goldenpath sim --scenario {name} --seed {seed}")
+}
+
 pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
     let scenario = sources::scenario(&options.scenario)?;
     let seed = options.seed.unwrap_or(scenario.seed);
@@ -18,7 +31,7 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
         Some(path) => traced(&scenario, seed, path)?,
         None => simulate(&scenario, seed, None)?,
     };
-    report.replay = Some(format!("goldenpath sim --scenario {} --seed {seed}", options.scenario));
+    report.replay = Some(replay(&options.scenario, seed));
     if options.check_determinism {
         let again = simulate(&scenario, seed, None)?;
         if again.hash != report.hash {

@@ -1,14 +1,13 @@
 //! What the performance gate saw: two revisions, everything that was measured, and what follows from it. The raw
 //! values are all here, so that every verdict can be computed again from a saved report.
 
-mod figure;
 mod tables;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{figure::render, tables::tables};
+pub(crate) use self::tables::tables;
 
 /// Two revisions compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
