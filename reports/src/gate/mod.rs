@@ -380,7 +380,7 @@ mod tests {
         let page = html::render(&report());
         assert_eq!(page.matches("role=\"img\"").count(), 2);
         assert_eq!(page.matches("<desc ").count(), 2);
-        assert!(page.contains("2 of 2 epochs above the limit"));
+        assert!(page.contains("over 2 epochs, limit"));
         assert!(!page.contains("<script"));
     }
 }
