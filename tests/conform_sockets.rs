@@ -1,0 +1,166 @@
+//! Recorded cases over real sockets: what the stage of `goldenpath conform` did to the router, clients and a host do
+//! again to a server, and every connection gets the same frames in the same order.
+
+#[path = "conform_sockets/compare.rs"]
+mod compare;
+#[path = "conform_sockets/play.rs"]
+mod play;
+
+use std::{collections::BTreeMap, fs, io::Read as _, sync::Arc, time::Duration};
+
+use flate2::read::GzDecoder;
+use simulator::conform::{self, Case, Obstacle, OracleKind, Outcome, Tape, tape::Step};
+use tokio::{runtime::Runtime, sync::Semaphore, task::JoinSet, time::timeout};
+
+/// Units that a client can see, with the number of cases that must be played at least.
+const UNITS: &[(&str, usize)] =
+    &[("message_router", 40), ("quality_router", 40), ("broadcast", 40), ("emitter", 40)];
+/// Cases that must be played in all.
+const CASES_MIN: usize = 300;
+/// What keeps a positive case of these units from being played over sockets; any other reason is news.
+const KNOWN: &[Obstacle] = &[
+    Obstacle::Line,
+    Obstacle::Clock,
+    Obstacle::Handlers,
+    Obstacle::Names,
+    Obstacle::Flush,
+    Obstacle::Routers,
+    Obstacle::Silent,
+];
+/// Servers that run at once.
+const AT_ONCE: usize = 8;
+/// Ends a case that hangs.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
+fn positive(unit: &str) -> Vec<Case> {
+    let path = format!("{}/scenarios/vectors/{unit}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+    let mut text = String::new();
+    GzDecoder::new(&fs::read(path).expect("vectors")[..]).read_to_string(&mut text).expect("UTF-8");
+    let mut cases = conform::read(&text).expect("cases");
+    cases.retain(|case| case.oracle.kind == OracleKind::Positive);
+    cases
+}
+
+fn tapes(unit: &str) -> Vec<(String, Result<Tape, Obstacle>)> {
+    let tape = |case: Case| {
+        let tape = conform::tape(&case);
+        // Equal to the stage is equal to the recording only if the stage is.
+        let holds =
+            || conform::judge(&case, &mut |_| {}).is_ok_and(|judged| judged.outcome == Outcome::Holds);
+        assert!(tape.is_err() || holds(), "{} does not hold on the stage", case.id);
+        (case.id, tape)
+    };
+    positive(unit).into_iter().map(tape).collect()
+}
+
+/// Plays tapes, a few at a time; each name with what differed.
+async fn play_all(tapes: Vec<(String, Tape)>) -> BTreeMap<String, Vec<String>> {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut playing = JoinSet::new();
+    for (id, tape) in tapes {
+        let places = Arc::clone(&places);
+        playing.spawn(async move {
+            let _place = places.acquire_owned().await;
+            let played = timeout(WATCHDOG, play::play(&tape)).await;
+            let differences = match played {
+                Ok(Ok(heard)) => compare::differences(&tape, &heard),
+                Ok(Err(why)) => vec![why],
+                Err(_) => vec!["hangs".to_owned()],
+            };
+            (id, differences)
+        });
+    }
+    let mut all = BTreeMap::new();
+    while let Some(played) = playing.join_next().await {
+        let (id, differences) = played.expect("no panic");
+        all.insert(id, differences);
+    }
+    all
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+#[test]
+fn recorded_cases_are_equal_over_real_sockets() {
+    let (mut playable, mut counts) = (Vec::new(), Vec::new());
+    let mut skipped: BTreeMap<(&str, Obstacle), usize> = BTreeMap::new();
+    for &(unit, least) in UNITS {
+        let before = playable.len();
+        for (id, tape) in tapes(unit) {
+            match tape {
+                Ok(tape) => playable.push((id, tape)),
+                Err(obstacle) => *skipped.entry((unit, obstacle)).or_default() += 1,
+            }
+        }
+        let count = playable.len() - before;
+        counts.push(format!("{unit}: {count}"));
+        assert!(count >= least, "only {count} cases of {unit} can be played: {skipped:#?}");
+    }
+    let unknown: Vec<_> = skipped.keys().filter(|(_, obstacle)| !KNOWN.contains(obstacle)).collect();
+    assert!(unknown.is_empty(), "cases are skipped for other reasons than known: {unknown:?}");
+    assert!(playable.len() >= CASES_MIN, "{counts:?}");
+    let sockets = || playable.iter().flat_map(|(_, tape)| &tape.frames);
+    let frames: usize = sockets().map(Vec::len).sum();
+    let summary =
+        format!("played {counts:?}, {frames} frames on {} sockets; skipped {skipped:?}", sockets().count());
+    let all = playable.len();
+    let differing: Vec<_> = runtime()
+        .block_on(play_all(playable))
+        .into_iter()
+        .filter(|(_, differences)| !differences.is_empty())
+        .collect();
+    let first: Vec<_> = differing.iter().take(10).collect();
+    assert!(differing.is_empty(), "{} of {all} differ: {first:#?}\n{summary}", differing.len());
+    // Seen with `--nocapture`, or when the test fails.
+    use std::io::Write as _;
+    _ = writeln!(std::io::stdout(), "{summary}");
+}
+
+/// One member of one frame, one frame more, one less, two in another order, one answer of the host's: each is seen.
+#[test]
+fn a_bent_tape_is_seen() {
+    let (id, tape) = tapes("quality_router")
+        .into_iter()
+        .filter_map(|(id, tape)| Some((id, tape.ok()?)))
+        .find(|(_, tape)| {
+            let answered = |step: &Step| matches!(step, Step::Answer { answer: Some(_), .. });
+            tape.steps.iter().any(answered) && tape.frames.iter().any(|frames| frames.len() > 1)
+        })
+        .expect("a case with an answer");
+    let (socket, last) = tape
+        .frames
+        .iter()
+        .enumerate()
+        .find_map(|(n, frames)| (frames.len() > 1).then(|| (n, frames.len() - 1)))
+        .expect("a frame");
+    let mut bent: Vec<(String, Tape)> = vec![("as it is".to_owned(), tape.clone())];
+    let mut bend = |name: &str, how: &dyn Fn(&mut Tape)| {
+        let mut tape = tape.clone();
+        how(&mut tape);
+        bent.push((name.to_owned(), tape));
+    };
+    bend("a member is another", &|tape| tape.frames[socket][last]["type"] = "another".into());
+    bend("a member is missing", &|tape| tape.frames[socket][last]["more"] = 1.into());
+    bend("a frame is missing", &|tape| {
+        let twice = tape.frames[socket][last].clone();
+        tape.frames[socket].push(twice);
+    });
+    bend("a frame too many", &|tape| _ = tape.frames[socket].pop());
+    bend("a socket is closed", &|tape| {
+        tape.steps.retain(|step| !matches!(step, Step::Closed { .. }));
+        tape.steps.push(Step::Text { socket, text: "[".repeat(128 * 1024 + 1) });
+    });
+    bend("another order", &|tape| tape.frames[socket].swap(0, last));
+    bend("the host answers otherwise", &|tape| {
+        for step in &mut tape.steps {
+            if let Step::Answer { answer, .. } = step {
+                *answer = None;
+            }
+        }
+    });
+    for (name, differences) in runtime().block_on(play_all(bent)) {
+        assert_eq!(differences.is_empty(), name == "as it is", "{id}: {name}: {differences:#?}");
+    }
+}
