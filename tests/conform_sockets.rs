@@ -83,6 +83,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the counts, for `--nocapture`")]
 fn recorded_cases_are_equal_over_real_sockets() {
     let (mut playable, mut counts) = (Vec::new(), Vec::new());
     let mut skipped: BTreeMap<(&str, Obstacle), usize> = BTreeMap::new();
@@ -113,54 +114,66 @@ fn recorded_cases_are_equal_over_real_sockets() {
         .collect();
     let first: Vec<_> = differing.iter().take(10).collect();
     assert!(differing.is_empty(), "{} of {all} differ: {first:#?}\n{summary}", differing.len());
-    // Seen with `--nocapture`, or when the test fails.
-    use std::io::Write as _;
-    _ = writeln!(std::io::stdout(), "{summary}");
+    println!("{summary}");
 }
 
-/// One member of one frame, one frame more, one less, two in another order, one answer of the host's: each is seen.
+/// The first tape of a unit that has such a step.
+fn first(unit: &str, wanted: impl Fn(&Step) -> bool) -> Tape {
+    let tapes = tapes(unit).into_iter().filter_map(|(_, tape)| tape.ok());
+    let mut tapes = tapes.filter(|tape| tape.steps.iter().any(&wanted));
+    tapes.next().expect("a case with such a step")
+}
+
+fn bend(tape: &Tape, how: impl Fn(&mut Tape)) -> Tape {
+    let mut tape = tape.clone();
+    how(&mut tape);
+    tape
+}
+
+/// One member of one frame, one frame more, one less, two in another order, one answer of the host's, one of its
+/// receipts: each is seen.
 #[test]
 fn a_bent_tape_is_seen() {
-    let (id, tape) = tapes("quality_router")
-        .into_iter()
-        .filter_map(|(id, tape)| Some((id, tape.ok()?)))
-        .find(|(_, tape)| {
-            let answered = |step: &Step| matches!(step, Step::Answer { answer: Some(_), .. });
-            tape.steps.iter().any(answered) && tape.frames.iter().any(|frames| frames.len() > 1)
-        })
-        .expect("a case with an answer");
-    let (socket, last) = tape
-        .frames
-        .iter()
-        .enumerate()
-        .find_map(|(n, frames)| (frames.len() > 1).then(|| (n, frames.len() - 1)))
-        .expect("a frame");
-    let mut bent: Vec<(String, Tape)> = vec![("as it is".to_owned(), tape.clone())];
-    let mut bend = |name: &str, how: &dyn Fn(&mut Tape)| {
-        let mut tape = tape.clone();
-        how(&mut tape);
-        bent.push((name.to_owned(), tape));
-    };
-    bend("a member is another", &|tape| tape.frames[socket][last]["type"] = "another".into());
-    bend("a member is missing", &|tape| tape.frames[socket][last]["more"] = 1.into());
-    bend("a frame is missing", &|tape| {
-        let twice = tape.frames[socket][last].clone();
-        tape.frames[socket].push(twice);
-    });
-    bend("a frame too many", &|tape| _ = tape.frames[socket].pop());
-    bend("a socket is closed", &|tape| {
-        tape.steps.retain(|step| !matches!(step, Step::Closed { .. }));
-        tape.steps.push(Step::Text { socket, text: "[".repeat(128 * 1024 + 1) });
-    });
-    bend("another order", &|tape| tape.frames[socket].swap(0, last));
-    bend("the host answers otherwise", &|tape| {
-        for step in &mut tape.steps {
-            if let Step::Answer { answer, .. } = step {
-                *answer = None;
-            }
-        }
-    });
+    let straight = first("quality_router", |step| matches!(step, Step::Answer { answer: Some(_), .. }));
+    let delivered = first("broadcast", |step| matches!(step, Step::Deliver { account: Some(_), .. }));
+    let reported = first("emitter", |step| matches!(step, Step::Report { .. }));
+    let socket = straight.frames.iter().position(|frames| frames.len() > 1).expect("a frame");
+    let last = straight.frames[socket].len() - 1;
+    let bent = [
+        ("as it is", straight.clone()),
+        ("a member is another", bend(&straight, |t| t.frames[socket][last]["type"] = "another".into())),
+        ("a member is missing", bend(&straight, |t| t.frames[socket][last]["more"] = 1.into())),
+        ("a frame is missing", bend(&straight, |t| t.frames[socket].extend_from_within(last..))),
+        ("a frame too many", bend(&straight, |t| _ = t.frames[socket].pop())),
+        ("another order", bend(&straight, |t| t.frames[socket].swap(0, last))),
+        (
+            "a socket is closed",
+            bend(&straight, |t| t.steps.push(Step::Text { socket, text: "[".repeat(128 * 1024 + 1) })),
+        ),
+        ("another answer", bend(&straight, |t| t.steps.iter_mut().for_each(fail_answer))),
+        ("another receipt", bend(&delivered, |t| t.steps.iter_mut().for_each(count_one_more))),
+        ("an event refused", bend(&reported, |t| t.steps.iter_mut().for_each(turn_report))),
+    ];
+    let bent = bent.into_iter().map(|(name, tape)| (name.to_owned(), tape)).collect();
     for (name, differences) in runtime().block_on(play_all(bent)) {
-        assert_eq!(differences.is_empty(), name == "as it is", "{id}: {name}: {differences:#?}");
+        assert_eq!(differences.is_empty(), name == "as it is", "{name}: {differences:#?}");
+    }
+}
+
+fn fail_answer(step: &mut Step) {
+    if let Step::Answer { answer, .. } = step {
+        *answer = None;
+    }
+}
+
+fn count_one_more(step: &mut Step) {
+    if let Step::Deliver { account: Some(account), .. } = step {
+        account.delivered += 1;
+    }
+}
+
+fn turn_report(step: &mut Step) {
+    if let Step::Report { taken, .. } = step {
+        *taken = !*taken;
     }
 }

@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn what_no_client_or_host_can_do_is_an_obstacle() {
-        let table: [(fn(&mut Stage), Obstacle); 6] = [
+        type Act = fn(&mut Stage);
+        let table: [(Act, Obstacle); 6] = [
             (|stage| stage.set_line("a", Line::Slow(5)), Obstacle::Line),
             (|stage| stage.advance(IDLE_US_MAX + 1), Obstacle::Clock),
             (|stage| _ = stage.router_mut(), Obstacle::Handlers),
