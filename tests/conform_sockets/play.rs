@@ -93,7 +93,7 @@ pub(crate) async fn play(tape: &Tape) -> Result<Vec<Vec<Value>>, String> {
         quality: Some(Arc::new(Services(Arc::clone(&hands)))),
         ..ServerConfig::new(([127, 0, 0, 1], 0).into(), auth)
     };
-    let server = Server::bind(config).await.map_err(|error| error.to_string())?;
+    let server = Server::bind(config).await.map_err(|error| format!("bind: {error}"))?;
     let handle = server.handle();
     let serving = tokio::spawn(server.run(std::future::pending()));
     let mut player = Player { handle, hands, clients: Vec::new(), barriers: 0 };
@@ -196,8 +196,10 @@ impl Player {
         let protocol = format!("jwt.{token}").parse().map_err(|_| "a token is no header")?;
         request.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
         let known: Vec<ConnId> = self.clients.iter().map(|client| client.conn).collect();
-        let stream = TcpStream::connect(addr).await.map_err(|error| error.to_string())?;
-        let (mut ws, _) = client_async(request, stream).await.map_err(|error| error.to_string())?;
+        let stream = TcpStream::connect(addr).await.map_err(|error| format!("connect: {error}"))?;
+        // Thousands of sockets come and go: their ports must be free again at once.
+        stream.set_zero_linger().map_err(|error| error.to_string())?;
+        let (mut ws, _) = client_async(request, stream).await.map_err(|error| format!("upgrade: {error}"))?;
         let first = next(&mut ws).await?.ok_or("no frame, no close")?;
         let welcome = first["type"] == "connection_established";
         if welcome != accepted {
@@ -285,7 +287,7 @@ async fn next(ws: &mut WebSocketStream<TcpStream>) -> Result<Option<Value>, Stri
             }
             Some(Ok(Message::Close(_))) | None => return Ok(None),
             Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(error.to_string()),
+            Some(Err(error)) => return Err(format!("read: {error}")),
         }
     }
 }
