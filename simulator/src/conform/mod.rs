@@ -19,6 +19,7 @@ mod judge;
 mod notes;
 mod report;
 pub mod stage;
+pub mod tape;
 mod units;
 
 pub use case::{Action, Case, Expect, Malformed, Oracle, OracleKind, read};
@@ -26,6 +27,7 @@ pub use compare::{Difference, Sent};
 pub use judge::{Judged, Outcome, Shown, judge};
 pub use notes::{Decision, Notes, Translation};
 pub use report::{Tally, report};
+pub use tape::{Obstacle, Tape, tape};
 pub use units::{NAMES, Unit};
 
 /// Why a step of a negative case has no counterpart in the canonical API.

@@ -3,11 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use router::{
-    Authority, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Receipt, Router, Ticket,
+    Authority, BuiltIn, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Receipt,
+    Router, Ticket,
 };
 use serde_json::Value;
 
-use super::Sent;
+use super::{
+    Sent,
+    tape::{Obstacle, Recorder, Tape},
+};
 
 /// Where the clock of every stage starts: 2023-11-14T22:13:20Z, as in the recordings.
 pub const START: Instant = Instant::from_micros(1_700_000_000_000_000);
@@ -54,12 +58,13 @@ pub struct Stage {
     /// Effects for the host: agents, tools, services, receipts, refusals; each with the number of frames that
     /// had been handed to sockets before it.
     asked: Vec<(usize, Effect)>,
+    tape: Recorder,
 }
 
 impl Stage {
     /// A router with nobody connected.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let mut router = Router::new(config)?;
+        let mut router = Router::new(config.clone())?;
         let authority = router.take_authority().map(Arc::new);
         Ok(Self {
             router,
@@ -72,6 +77,7 @@ impl Stage {
             sent: Vec::new(),
             step: START,
             asked: Vec::new(),
+            tape: Recorder::new(config),
         })
     }
 
@@ -81,8 +87,21 @@ impl Stage {
     }
 
     /// The router, for what a host does outside the stream of inputs: registering handlers, say.
-    pub const fn router_mut(&mut self) -> &mut Router {
+    pub fn router_mut(&mut self) -> &mut Router {
+        self.tape.hinder(Obstacle::Handlers);
         &mut self.router
+    }
+
+    /// Switches a built-in handler on or off.
+    pub fn set_built_in(&mut self, built_in: BuiltIn, on: bool) {
+        if self.router.set_built_in(built_in, on) {
+            self.tape.hinder(Obstacle::Handlers);
+        }
+    }
+
+    /// What was done so far, to be done again over sockets.
+    pub fn tape(&self) -> Result<Tape, Obstacle> {
+        self.tape.tape()
     }
 
     /// Now.
@@ -127,6 +146,8 @@ impl Stage {
             let Effect::Accepted { conn, .. } = effect else { return None };
             Some(*conn)
         });
+        self.tape.connected(connect, conn);
+        self.note_line(line);
         let Some(conn) = conn else {
             self.carry_out(&out);
             return false;
@@ -136,6 +157,7 @@ impl Stage {
         self.carry_out(&out);
         if let Some(older) = older {
             // Its label is the new one's; the router has asked for its close.
+            self.tape.hinder(Obstacle::Names);
             self.writing.retain(|(_, conn, _)| *conn != older.conn);
             self.input(Input::Closed { conn: older.conn });
         }
@@ -152,6 +174,13 @@ impl Stage {
     pub fn set_line(&mut self, label: &str, line: Line) {
         if let Some(socket) = self.sockets.get_mut(label) {
             socket.line = line;
+            self.note_line(line);
+        }
+    }
+
+    fn note_line(&mut self, line: Line) {
+        if line != Line::Up {
+            self.tape.hinder(Obstacle::Line);
         }
     }
 
@@ -172,9 +201,14 @@ impl Stage {
         }
     }
 
-    /// The socket closes.
+    /// The client closes its socket.
     pub fn disconnect(&mut self, label: &str) {
+        self.close(label, false);
+    }
+
+    fn close(&mut self, label: &str, by_router: bool) {
         if let Some(socket) = self.sockets.remove(label) {
+            self.tape.closed(socket.conn, by_router);
             self.writing.retain(|(_, conn, _)| *conn != socket.conn);
             self.input(Input::Closed { conn: socket.conn });
         }
@@ -182,9 +216,16 @@ impl Stage {
 
     /// One input, its effects carried out.
     pub fn input(&mut self, input: Input<'_>) {
-        let mut out = Effects::new();
-        self.router.handle(self.now, input, &mut out);
+        let out = self.handle(input);
         self.carry_out(&out);
+    }
+
+    fn handle(&mut self, input: Input<'_>) -> Effects {
+        let (mut out, refused) = (Effects::new(), self.router.stats().events.refused);
+        self.router.handle(self.now, input, &mut out);
+        let taken = self.router.stats().events.refused == refused;
+        self.tape.input(&input, taken, out.iter().next().is_none());
+        out
     }
 
     /// The authority to cross users, for an input that needs it.
@@ -194,11 +235,9 @@ impl Stage {
 
     /// An input that needs the authority to cross users.
     pub fn with_authority(&mut self, input: impl for<'a> FnOnce(&'a Authority) -> Input<'a>) {
-        let mut out = Effects::new();
-        if let Some(authority) = &self.authority {
-            self.router.handle(self.now, input(authority), &mut out);
+        if let Some(authority) = self.authority.clone() {
+            self.input(input(&authority));
         }
-        self.carry_out(&out);
     }
 
     /// The same for an input that borrows more than the authority.
@@ -222,6 +261,7 @@ impl Stage {
 
     /// Lets time pass: writes under way end, deadlines fire, each at its time.
     pub fn advance(&mut self, micros: u64) {
+        self.tape.passed(micros);
         let end = self.now.after(micros);
         loop {
             let write = self.writing.iter().map(|(at, ..)| *at).min();
@@ -258,7 +298,7 @@ impl Stage {
         let now: Vec<ConnId> = now;
         for conn in now {
             if let Some(label) = self.label(conn).map(str::to_owned) {
-                self.disconnect(&label);
+                self.close(&label, true);
             }
         }
     }
@@ -272,12 +312,13 @@ impl Stage {
     /// Notes a frame as written; the router is not told yet.
     fn record(&mut self, label: &str, text: &str) -> Option<ConnId> {
         let socket = self.sockets.get(label)?;
-        let conn = socket.conn;
+        let (conn, message) = (socket.conn, parsed(text));
+        self.tape.written(conn, &message);
         self.sent.push(Sent {
             conn: label.to_owned(),
             user: socket.user.clone(),
             at_us: self.now.since(self.step),
-            message: serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
+            message,
         });
         Some(conn)
     }
@@ -294,6 +335,7 @@ impl Stage {
             } else if let Effect::Close { conn, .. } = effect {
                 closes.push(*conn);
             } else {
+                self.tape.asked(effect);
                 self.asked.push((self.sent.len() + writes.len(), effect.clone()));
             }
         }
@@ -301,6 +343,7 @@ impl Stage {
             let Some(label) = self.label(conn).map(str::to_owned) else { continue };
             let Some(socket) = self.sockets.get_mut(&label) else { continue };
             if !std::mem::replace(&mut socket.welcomed, true) {
+                self.tape.written(conn, &parsed(&text));
                 written.push(conn);
                 continue;
             }
@@ -327,4 +370,8 @@ impl Stage {
         self.closing.append(&mut closes);
         self.finish_closes();
     }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }

@@ -11,7 +11,9 @@ use super::{
     },
     event_router::micros,
 };
-use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Translation, stage::Line};
+use crate::conform::{
+    Action, Difference, Expect, Inexpressible, Notes, Obstacle, Tape, Translation, stage::Line,
+};
 
 /// Opens the unit with the set-up of a case.
 pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpressible> {
@@ -367,6 +369,10 @@ impl Unit for Broadcast {
         }
         self.done = done;
         out
+    }
+
+    fn tape(&self) -> Result<Tape, Obstacle> {
+        self.desk.stage.tape()
     }
 
     fn show(&self) -> Value {

@@ -14,7 +14,7 @@ mod tool_dispatcher;
 
 use serde_json::{Map, Value};
 
-use super::{Action, Difference, Expect, Inexpressible, Notes};
+use super::{Action, Difference, Expect, Inexpressible, Notes, Obstacle, Tape};
 
 /// A recorded unit, played against the canonical router.
 ///
@@ -33,6 +33,11 @@ pub trait Unit {
     fn verdict(&mut self, intended: &Value, notes: &mut Notes) -> Vec<Difference> {
         _ = (intended, notes);
         vec![Difference::new("intended", "<a verdict>", "<this unit gives none>")]
+    }
+
+    /// What was done so far, to be done again over sockets.
+    fn tape(&self) -> Result<Tape, Obstacle> {
+        Err(Obstacle::NoStage)
     }
 }
 

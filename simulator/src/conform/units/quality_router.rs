@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 use self::host::{Call, Host};
 use super::Unit;
 use crate::conform::{
-    Action, Difference, Expect, Inexpressible, Notes, Sent,
+    Action, Difference, Expect, Inexpressible, Notes, Obstacle, Sent, Tape,
     stage::{Line, Stage},
 };
 
@@ -222,6 +222,10 @@ impl Unit for QualityRouter {
 
     fn compare(&mut self, action: &Action, expect: &Expect, notes: &mut Notes) -> Vec<Difference> {
         compare::step(self, action, expect, notes)
+    }
+
+    fn tape(&self) -> Result<Tape, Obstacle> {
+        self.stage.tape()
     }
 
     fn show(&self) -> Value {

@@ -18,7 +18,7 @@ use self::{
     scene::{Outcome, Scene},
 };
 use super::Unit;
-use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Sent, stage::Line};
+use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Obstacle, Sent, Tape, stage::Line};
 
 /// Opens the unit with the set-up of a case.
 pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpressible> {
@@ -147,6 +147,10 @@ impl Unit for Emitter {
 
     fn compare(&mut self, action: &Action, expect: &Expect, notes: &mut Notes) -> Vec<Difference> {
         self.compare_step(action, expect, notes)
+    }
+
+    fn tape(&self) -> Result<Tape, Obstacle> {
+        self.scene.stage.tape()
     }
 
     fn show(&self) -> Value {

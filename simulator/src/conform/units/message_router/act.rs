@@ -31,12 +31,13 @@ impl Player {
                 Stage::new(self.config.clone()).map_err(|_| Inexpressible("limits out of range"))?;
             if self.clear_built_ins {
                 for built_in in BuiltIn::ALL {
-                    stage.router_mut().set_built_in(*built_in, false);
+                    stage.set_built_in(*built_in, false);
                 }
             }
             // Begins the router's clock.
             stage.input(Input::Tick);
             self.stage = Some(stage);
+            self.routers += 1;
         }
         self.stage.as_mut().ok_or(Inexpressible("no router"))
     }
@@ -191,7 +192,7 @@ impl Player {
             });
             return Ok(());
         }
-        self.stage()?.router_mut().set_built_in(built_in, true);
+        self.stage()?.set_built_in(built_in, true);
         self.route(&[json!({"conn": conn, "user_id": action.arg("user_id"), "message": message})])
     }
 
@@ -359,6 +360,7 @@ impl Player {
             return Err(Inexpressible("a limit changed while messages were routed"));
         }
         self.stage = None;
+        self.routers -= 1;
         self.stage().map(|_| ())
     }
 
@@ -402,7 +404,7 @@ impl Player {
             stage.router_mut().remove_handler(id);
         } else if let Some(built_in) = built_in(&label) {
             drop(order);
-            stage.router_mut().set_built_in(built_in, false);
+            stage.set_built_in(built_in, false);
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use self::{
     sockets::Sockets,
 };
 use super::Unit;
-use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Sent, stage::Stage};
+use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Obstacle, Sent, Tape, stage::Stage};
 
 /// Names that the nine, and the one for tests, had in recordings.
 const OLD_NAMES: &[(&str, BuiltIn)] = &[
@@ -97,6 +97,8 @@ struct Player {
     clear_built_ins: bool,
     /// Made on first use: some recordings look at the time before there is a router.
     stage: Option<Stage>,
+    /// Routers made; one that did nothing before it was made anew does not count.
+    routers: u32,
     sockets: Sockets,
     agents: Canned,
     log: Log,
@@ -129,6 +131,7 @@ pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpres
         config,
         clear_built_ins: flag("clear_builtins").unwrap_or(false),
         stage: None,
+        routers: 0,
         sockets: Sockets::new(setup.get("connections")),
         agents: Canned::default(),
         log: Log::default(),
@@ -153,6 +156,13 @@ impl Unit for Player {
 
     fn compare(&mut self, action: &Action, expect: &Expect, notes: &mut Notes) -> Vec<Difference> {
         self.compare_step(action, expect, notes)
+    }
+
+    fn tape(&self) -> Result<Tape, Obstacle> {
+        if self.routers > 1 {
+            return Err(Obstacle::Routers);
+        }
+        self.stage.as_ref().map_or(Err(Obstacle::Silent), Stage::tape)
     }
 
     fn show(&self) -> Value {
