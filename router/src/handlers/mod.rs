@@ -108,6 +108,19 @@ impl Handlers {
         }
     }
 
+    /// The handlers' part of [`Sizes`](crate::Sizes).
+    pub(crate) fn sizes(&self) -> crate::Sizes {
+        let (handlers, bound_connections) = self.registry.sizes();
+        crate::Sizes {
+            handlers,
+            bound_connections,
+            batches: self.batches.len(),
+            later_replies: self.later.len(),
+            error_codes: self.errors.by_code.len(),
+            ..crate::Sizes::default()
+        }
+    }
+
     /// The kind of a JSON-RPC message, if this router recognises that.
     #[cold]
     pub(crate) fn json_rpc_kind(&self, envelope: &Envelope<'_>) -> Option<Kind> {

@@ -123,6 +123,7 @@ impl Router {
             Some(until) => self.wake_for(user, until),
             None => {
                 self.forget_dispatches(user);
+                self.tools.forget(self.now, &self.audience.user(user).id);
                 self.audience.remove_user(user);
                 self.stats.connections.users = self.audience.users_len() as u64;
             }
