@@ -23,7 +23,7 @@ mod stats;
 use alloc::vec::Vec;
 
 pub(crate) use self::control::THREAD_BYTES_MAX;
-pub(crate) use self::{agent::UNKNOWN_AGENT, batch::BatchKey, later::LaterKey};
+pub(crate) use self::{agent::UNKNOWN_AGENT, batch::BatchKey};
 pub use self::{
     batch::PendingMessage,
     custom::{Handler, HandlerFault, Incoming, Replies, ReplyError},

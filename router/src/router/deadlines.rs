@@ -32,7 +32,7 @@ impl Router {
             Timer::Ask(ask) => self.ask_due(ask, out),
             Timer::Drain => {}
             Timer::Batch(key) => self.batch_due(key, out),
-            Timer::Later(key) => self.later_due(key, out),
+            Timer::Later(conn, number) => self.later_due(conn, number, out),
         }
     }
 
