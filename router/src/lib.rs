@@ -64,11 +64,11 @@ pub mod wire;
 pub use crate::audience::{Connection, Pool};
 pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
-    AgentEvent, AskRef, Audit, Authority, CancelReason, Close, ConnId, Connect, Context, Deliver, Delivery,
-    DeliveryRefusal, DeliveryState, Effect, Effects, EventRef, Frame, FrameIx, Input, Instant, Missed,
-    QualityAnswer, QualityNews, QualityQuestion, QualityRequest, Receipt, ReceiptId, Refusal, RefusedEvent,
-    RunRef, RunRequest, Target, Ticket, Tier, ToolAnswer, ToolFailure, ToolOutcome, ToolRefusal,
-    ToolRefusalReason, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
+    AgentEvent, AskRef, Audit, Authority, CancelReason, CancelledTool, Close, ConnId, Connect, Context,
+    Deliver, Delivery, DeliveryRefusal, DeliveryState, Effect, Effects, EventRef, Frame, FrameIx, Input,
+    Instant, Missed, QualityAnswer, QualityNews, QualityQuestion, QualityRequest, Receipt, ReceiptId,
+    Refusal, RefusedEvent, RunRef, RunRequest, Target, Ticket, Tier, ToolAnswer, ToolFailure, ToolOutcome,
+    ToolRefusal, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
 pub use crate::handlers::{BuiltIn, Handler, HandlerFault, HandlerId, Incoming, KindSet, Profile, Replies};

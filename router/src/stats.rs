@@ -315,38 +315,38 @@ impl Stats {
             quality: q,
             ..
         } = self;
-        let sums = [
-            ("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held),
-            ("routed", i.routed, i.unknown + self.by_kind.iter().sum::<u64>()),
-            ("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting),
-            (
-                "refused events",
-                e.refused,
-                e.refused_foreign
-                    + e.refused_malformed
-                    + deliveries.refused
-                    + self.by_rule.iter().sum::<u64>(),
-            ),
-            ("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued),
-            ("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open),
-            ("connections", c.accepted, c.closed + c.open),
-            ("dispatches", d.offered, d.refused + d.dropped + d.unrouted + d.routed),
-            ("histories", d.offered - d.refused, d.kept + d.forgotten),
-            ("tool calls", t.executed, t.completed + t.failed + t.timed_out + t.cancelled + t.in_flight),
-            ("dispatchers", t.created, t.closed + t.active),
-            ("quality", q.asked, q.answered + q.failed + q.timed_out + q.abandoned + q.open),
-            ("deliveries", deliveries.requested, deliveries.admitted + deliveries.refused),
-            ("receipts", deliveries.receipts_opened, deliveries.receipts_given + deliveries.receipts_open),
-            (
-                "addressed connections",
-                deliveries.attempted,
-                deliveries.delivered + deliveries.failed + deliveries.awaited,
-            ),
-        ];
-        match sums.into_iter().find(|(_, whole, parts)| whole != parts) {
-            Some((name, whole, parts)) => Err(format!("{name}: {whole} came in, {parts} accounted for")),
-            None => Ok(()),
-        }
+        balance("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held)?;
+        balance("routed", i.routed, i.unknown + self.by_kind.iter().sum::<u64>())?;
+        balance("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting)?;
+        balance(
+            "refused events",
+            e.refused,
+            e.refused_foreign + e.refused_malformed + deliveries.refused + self.by_rule.iter().sum::<u64>(),
+        )?;
+        balance("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued)?;
+        balance(
+            "runs",
+            r.started,
+            r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open,
+        )?;
+        balance("connections", c.accepted, c.closed + c.open)?;
+        balance("dispatches", d.offered, d.refused + d.dropped + d.unrouted + d.routed)?;
+        balance("histories", d.offered - d.refused, d.kept + d.forgotten)?;
+        balance("tool calls", t.executed, t.completed + t.failed + t.timed_out + t.cancelled + t.in_flight)?;
+        balance("dispatchers", t.created, t.closed + t.active)?;
+        balance("quality", q.asked, q.answered + q.failed + q.timed_out + q.abandoned + q.open)?;
+        balance("deliveries", deliveries.requested, deliveries.admitted + deliveries.refused)?;
+        balance(
+            "receipts",
+            deliveries.receipts_opened,
+            deliveries.receipts_given + deliveries.receipts_open,
+        )?;
+        balance(
+            "addressed connections",
+            deliveries.attempted,
+            deliveries.delivered + deliveries.failed + deliveries.awaited,
+        )?;
+        Ok(())
     }
 
     /// A delivery that was refused: one event, and nobody's.
@@ -378,4 +378,15 @@ impl Stats {
         };
         *slot += 1;
     }
+}
+
+/// Asked of every equation after every step of a simulation: no text is made while it holds.
+#[inline]
+fn balance(name: &str, whole: u64, parts: u64) -> Result<(), String> {
+    if whole == parts { Ok(()) } else { Err(imbalance(name, whole, parts)) }
+}
+
+#[cold]
+fn imbalance(name: &str, whole: u64, parts: u64) -> String {
+    format!("{name}: {whole} came in, {parts} accounted for")
 }

@@ -6,7 +6,7 @@ use core::cmp::Reverse;
 use crate::{
     audience::UserRef,
     contract::{AskRef, ConnId, Instant, RunRef, Wake},
-    handlers::{BatchKey, LaterKey},
+    handlers::BatchKey,
 };
 
 /// What a deadline is for. Stale ones are recognised by generation when they fire, so nothing is ever removed.
@@ -26,9 +26,12 @@ pub(crate) enum Timer {
     Drain,
     /// A batch has waited long enough.
     Batch(BatchKey),
-    /// A handler's answer for later.
-    Later(LaterKey),
+    /// A handler's answer for later, by its number on its connection.
+    Later(ConnId, u64),
 }
+
+// Heaps move their entries about.
+const _: () = assert!(size_of::<Timer>() <= 24);
 
 /// The pending deadlines.
 #[derive(Debug, Default)]
@@ -54,7 +57,7 @@ impl Timers {
             | Timer::Ask(_)
             | Timer::Drain
             | Timer::Batch(_)
-            | Timer::Later(_) => {
+            | Timer::Later(..) => {
                 self.heap.push(Reverse((at, self.set, timer)));
             }
         }
@@ -83,7 +86,7 @@ impl Timers {
                 Timer::User(_) => Wake::User,
                 Timer::Ask(_) => Wake::Ask,
                 Timer::Drain => Wake::Drain,
-                Timer::Batch(_) | Timer::Later(_) => Wake::Handler,
+                Timer::Batch(_) | Timer::Later(..) => Wake::Handler,
             };
             (at, wake)
         })

@@ -1,9 +1,10 @@
-//! The figures of performance that do not depend on the machine: each is a ratio of two things measured in one
-//! process, in turns. Medians of [`ROUNDS`] rounds; smallest and largest stand beside them.
+//! The figures of performance. Those with a goal do not depend on the machine, as far as that goes: most are ratios of
+//! two things measured in one process, in turns. Medians of [`ROUNDS`] rounds; smallest and largest stand beside them.
 //!
 //! Memory is measured first and in this process, after its peak was reset, so run it in a process of its own.
 
 mod fanout;
+mod mix;
 mod process;
 mod replay;
 mod rounds;
@@ -22,6 +23,8 @@ pub enum Figure {
     Routing,
     /// Routing with a million users, against ten.
     Scaling,
+    /// Ten kinds of messages in turn, and what custom handlers cost.
+    Mix,
     /// Fan-out per recipient, against pushing a handle into a ring.
     FanOut,
     /// The simulator against the router alone, and its speed.
@@ -32,8 +35,8 @@ pub enum Figure {
 
 impl Figure {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Figure; 5] =
-        [Figure::Memory, Figure::Routing, Figure::Scaling, Figure::FanOut, Figure::Simulation];
+    pub const ALL: [Figure; 6] =
+        [Figure::Memory, Figure::Routing, Figure::Scaling, Figure::Mix, Figure::FanOut, Figure::Simulation];
 }
 
 /// A measured value and what it must not pass.
@@ -53,13 +56,15 @@ pub struct Row {
     pub detail: String,
 }
 
-/// A bound.
+/// What a value must keep to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
     /// At most this.
     AtMost(f64),
     /// At least this.
     AtLeast(f64),
+    /// Nothing: it is told, and depends on the machine.
+    Fact,
 }
 
 impl Goal {
@@ -68,6 +73,7 @@ impl Goal {
         match self {
             Goal::AtMost(bound) => value <= bound,
             Goal::AtLeast(bound) => value >= bound,
+            Goal::Fact => true,
         }
     }
 
@@ -75,6 +81,7 @@ impl Goal {
         match self {
             Goal::AtMost(bound) => format!("at most {bound}"),
             Goal::AtLeast(bound) => format!("at least {bound}"),
+            Goal::Fact => "none".to_owned(),
         }
     }
 }
@@ -89,6 +96,7 @@ pub fn measure(figures: &[Figure]) -> Vec<Row> {
     let rows = figures.iter().map(|figure| match figure {
         Figure::Routing => routing::against_serde(),
         Figure::Scaling => routing::scaling(),
+        Figure::Mix => mix::rows(),
         Figure::FanOut => fanout::rows(),
         Figure::Simulation => simulation::speed(),
         Figure::Memory => simulation::memory(),

@@ -420,7 +420,7 @@ impl Shared {
             }
             Effect::CancelRun { run, reason } => self.agents.cancel(*run, *reason),
             Effect::RunTool(request) => self.run_tool(state, request.as_ref().clone()),
-            Effect::CancelTool { run, call } => state.calls.cancel(*run, call),
+            Effect::CancelTool(cancelled) => state.calls.cancel(cancelled),
             Effect::ToolAnswered(answer) => state.calls.answered(answer),
             Effect::AgentRefused(refused) => {
                 tracing::debug!(run = ?refused.run, why = refused.why.name(), "an agent's report was refused");

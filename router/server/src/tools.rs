@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use router::{
-    Router, RunRef, ToolAnswer, ToolFailure, ToolRequest,
+    CancelledTool, Router, RunRef, ToolAnswer, ToolFailure, ToolRequest,
     tools::{Grants, Policy},
 };
 use serde_json::value::RawValue;
@@ -145,8 +145,8 @@ impl Calls {
     }
 
     /// Stops a tool. Aborting may drop its future right here, with whatever it holds: not under the caller's lock.
-    pub(crate) fn cancel(&mut self, run: RunRef, call: &Arc<str>) {
-        if let Some(task) = self.working.remove(&(run, Arc::clone(call))) {
+    pub(crate) fn cancel(&mut self, cancelled: &CancelledTool) {
+        if let Some(task) = self.working.remove(&(cancelled.run, Arc::clone(&cancelled.call))) {
             tokio::spawn(async move { task.abort() });
         }
     }

@@ -287,6 +287,10 @@ impl Audience {
         (self.conns.len(), self.users.len())
     }
 
+    pub(crate) fn names_len(&self) -> usize {
+        self.by_name.len()
+    }
+
     pub(crate) fn users_len(&self) -> usize {
         self.by_id.len()
     }

@@ -86,6 +86,11 @@ impl Audience {
         self.topics.by_topic.get(topic).map(|users| users.iter().copied().collect()).unwrap_or_default()
     }
 
+    /// How many topics have a subscriber, and how many subscriptions there are.
+    pub(crate) fn subscriptions(&self) -> (usize, usize) {
+        (self.topics.by_topic.len(), self.topics.by_user.values().map(Vec::len).sum())
+    }
+
     /// Ends all subscriptions of a user.
     pub(crate) fn unsubscribe_all(&mut self, user: UserRef) {
         self.topics.forget(user);

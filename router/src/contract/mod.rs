@@ -54,7 +54,10 @@ pub use self::{
     quality::{AskRef, Given, QualityAnswer, QualityNews, QualityQuestion, QualityRequest},
     refusal::{Refusal, RefusedEvent},
     request::RunRequest,
-    tools::{ToolAnswer, ToolFailure, ToolOutcome, ToolRefusal, ToolRefusalReason, ToolRequest, ToolStep},
+    tools::{
+        CancelledTool, ToolAnswer, ToolFailure, ToolOutcome, ToolRefusal, ToolRefusalReason, ToolRequest,
+        ToolStep,
+    },
 };
 use crate::error::ErrorCode;
 
@@ -441,12 +444,7 @@ pub enum Effect {
     /// Run a tool, and report its end by [`ToolStep::Done`].
     RunTool(Box<ToolRequest>),
     /// Stop a tool; its call has ended already, and its report would come late.
-    CancelTool {
-        /// The run.
-        run: RunRef,
-        /// The call's id within it.
-        call: Arc<str>,
-    },
+    CancelTool(Box<CancelledTool>),
     /// Hand an agent what became of its tool call.
     ToolAnswered(Box<ToolAnswer>),
     /// An agent's report broke the run's contract and was dropped.
@@ -465,6 +463,9 @@ pub enum Effect {
     /// The drain is complete: no run and no connection is left.
     Drained,
 }
+
+// A fan-out writes one effect per recipient: what is rare and large is boxed.
+const _: () = assert!(size_of::<Effect>() <= 24);
 
 /// One record for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -78,6 +78,15 @@ pub struct ToolRequest {
     pub deadline: Instant,
 }
 
+/// A tool call that has ended, and whose tool must stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CancelledTool {
+    /// The run.
+    pub run: RunRef,
+    /// The call's id within it.
+    pub call: Arc<str>,
+}
+
 /// What an agent gets back for a call: exactly one per [`ToolStep::Call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolAnswer {

@@ -81,6 +81,10 @@ impl Batches {
         BatchFigures { timers: self.queues.len() as u64, ..self.counts }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.queues.len()
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.queues.values().map(|queue| queue.messages.len() as u64).sum()
     }

@@ -11,7 +11,7 @@ use crate::{
 
 /// Names one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LaterKey(ConnId, u64);
+struct LaterKey(ConnId, u64);
 
 /// Answers that wait, by connection and in the order in which they were given.
 #[derive(Debug, Default)]
@@ -64,16 +64,16 @@ impl Router {
     pub(super) fn send_later(&mut self, conn: ConnId, after_us: u64, frame: Frame) {
         let max = self.config.later_replies_per_connection_max;
         if let Some(key) = self.handlers.later.add(conn, frame, max) {
-            self.timers.set(self.now.after(after_us), Timer::Later(key));
+            self.timers.set(self.now.after(after_us), Timer::Later(key.0, key.1));
         }
     }
 
-    pub(crate) fn later_due(&mut self, key: LaterKey, out: &mut Effects) {
-        let open = self.is_open(key.0);
-        if let Some(frame) = self.handlers.later.take(key, open)
+    pub(crate) fn later_due(&mut self, conn: ConnId, number: u64, out: &mut Effects) {
+        let open = self.is_open(conn);
+        if let Some(frame) = self.handlers.later.take(LaterKey(conn, number), open)
             && open
         {
-            self.reply(key.0, frame, out);
+            self.reply(conn, frame, out);
         }
     }
 }

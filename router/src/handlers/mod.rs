@@ -23,7 +23,7 @@ mod stats;
 use alloc::vec::Vec;
 
 pub(crate) use self::control::THREAD_BYTES_MAX;
-pub(crate) use self::{agent::UNKNOWN_AGENT, batch::BatchKey, later::LaterKey};
+pub(crate) use self::{agent::UNKNOWN_AGENT, batch::BatchKey};
 pub use self::{
     batch::PendingMessage,
     custom::{Handler, HandlerFault, Incoming, Replies, ReplyError},
@@ -105,6 +105,19 @@ impl Handlers {
     pub(crate) fn begin(&mut self, now: Instant) {
         if self.started.is_none() {
             self.started = Some(now);
+        }
+    }
+
+    /// The handlers' part of [`Sizes`](crate::Sizes).
+    pub(crate) fn sizes(&self) -> crate::Sizes {
+        let (handlers, bound_connections) = self.registry.sizes();
+        crate::Sizes {
+            handlers,
+            bound_connections,
+            batches: self.batches.len(),
+            later_replies: self.later.len(),
+            error_codes: self.errors.by_code.len(),
+            ..crate::Sizes::default()
         }
     }
 

@@ -101,6 +101,11 @@ impl Registry {
         self.entries.is_empty()
     }
 
+    /// Registrations, and connections that one is bound to.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.entries.len(), self.bound.len())
+    }
+
     /// All custom handlers in the order in which they are asked: bound ones first.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.bound.values().flatten().chain(&self.order).filter_map(|id| self.entries.get(id))

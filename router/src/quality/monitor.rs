@@ -299,6 +299,11 @@ impl Monitor {
         raised
     }
 
+    /// How many agents are told apart.
+    pub(crate) fn agents_len(&self) -> usize {
+        self.agents.len()
+    }
+
     /// Runs that ended, over all agents.
     pub const fn runs_seen(&self) -> u64 {
         self.ended

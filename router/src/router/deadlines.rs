@@ -32,7 +32,7 @@ impl Router {
             Timer::Ask(ask) => self.ask_due(ask, out),
             Timer::Drain => {}
             Timer::Batch(key) => self.batch_due(key, out),
-            Timer::Later(key) => self.later_due(key, out),
+            Timer::Later(conn, number) => self.later_due(conn, number, out),
         }
     }
 
@@ -123,6 +123,7 @@ impl Router {
             Some(until) => self.wake_for(user, until),
             None => {
                 self.forget_dispatches(user);
+                self.tools.forget(self.now, &self.audience.user(user).id);
                 self.audience.remove_user(user);
                 self.stats.connections.users = self.audience.users_len() as u64;
             }

@@ -6,10 +6,11 @@ mod handle;
 mod inbound;
 mod questions;
 mod session;
+mod sizes;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
-pub use self::handle::UserHandle;
+pub use self::{handle::UserHandle, sizes::Sizes};
 use crate::{
     audience::{Audience, Flow, Member, Owner, Receipts, UserRef},
     config::{Config, ConfigError},
@@ -46,19 +47,6 @@ pub struct Router {
     pub(crate) receipts: Receipts,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
-}
-
-/// Entries of a router's tables, slots that wait to be reused included: what must not grow with those who are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Slots for connections.
-    pub connections: usize,
-    /// Slots for users.
-    pub users: usize,
-    /// Slots for runs.
-    pub runs: usize,
-    /// Deadlines, stale ones included.
-    pub timers: usize,
 }
 
 /// One run; a slot of it is reused, with another generation, after the run ended.
@@ -259,12 +247,6 @@ impl Router {
     /// Deadlines pending, stale ones included: a bound on memory that nothing else shows.
     pub fn timers_len(&self) -> usize {
         self.timers.len()
-    }
-
-    /// How many entries each table holds, freed slots included.
-    pub fn sizes(&self) -> Sizes {
-        let (connections, users) = self.audience.slots();
-        Sizes { connections, users, runs: self.runs.len(), timers: self.timers.len() }
     }
 
     pub(crate) fn encode(&mut self, data: ServerData<'_>) -> Frame {

@@ -26,6 +26,11 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
+    /// How many users have a history.
+    pub(crate) fn histories_len(&self) -> usize {
+        self.histories.users_len()
+    }
+
     /// Recounts; answers how many records there are.
     pub(crate) fn verify(&self, audience: &Audience, config: &Config) -> Result<u64, String> {
         self.histories.verify(audience, config)

@@ -102,6 +102,10 @@ impl Histories {
         ring.push(record, config)
     }
 
+    pub(super) fn users_len(&self) -> usize {
+        self.users.len()
+    }
+
     /// The user is gone, and what was kept for it, too. Answers how many records that were.
     pub(super) fn forget(&mut self, user: UserRef) -> u64 {
         self.users.remove(&user).map_or(0, |ring| ring.records.len() as u64)

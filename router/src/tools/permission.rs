@@ -315,11 +315,18 @@ impl Permissions {
         holds_slot
     }
 
-    /// Forgets pairs that no window sees any more, whenever their number has doubled; once a minute when there is no
-    /// room for another.
+    /// Pairs of user and tool that are remembered.
+    pub(super) const fn pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// Forgets pairs that no window sees any more: whenever their number has doubled, and once a day; once a minute when
+    /// there is no room for another.
     fn sweep(&mut self, now: Instant) {
-        let full = self.pairs >= PAIRS_MAX;
-        if self.pairs < self.sweep_at || (full && now.since(self.swept) < WINDOWS_US[0]) {
+        let [minute, _, day] = WINDOWS_US;
+        let (full, since) = (self.pairs >= PAIRS_MAX, now.since(self.swept));
+        let grown = self.pairs >= self.sweep_at && (!full || since >= minute);
+        if !grown && since < day {
             return;
         }
         self.swept = now;

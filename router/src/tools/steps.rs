@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     contract::{
-        AgentEvent, Effect, Effects, RunRef, ToolAnswer, ToolOutcome, ToolRefusal, ToolRefusalReason,
-        ToolRequest, ToolStep,
+        AgentEvent, CancelledTool, Effect, Effects, RunRef, ToolAnswer, ToolOutcome, ToolRefusal,
+        ToolRefusalReason, ToolRequest, ToolStep,
     },
     handlers::UNKNOWN_AGENT,
     router::Router,
@@ -106,7 +106,7 @@ impl Router {
             return;
         };
         if self.end_call(run, &call, Ending::TimedOut, out) {
-            out.push(Effect::CancelTool { run, call });
+            out.push(Effect::CancelTool(Box::new(CancelledTool { run, call })));
         }
         self.stats.tools = *self.tools.stats();
     }
@@ -116,7 +116,7 @@ impl Router {
     pub(crate) fn cancel_tools(&mut self, run: RunRef, out: &mut Effects) {
         while let Some(call) = self.dispatcher_of(run).and_then(Dispatcher::oldest) {
             self.end_call(run, &call, Ending::Cancelled, out);
-            out.push(Effect::CancelTool { run, call });
+            out.push(Effect::CancelTool(Box::new(CancelledTool { run, call })));
             self.stats.tools = *self.tools.stats();
         }
     }

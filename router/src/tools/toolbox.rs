@@ -461,6 +461,18 @@ impl Toolbox {
         }
     }
 
+    /// Users known, and pairs of user and tool whose calls are remembered.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.users.len(), self.permissions.pairs())
+    }
+
+    /// The router knows the user no more: nothing is kept but what the host set or a policy's window still sees.
+    pub(crate) fn forget(&mut self, now: Instant, user: &str) {
+        if self.users.get(user).is_some_and(|known| known.is_gone(now)) {
+            self.users.remove(user);
+        }
+    }
+
     /// Forgets users of whom nothing is left, whenever their number has doubled.
     fn sweep(&mut self, now: Instant) {
         if self.users.len() >= self.sweep_at {

@@ -146,7 +146,10 @@ fn a_deadline_applies_and_a_late_report_changes_nothing() {
     world.wait(1);
     assert_eq!(answers(&world)[0].error(), "Timeout after 30000ms");
     assert!(
-        world.other.iter().any(|effect| matches!(effect, Effect::CancelTool { call, .. } if &**call == "c"))
+        world
+            .other
+            .iter()
+            .any(|effect| matches!(effect, Effect::CancelTool(cancelled) if &*cancelled.call == "c"))
     );
     done(&mut world, run, "c", &json!(1));
     assert_eq!(events(&world, conn), ["tool_executing c executing", "tool_completed c timeout"]);

@@ -283,9 +283,9 @@ impl RunHash {
                 }
                 self.word(request.deadline.as_micros(), 0);
             }
-            Effect::CancelTool { run, call } => {
-                self.word(41, pair(run.index(), run.generation()));
-                self.bytes(call.as_bytes());
+            Effect::CancelTool(cancelled) => {
+                self.word(41, pair(cancelled.run.index(), cancelled.run.generation()));
+                self.bytes(cancelled.call.as_bytes());
             }
             Effect::ToolAnswered(answer) => {
                 self.word(42, pair(answer.run.index(), answer.run.generation()));

@@ -199,7 +199,7 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
             _ = write!(out, r#","answer":{}}}"#, answer.to_json());
         }
         Effect::RunTool(_)
-        | Effect::CancelTool { .. }
+        | Effect::CancelTool(_)
         | Effect::AgentRefused(_)
         | Effect::Audit(_)
         | Effect::AskQuality(_)

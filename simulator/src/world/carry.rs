@@ -45,7 +45,7 @@ impl World<'_> {
                 self.note_fault(refused.why.name(), &detail);
             }
             // The scripted agents report their tools' events themselves; none calls a tool through the router.
-            Effect::RunTool(_) | Effect::CancelTool { .. } | Effect::ToolAnswered(_) => {}
+            Effect::RunTool(_) | Effect::CancelTool(_) | Effect::ToolAnswered(_) => {}
             Effect::AskQuality(request) => self.questions.push_back(request.clone()),
             Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } | Effect::Drained => {}
         }

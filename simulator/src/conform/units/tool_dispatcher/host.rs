@@ -255,8 +255,8 @@ impl Host {
                 let (call, tool) = (request.call.to_string(), request.tool.to_string());
                 let ends = self.stage.now().after(takes_us);
                 self.working.push(Working { ends, run: request.run, call, tool });
-            } else if let Effect::CancelTool { call, .. } = effect {
-                self.working.retain(|working| *working.call != *call);
+            } else if let Effect::CancelTool(cancelled) = effect {
+                self.working.retain(|working| *working.call != *cancelled.call);
             } else if let Effect::ToolAnswered(answer) = effect {
                 self.answers.insert(answer.call.to_string(), *answer);
             }

@@ -1,6 +1,8 @@
 //! Workloads that criterion targets, figures and the gate share. Everything is built outside the timed part, and
 //! what a timed part leaves behind is put back outside of it too.
 
+mod mix;
+
 use std::collections::VecDeque;
 
 use router::{
@@ -9,6 +11,8 @@ use router::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+pub use self::mix::{KINDS, MIX_MESSAGES, Mix, Silent};
 
 /// Length of the message that is routed, bytes.
 pub const MESSAGE_BYTES: usize = 300;
