@@ -256,12 +256,16 @@ impl Audience {
         }
         flow.stats.frames.written += count as u64;
         flow.stats.frames.in_flight -= count as u64;
-        let (moved, written, filtered) = (conn.written > before, conn.written, conn.filtered);
+        let (moved, written, partial) = (conn.written > before, conn.written, conn.partial);
         if !conn.queued.is_empty() || conn.lagging {
             self.pump(owner, member, flow);
         }
         if moved {
-            self.user_mut(owner.user).heard(written, filtered);
+            if partial {
+                self.heard_in_part(owner, member);
+            } else {
+                self.user_mut(owner.user).heard(written);
+            }
             self.settle(owner, flow);
         }
     }
@@ -299,7 +303,10 @@ impl Audience {
             }
         }
         slot.ghosts.push(Ghost { acked, until: flow.now.after(flow.config.recovery_ttl_us) });
-        self.with_owner(user, |audience, owner| audience.settle(&owner, flow));
+        self.with_owner(user, |audience, owner| {
+            audience.note_unheard(&owner);
+            audience.settle(&owner, flow);
+        });
     }
 
     /// Gives up everything in a user's window: nobody came back in time.

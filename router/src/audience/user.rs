@@ -185,9 +185,9 @@ impl User {
         self.unheard.map_or(cursor, |first| cursor.min(first - 1))
     }
 
-    /// A connection was written everything up to `cursor`; a filtered one only what it wanted.
-    pub(crate) fn heard(&mut self, cursor: u64, filtered: bool) {
-        if !filtered && self.unheard.is_some_and(|first| first <= cursor) {
+    /// A connection that always wanted everything was written everything up to `cursor`.
+    pub(crate) fn heard(&mut self, cursor: u64) {
+        if self.unheard.is_some_and(|first| first <= cursor) {
             self.unheard = None;
         }
         self.delivered = self.delivered.max(self.up_to_unheard(cursor));
