@@ -107,9 +107,12 @@ impl Audience {
         let thread = entry.thread.clone();
         self.publish(owner, sealed, entry, flow);
         let Self { conns, users, .. } = self;
-        let user = &users[owner.user.index as usize];
+        let user = &mut users[owner.user.index as usize];
         let (cursor, lost) = (user.cursor, user.log_first() > user.cursor);
         let share = flow.receipts.share(receipt, !lost);
+        if !lost {
+            user.promised.push_back((share, cursor));
+        }
         for index in &user.conns {
             let conn = &mut conns[*index as usize];
             if conn.is_open() && conn.wants(thread.as_deref()) {
@@ -313,7 +316,8 @@ impl Audience {
     pub(crate) fn expire(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
         let Self { conns, users, .. } = self;
         let user = &mut users[owner.user.index as usize];
-        miss_gapped(conns, user, user.cursor, flow);
+        let cursor = user.cursor;
+        miss_gapped(conns, user, cursor, flow);
         let lost = user.cursor - user.settled;
         user.standing.lose(user.delivered.max(user.settled) + 1, user.cursor, true);
         user.settled = user.cursor;
@@ -579,7 +583,8 @@ fn offer_counted(
 }
 
 /// The window no longer has the events up to `cursor`: whose receipt waits for one of them, waits in vain.
-fn miss_gapped(conns: &mut [Conn], user: &User, cursor: u64, flow: &mut Flow<'_>) {
+fn miss_gapped(conns: &mut [Conn], user: &mut User, cursor: u64, flow: &mut Flow<'_>) {
+    flow.break_promises(user, cursor);
     if flow.receipts.is_empty() {
         return;
     }

@@ -3,7 +3,7 @@
 
 use alloc::collections::VecDeque;
 
-use super::{Audience, Conn, Member, Owner, User, user::Logged};
+use super::{Audience, Conn, Flow, Member, Owner, User, user::Logged};
 
 /// Events that a connection may have passed over although it wants them now: from the first to the last cursor.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,7 @@ impl Audience {
         thread: &str,
         on: bool,
         max: usize,
+        flow: &mut Flow<'_>,
     ) -> bool {
         let Self { conns, users, .. } = self;
         let (user, conn) = (&users[owner.user.index as usize], &mut conns[member.index as usize]);
@@ -102,6 +103,8 @@ impl Audience {
         }
         conn.filtered = !conn.cold.threads.is_empty();
         conn.partial = conn.filtered || conn.cold.passed.is_some();
+        let id = conn.id(member.index);
+        flow.miss_unwanted(conn, id, user);
         self.note_unheard(owner);
         true
     }

@@ -115,8 +115,8 @@ impl Router {
         if !self.audience.user(message.user).may_use_thread(thread) {
             return self.reject(message.conn, ErrorCode::ForeignThread, None, None, None, out);
         }
-        let taken = self.audience.with_member(message.conn, |audience, owner, member| {
-            audience.restrict(&owner, &member, thread, on, TOPICS_MAX)
+        let taken = self.in_flow(message.conn, out, |audience, owner, member, flow| {
+            audience.restrict(owner, member, thread, on, TOPICS_MAX, flow)
         });
         if taken == Some(false) {
             let limit = Some(TOPICS_MAX as u64);
