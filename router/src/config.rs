@@ -40,7 +40,7 @@ pub struct Config {
     pub runs_per_user_max: u32,
     /// Topics one user can subscribe to.
     pub topics_per_user_max: u32,
-    /// Deliveries whose receipt is open; a further one that asks for a receipt is refused.
+    /// Deliveries whose receipt is open; a further one is sent, and its receipt says that nobody counts.
     pub receipts_max: u32,
     /// Users that never connected and have events waiting for them; one more is refused as unknown.
     pub awaited_users_max: u32,

@@ -151,6 +151,8 @@ pub struct Deliveries {
     pub receipts_given: u64,
     /// Of these, deliveries that at least one connection has.
     pub receipts_reached: u64,
+    /// Of those handed out, the ones without an account because too many were open.
+    pub receipts_uncounted: u64,
     /// Receipts that wait for a connection (a level).
     pub receipts_open: u64,
     /// Connections addressed.

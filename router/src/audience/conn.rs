@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 
-use super::{Awaited, Flow, UserRef};
+use super::{Awaited, Flow, UserRef, vouch::Passed};
 use crate::contract::{ConnId, Connect, Frame, Instant};
 
 /// Where a connection stands.
@@ -35,6 +35,8 @@ pub(crate) struct Conn {
     pub(crate) state: ConnState,
     /// Only some threads' run events are wanted; which, is in `cold`.
     pub(crate) filtered: bool,
+    /// It is filtered, or was and may have passed over what it wants now.
+    pub(super) partial: bool,
     /// The queue was full: run events wait in the recovery window until there is room again.
     pub(crate) lagging: bool,
     pub(crate) missed: u8,
@@ -77,6 +79,8 @@ pub(crate) struct Cold {
     pub(crate) last_written: Option<Instant>,
     /// Frames that an open receipt waits for.
     pub(crate) awaited: Vec<Awaited>,
+    /// What it passed over when it wanted other threads than now.
+    pub(super) passed: Option<Passed>,
 }
 
 impl Conn {
@@ -85,6 +89,7 @@ impl Conn {
             generation: 0,
             state: ConnState::Vacant,
             filtered: false,
+            partial: false,
             lagging: false,
             missed: 0,
             user: UserRef { index: 0, generation: 0 },
@@ -112,6 +117,7 @@ impl Conn {
                 frames_written: 0,
                 last_written: None,
                 awaited: Vec::new(),
+                passed: None,
             }),
         }
     }
@@ -129,6 +135,7 @@ impl Conn {
         self.state = ConnState::SettingUp;
         self.user = user;
         self.filtered = connect.thread.is_some();
+        self.partial = self.filtered;
         self.credit = flow.config.socket_window_frames;
         self.last_inbound = flow.now;
         self.written = acked;

@@ -107,9 +107,12 @@ impl Audience {
         let thread = entry.thread.clone();
         self.publish(owner, sealed, entry, flow);
         let Self { conns, users, .. } = self;
-        let user = &users[owner.user.index as usize];
+        let user = &mut users[owner.user.index as usize];
         let (cursor, lost) = (user.cursor, user.log_first() > user.cursor);
         let share = flow.receipts.share(receipt, !lost);
+        if !lost {
+            user.promised.push_back((share, cursor));
+        }
         for index in &user.conns {
             let conn = &mut conns[*index as usize];
             if conn.is_open() && conn.wants(thread.as_deref()) {
@@ -256,12 +259,16 @@ impl Audience {
         }
         flow.stats.frames.written += count as u64;
         flow.stats.frames.in_flight -= count as u64;
-        let (moved, written, filtered) = (conn.written > before, conn.written, conn.filtered);
+        let (moved, written, partial) = (conn.written > before, conn.written, conn.partial);
         if !conn.queued.is_empty() || conn.lagging {
             self.pump(owner, member, flow);
         }
         if moved {
-            self.user_mut(owner.user).heard(written, filtered);
+            if partial {
+                self.heard_in_part(owner, member);
+            } else {
+                self.user_mut(owner.user).heard(written);
+            }
             self.settle(owner, flow);
         }
     }
@@ -299,14 +306,18 @@ impl Audience {
             }
         }
         slot.ghosts.push(Ghost { acked, until: flow.now.after(flow.config.recovery_ttl_us) });
-        self.with_owner(user, |audience, owner| audience.settle(&owner, flow));
+        self.with_owner(user, |audience, owner| {
+            audience.note_unheard(&owner);
+            audience.settle(&owner, flow);
+        });
     }
 
     /// Gives up everything in a user's window: nobody came back in time.
     pub(crate) fn expire(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) {
         let Self { conns, users, .. } = self;
         let user = &mut users[owner.user.index as usize];
-        miss_gapped(conns, user, user.cursor, flow);
+        let cursor = user.cursor;
+        miss_gapped(conns, user, cursor, flow);
         let lost = user.cursor - user.settled;
         user.standing.lose(user.delivered.max(user.settled) + 1, user.cursor, true);
         user.settled = user.cursor;
@@ -572,7 +583,8 @@ fn offer_counted(
 }
 
 /// The window no longer has the events up to `cursor`: whose receipt waits for one of them, waits in vain.
-fn miss_gapped(conns: &mut [Conn], user: &User, cursor: u64, flow: &mut Flow<'_>) {
+fn miss_gapped(conns: &mut [Conn], user: &mut User, cursor: u64, flow: &mut Flow<'_>) {
+    flow.break_promises(user, cursor);
     if flow.receipts.is_empty() {
         return;
     }

@@ -70,6 +70,7 @@ mod standing;
 mod tell;
 mod topics;
 mod user;
+mod vouch;
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::marker::PhantomData;

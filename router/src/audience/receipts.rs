@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
-use super::{Conn, Flow};
+use super::{Conn, Flow, User};
 use crate::contract::{ConnId, Effect, Missed, Receipt, ReceiptId};
 
 /// What a connection owes a receipt: one frame.
@@ -70,15 +70,7 @@ impl Receipts {
 
     pub(crate) fn open(&mut self, receipt: ReceiptId, event_type: Box<str>) -> u64 {
         self.opened += 1;
-        let account = Receipt {
-            receipt,
-            event_type,
-            attempted: 0,
-            delivered: 0,
-            failed: Vec::new(),
-            queued: 0,
-            refused: None,
-        };
+        let account = Receipt::blank(receipt, event_type);
         let open = Open { waiting: 0, sealed: false, parts: Vec::new(), account };
         self.open.insert(self.opened, open);
         self.opened
@@ -154,6 +146,32 @@ impl Flow<'_> {
             !gone
         });
         conn.cold.awaited = awaited;
+    }
+
+    /// The connection has changed its threads: what it has not been given of the others, it never will be.
+    pub(super) fn miss_unwanted(&mut self, conn: &mut Conn, id: ConnId, user: &User) {
+        let mut awaited = core::mem::take(&mut conn.cold.awaited);
+        awaited.retain(|awaited| {
+            let At::Cursor(at) = awaited.at else { return true };
+            let wanted =
+                at <= conn.taken || user.logged(at).is_none_or(|event| conn.wants(event.thread.as_deref()));
+            if !wanted {
+                self.miss(*awaited, id, Missed::Overflow);
+            }
+            wanted
+        });
+        conn.cold.awaited = awaited;
+    }
+
+    /// The user's window has lost everything up to `cursor`: no receipt may say any more that it is kept.
+    pub(super) fn break_promises(&mut self, user: &mut User, cursor: u64) {
+        while let Some((share, _)) = user.promised.front().copied().filter(|(_, kept)| *kept <= cursor) {
+            user.promised.pop_front();
+            let open = self.receipts.open.get_mut(&share.receipt);
+            if let Some(part) = open.and_then(|open| open.parts.get_mut(share.part as usize)) {
+                part.kept = false;
+            }
+        }
     }
 
     fn hit(&mut self, awaited: Awaited) {

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use super::{Audience, User, UserRef};
 use crate::contract::{Delivery, DeliveryState};
 
-/// Ranges remembered per user; the oldest is forgotten, and then its events are said to be gapped.
+/// Ranges remembered per user; the oldest is forgotten, and then it and all before it are said to be gapped: rather a
+/// delivered event called gapped than a lost one called delivered.
 const RANGES_MAX: usize = 16;
 
 /// How far clients have confirmed, and what nobody was ever written.
@@ -16,6 +17,8 @@ pub(crate) struct Standing {
     confirmed: u64,
     /// Inclusive ranges of cursors given up unwritten, ascending.
     lost: Vec<Lost>,
+    /// Last cursor of the newest range forgotten.
+    forgotten_to: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +44,15 @@ impl Standing {
             return;
         }
         if self.lost.len() == RANGES_MAX {
-            self.lost.remove(0);
+            self.forgotten_to = self.lost.remove(0).to;
         }
         self.lost.push(Lost { from, to, expired });
     }
 
     fn lost(&self, cursor: u64) -> Option<DeliveryState> {
+        if cursor <= self.forgotten_to {
+            return Some(DeliveryState::Gapped);
+        }
         let range = self.lost.iter().find(|range| (range.from..=range.to).contains(&cursor))?;
         Some(if range.expired { DeliveryState::Expired } else { DeliveryState::Gapped })
     }
@@ -106,5 +112,7 @@ mod tests {
             standing.lose(10 + 2 * n, 10 + 2 * n, false);
         }
         assert_eq!(standing.lost.len(), RANGES_MAX);
+        assert_eq!(standing.lost(12), Some(DeliveryState::Gapped), "forgotten, not delivered");
+        assert_eq!(standing.lost(7), Some(DeliveryState::Gapped));
     }
 }

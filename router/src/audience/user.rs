@@ -4,7 +4,7 @@ use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
 
 use smallvec::SmallVec;
 
-use super::{dedupe::Dedupe, standing::Standing};
+use super::{dedupe::Dedupe, receipts::Share, standing::Standing};
 use crate::{
     config::Config,
     contract::{Frame, Instant, RunRef, Tier, UserId},
@@ -73,6 +73,8 @@ pub(crate) struct User {
     pub(crate) audits_suppressed: u64,
     threads: u64,
     pub(super) standing: Standing,
+    /// Shares of receipts that count an event of the window as kept, and its cursor, ascending.
+    pub(super) promised: VecDeque<(Share, u64)>,
     /// Known only because something was put by: never connected.
     pub(super) awaited: bool,
     /// The latest timer set for the recovery window.
@@ -113,6 +115,7 @@ impl User {
             audits_suppressed: 0,
             threads: 0,
             standing: Standing::default(),
+            promised: VecDeque::new(),
             awaited: false,
             due: Instant::default(),
         }
@@ -158,6 +161,11 @@ impl User {
         core::str::from_utf8(self.id_bytes()).unwrap_or(&self.id).into()
     }
 
+    /// Whether the user is known only because something was put by, and never was here.
+    pub(crate) const fn is_awaited(&self) -> bool {
+        self.awaited
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.conns.is_empty() && self.runs.is_empty()
     }
@@ -185,9 +193,9 @@ impl User {
         self.unheard.map_or(cursor, |first| cursor.min(first - 1))
     }
 
-    /// A connection was written everything up to `cursor`; a filtered one only what it wanted.
-    pub(crate) fn heard(&mut self, cursor: u64, filtered: bool) {
-        if !filtered && self.unheard.is_some_and(|first| first <= cursor) {
+    /// A connection that always wanted everything was written everything up to `cursor`.
+    pub(crate) fn heard(&mut self, cursor: u64) {
+        if self.unheard.is_some_and(|first| first <= cursor) {
             self.unheard = None;
         }
         self.delivered = self.delivered.max(self.up_to_unheard(cursor));
@@ -196,6 +204,11 @@ impl User {
     /// Cursor of the oldest event in the window; one past the newest when there is none.
     pub(crate) fn log_first(&self) -> u64 {
         self.cursor + 1 - self.log.len() as u64
+    }
+
+    /// The event with that cursor, while it is in the window.
+    pub(crate) fn logged(&self, cursor: u64) -> Option<&Logged> {
+        self.log.get(cursor.checked_sub(self.log_first())? as usize)
     }
 
     /// Number of the run that the message with that fingerprint started, if it came within the dedupe window.

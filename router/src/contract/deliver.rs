@@ -76,20 +76,17 @@ pub enum DeliveryRefusal {
     UnknownConnection,
     /// The thread is somebody else's, or its name is empty or too long.
     ForeignThread,
-    /// As many receipts as allowed are open.
-    TooManyReceipts,
 }
 
 impl DeliveryRefusal {
     /// All of them, in the order of their declaration.
-    pub const ALL: [DeliveryRefusal; 7] = [
+    pub const ALL: [DeliveryRefusal; 6] = [
         DeliveryRefusal::NotAnObject,
         DeliveryRefusal::TooLarge,
         DeliveryRefusal::ForeignUser,
         DeliveryRefusal::UnknownUser,
         DeliveryRefusal::UnknownConnection,
         DeliveryRefusal::ForeignThread,
-        DeliveryRefusal::TooManyReceipts,
     ];
 
     /// Stable name, for reports and metrics.
@@ -101,7 +98,6 @@ impl DeliveryRefusal {
             DeliveryRefusal::UnknownUser => "unknown_user",
             DeliveryRefusal::UnknownConnection => "unknown_connection",
             DeliveryRefusal::ForeignThread => "foreign_thread",
-            DeliveryRefusal::TooManyReceipts => "too_many_receipts",
         }
     }
 }
@@ -118,7 +114,7 @@ pub enum Missed {
 }
 
 /// What became of a delivery. Emitted once, when every connection addressed at admission has been written, has missed
-/// it, or is gone; with none addressed, or a refusal, at once.
+/// it, or is gone; with none addressed, a refusal, or no room for an account, at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The caller's number.
@@ -133,11 +129,28 @@ pub struct Receipt {
     pub failed: Vec<(ConnId, Missed)>,
     /// Users none of whose connections has it, and for whom it is kept until they come back.
     pub queued: u32,
+    /// The event was sent, but as many receipts as [`receipts_max`](crate::Config::receipts_max) were open: nothing else
+    /// here says what became of it.
+    pub uncounted: bool,
     /// Why nothing was sent at all.
     pub refused: Option<DeliveryRefusal>,
 }
 
 impl Receipt {
+    /// Nobody addressed so far.
+    pub(crate) const fn blank(receipt: ReceiptId, event_type: Box<str>) -> Self {
+        Self {
+            receipt,
+            event_type,
+            attempted: 0,
+            delivered: 0,
+            failed: Vec::new(),
+            queued: 0,
+            uncounted: false,
+            refused: None,
+        }
+    }
+
     /// Share of the addressed connections that got it, in percent; 0 when none was addressed.
     pub fn success_percent(&self) -> f64 {
         if self.attempted == 0 { 0.0 } else { f64::from(self.delivered) * 100.0 / f64::from(self.attempted) }

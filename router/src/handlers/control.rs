@@ -115,17 +115,12 @@ impl Router {
         if !self.audience.user(message.user).may_use_thread(thread) {
             return self.reject(message.conn, ErrorCode::ForeignThread, None, None, None, out);
         }
-        if let Some(state) = self.audience.conn_mut(message.conn) {
-            let threads = &mut state.cold.threads;
-            threads.retain(|known| **known != *thread);
-            if on {
-                if threads.len() == TOPICS_MAX {
-                    let limit = Some(TOPICS_MAX as u64);
-                    return self.reject(message.conn, ErrorCode::Overloaded, None, limit, None, out);
-                }
-                threads.push(thread.into());
-            }
-            state.filtered = !threads.is_empty();
+        let taken = self.in_flow(message.conn, out, |audience, owner, member, flow| {
+            audience.restrict(owner, member, thread, on, TOPICS_MAX, flow)
+        });
+        if taken == Some(false) {
+            let limit = Some(TOPICS_MAX as u64);
+            return self.reject(message.conn, ErrorCode::Overloaded, None, limit, None, out);
         }
         let topic = topic.unwrap_or(Cow::Borrowed(""));
         let frame = wire::subscription(&mut self.writer, self.now, on, &topic);

@@ -1,6 +1,6 @@
 //! The host's deliveries: whom an event is for, what it may say, and the receipt.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc};
 
 use super::Router;
 use crate::{
@@ -18,32 +18,31 @@ const UNKNOWN: &str = "\"unknown\"";
 impl Router {
     pub(super) fn deliver(&mut self, deliver: &Deliver<'_>, out: &mut Effects) {
         self.stats.deliveries.requested += 1;
-        let Err(refusal) = self.admit_delivery(deliver, out) else {
-            self.stats.deliveries.admitted += 1;
-            return;
-        };
-        self.stats.count_refusal(refusal);
-        if let Some(receipt) = deliver.receipt {
+        // Who reads slowly keeps receipts open; that must not cost anybody else an event.
+        let full = self.receipts.len() >= self.config.receipts_max as usize;
+        let counted = Deliver { receipt: deliver.receipt.filter(|_| !full), ..*deliver };
+        let refused = self.admit_delivery(&counted, out).err();
+        match refused {
+            Some(refusal) => self.stats.count_refusal(refusal),
+            None => self.stats.deliveries.admitted += 1,
+        }
+        let uncounted = full && refused.is_none();
+        if let Some(receipt) = deliver.receipt.filter(|_| uncounted || refused.is_some()) {
+            if uncounted {
+                self.stats.deliveries.receipts_opened += 1;
+                self.stats.deliveries.receipts_given += 1;
+                self.stats.deliveries.receipts_uncounted += 1;
+            }
             let event_type = wire::delivered_type(deliver.event.get()).unwrap_or(UNKNOWN).into();
-            out.push(Effect::Receipt(Box::new(Receipt {
-                receipt,
-                event_type,
-                attempted: 0,
-                delivered: 0,
-                failed: Vec::new(),
-                queued: 0,
-                refused: Some(refusal),
-            })));
+            let blank = Receipt::blank(receipt, event_type);
+            out.push(Effect::Receipt(Box::new(Receipt { uncounted, refused, ..blank })));
         }
     }
 
     fn admit_delivery(&mut self, deliver: &Deliver<'_>, out: &mut Effects) -> Result<(), DeliveryRefusal> {
-        let Deliver { receipt, target, context, event } = *deliver;
+        let Deliver { target, context, event, .. } = *deliver;
         if event.get().len() > self.config.outbound_frame_bytes_max as usize {
             return Err(DeliveryRefusal::TooLarge);
-        }
-        if receipt.is_some() && self.receipts.len() >= self.config.receipts_max as usize {
-            return Err(DeliveryRefusal::TooManyReceipts);
         }
         match target {
             Target::Connection(user, conn) => {
@@ -161,8 +160,10 @@ impl Router {
             audience.publish_counted(&owner, owner.seal(frame), entry, receipt, &mut flow);
         });
         let state = self.audience.user_mut(user);
-        if state.is_idle() {
-            // The window of a user who is away begins anew with what is put into it.
+        let over = state.idle_since.after(self.config.recovery_ttl_us) <= self.now;
+        // A window that is over begins anew with what is put into it; so does that of somebody who is waited for, of whom
+        // there are few. Else a steady stream of events would keep all who ever were here for ever.
+        if state.is_idle() && (over || state.is_awaited() && body.is_none()) {
             state.idle_since = self.now;
         }
     }

@@ -43,7 +43,9 @@ impl Router {
 
     /// The number in a run's id, if the id is one of this router's.
     pub(crate) fn run_number(&self, run_id: &str) -> Option<u64> {
-        run_id.strip_prefix("run-")?.strip_prefix(&*self.config.node)?.strip_prefix('-')?.parse().ok()
+        let number = run_id.strip_prefix("run-")?.strip_prefix(&*self.config.node)?.strip_prefix('-')?;
+        // Events of no run are noted with 0.
+        number.parse().ok().filter(|number| *number > 0)
     }
 
     /// The event that a text `RUN_ID:SEQ` names.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use router::{
-    Config, ConnId, Connect, Context, Deliver, DeliveryRefusal, Effect, Input, Missed, Receipt, ReceiptId,
-    Target, Ticket,
+    Config, ConnId, Connect, Context, Deliver, DeliveryRefusal, Effect, EventRef, Input, Missed, Receipt,
+    ReceiptId, Target, Ticket,
 };
 use serde_json::value::RawValue;
 
@@ -173,6 +173,28 @@ fn strangers_are_waited_for_in_bounds_and_not_for_ever() {
 }
 
 #[test]
+fn a_stream_of_events_keeps_nobody_for_ever() {
+    let mut world = World::new(Config::default());
+    let authority = world.router.take_authority().expect("the first time");
+    for user in ["ada", "eve"] {
+        let tab = world.connect(user);
+        assert!(world.router.subscribe_user(user, "news"));
+        world.input(Input::Closed { conn: tab });
+    }
+    for _ in 0..4 {
+        world.wait(50_000_000);
+        world.deliver(Target::Topic(&authority, "news"), EVENT);
+    }
+    let stats = world.router.stats();
+    assert_eq!(
+        (stats.connections.users, stats.events.expired),
+        (0, 4),
+        "two each, until the window was over"
+    );
+    assert_eq!(world.receipt().queued, 0);
+}
+
+#[test]
 fn a_slow_reader_misses_what_left_the_window() {
     let config = Config {
         socket_window_frames: 1,
@@ -214,16 +236,78 @@ fn open_receipts_are_bounded() {
     let mut world = World::new(Config { receipts_max: 2, ..Config::default() });
     let tab = world.connect("ada");
     world.stalled = vec![tab];
-    for refused in [None, None, Some(DeliveryRefusal::TooManyReceipts)] {
+    for _ in 0..2 {
         world.deliver(Target::User("ada"), EVENT);
-        assert_eq!(world.receipts().first().and_then(|receipt| receipt.refused), refused);
+        assert!(world.receipts().is_empty());
     }
-    let event = json(EVENT);
-    world.input(Input::Deliver(Deliver::new(Target::User("ada"), &event)));
-    assert_eq!(world.router.stats().deliveries.refused, 1, "without a receipt there is always room");
+    let eve = world.connect("eve");
+    world.deliver(Target::User("eve"), EVENT);
+    let receipt = world.receipt();
+    assert_eq!((receipt.uncounted, receipt.attempted, receipt.refused), (true, 0, None));
+    assert_eq!(world.types(eve), ["note"], "what slow readers owe costs nobody else an event");
+    world.deliver(Target::User("eve"), "[]");
+    assert_eq!(
+        (world.receipt().uncounted, world.receipt().refused),
+        (false, Some(DeliveryRefusal::NotAnObject))
+    );
+    let stats = world.router.stats().deliveries;
+    assert_eq!((stats.receipts_open, stats.receipts_given, stats.receipts_uncounted), (2, 1, 1));
     world.other.clear();
     world.input(Input::Written { conn: tab, frames: 9 });
     assert_eq!(world.receipts().len(), 2);
+}
+
+#[test]
+fn a_receipt_does_not_claim_what_its_connection_no_longer_wants() {
+    let mut world =
+        World::new(Config { socket_window_frames: 1, outbound_frames_max: 1, ..Config::default() });
+    let filtered = Connect { thread: Some("t1"), ..Connect::new(Ticket(0), "ada") };
+    let tab = world.connect_with(filtered).expect("accepted");
+    world.say(tab, r#"{"type":"subscribe","payload":{"topic":"thread:t2"}}"#);
+    world.stalled = vec![tab];
+    for _ in 0..3 {
+        world.deliver(Target::Thread("ada", "t1"), EVENT); // in flight, queued, left behind
+    }
+    world.say(tab, r#"{"type":"unsubscribe","payload":{"topic":"thread:t1"}}"#);
+    let receipt = world.receipt();
+    assert_eq!((receipt.delivered, receipt.queued), (0, 1));
+    assert_eq!(receipt.failed, [(tab, Missed::Overflow)]);
+    world.deliver(Target::Thread("ada", "t2"), EVENT);
+    for _ in 0..9 {
+        world.input(Input::Written { conn: tab, frames: 1 });
+    }
+    let delivered: Vec<u32> = world.receipts().iter().map(|receipt| receipt.delivered).collect();
+    assert_eq!(delivered, [1, 1, 1]);
+    let cursors: Vec<_> = world.frames(tab).iter().filter_map(|frame| frame["cursor"].as_u64()).collect();
+    assert_eq!(cursors, [1, 2, 4]);
+}
+
+#[test]
+fn a_receipt_counts_as_kept_only_what_is_still_kept() {
+    let mut world = World::new(Config { recovery_frames_max: 2, ..Config::default() });
+    let authority = world.router.take_authority().expect("the first time");
+    let (ada, eve) = (world.connect("ada"), world.connect("eve"));
+    assert!(world.router.subscribe_user("ada", "news") && world.router.subscribe_user("eve", "news"));
+    world.input(Input::Closed { conn: ada });
+    world.stalled = vec![eve];
+    for (newer, queued) in [(1, 1), (2, 0)] {
+        world.deliver(Target::Topic(&authority, "news"), EVENT);
+        let event = json(EVENT);
+        for _ in 0..newer {
+            world.input(Input::Deliver(Deliver::new(Target::User("ada"), &event)));
+        }
+        world.input(Input::Written { conn: eve, frames: 1 });
+        assert_eq!((world.receipt().delivered, world.receipt().queued), (1, queued));
+    }
+}
+
+#[test]
+fn what_is_of_no_run_is_not_found_by_one() {
+    let mut world = World::new(Config::default());
+    world.deliver(Target::User("ada"), EVENT);
+    let cursor = world.router.delivery("ada", EventRef::Cursor(1)).map(|delivery| delivery.cursor);
+    let by_run = world.router.delivery("ada", EventRef::InRun { run_id: "run-n0-0", seq: 0 });
+    assert_eq!((cursor, by_run), (Some(1), None));
 }
 
 #[test]

@@ -1,8 +1,8 @@
-use router::{Config, Connect, Input, Ticket};
+use router::{AgentEvent, Config, ConnId, Connect, Deliver, Input, Target, Ticket};
 
-use crate::harness::{FIVE, World};
+use crate::harness::{FIVE, World, json};
 
-fn resume(world: &mut World, cursor: u64) -> router::ConnId {
+fn resume(world: &mut World, cursor: u64) -> ConnId {
     world.connect_with(Connect { resume: Some(cursor), ..Connect::new(Ticket(0), "ada") }).expect("accepted")
 }
 
@@ -154,4 +154,112 @@ fn a_huge_cursor_leaves_room_to_go_on() {
     let cursor = world.last(tab)["cursor"].as_u64().expect("a cursor");
     world.say(tab, &format!(r#"{{"type":"resume","cursor":{cursor}}}"#));
     assert_eq!(world.last(tab)["type"], "resumed");
+}
+
+fn restricted(world: &mut World, thread: &str) -> ConnId {
+    world.connect_with(Connect { thread: Some(thread), ..Connect::new(Ticket(0), "ada") }).expect("accepted")
+}
+
+fn note(world: &mut World, thread: &str) {
+    let event = json(r#"{"type":"note"}"#);
+    world.input(Input::Deliver(Deliver::new(Target::Thread("ada", thread), &event)));
+}
+
+/// The cursors of the notes that a connection was given.
+fn notes(world: &World, conn: ConnId) -> Vec<u64> {
+    let notes = world.frames(conn).iter().filter(|frame| frame["type"] == "note");
+    notes.filter_map(|frame| frame["cursor"].as_u64()).collect()
+}
+
+#[test]
+fn a_restricted_tab_does_not_vouch_for_what_it_never_wanted() {
+    let mut world = World::new(Config::default());
+    let (tab, narrow) = (world.connect("ada"), restricted(&mut world, "t1"));
+    world.stalled = vec![tab];
+    note(&mut world, "t2"); // only for the tab that does not read
+    note(&mut world, "t1");
+    assert_eq!(notes(&world, narrow), [2]);
+    world.say(narrow, r#"{"type":"confirmation","payload":{"cursor":2}}"#);
+    world.input(Input::Closed { conn: tab });
+    assert_eq!(world.router.stats().events.delivered, 0);
+    let back = world.connect("ada");
+    assert_eq!(notes(&world, back), [1, 2]);
+    assert_eq!(world.router.stats().events.delivered, 2);
+}
+
+#[test]
+fn a_confirmation_of_a_restricted_tab_does_not_free_what_a_lost_tab_never_got() {
+    let mut world = World::new(Config { recovery_ttl_us: 1_000_000, ..Config::default() });
+    let (tab, narrow) = (world.connect("ada"), restricted(&mut world, "t1"));
+    world.stalled = vec![tab];
+    note(&mut world, "t2");
+    note(&mut world, "t1");
+    world.input(Input::Closed { conn: tab });
+    world.wait(2_000_000); // the lost tab is expected no more
+    world.say(narrow, r#"{"type":"confirmation","payload":{"cursor":2}}"#);
+    let back = world.connect("ada");
+    assert_eq!(notes(&world, back), [1, 2]);
+}
+
+#[test]
+fn a_run_of_another_thread_reaches_the_next_tab_when_the_first_is_gone() {
+    let mut world = World::new(Config::default());
+    let (tab, narrow) = (world.connect("ada"), restricted(&mut world, "t1"));
+    let runs = ["t2", "t1"].map(|thread| {
+        world
+            .say(narrow, &format!(r#"{{"type":"chat","thread_id":"{thread}","payload":{{"content":"x"}}}}"#));
+        world.runs.last().cloned().expect("a run")
+    });
+    world.stalled = vec![tab];
+    world.play(&runs[0]);
+    world.agent(&runs[1], AgentEvent::Started { agent: "a", task: "" });
+    world.input(Input::Closed { conn: tab });
+    let back = world.connect("ada");
+    assert_eq!(world.types(back), [&FIVE[..], &FIVE[..1]].concat());
+}
+
+#[test]
+fn tabs_of_two_threads_vouch_together() {
+    let mut world = World::new(Config::default());
+    let (first, second) = (restricted(&mut world, "t1"), restricted(&mut world, "t2"));
+    world.stalled = vec![first, second];
+    for thread in ["t1", "t2", "t1", "t2"] {
+        note(&mut world, thread);
+    }
+    world.input(Input::Written { conn: second, frames: 2 });
+    assert_eq!(world.router.stats().events.delivered, 0);
+    world.input(Input::Written { conn: first, frames: 1 });
+    assert_eq!(world.router.stats().events.waiting, 3, "the first tab is behind");
+    world.input(Input::Written { conn: first, frames: 1 });
+    assert_eq!((world.router.stats().events.delivered, world.router.stats().events.waiting), (4, 0));
+}
+
+#[test]
+fn who_changes_threads_does_not_vouch_for_what_came_before() {
+    let changes = [("unsubscribe", "t1", "t3"), ("subscribe", "t2", "t2")];
+    for (change, thread, next) in changes {
+        let mut world = World::new(Config::default());
+        let tab = restricted(&mut world, "t1");
+        note(&mut world, "t2");
+        world.say(tab, &format!(r#"{{"type":"{change}","payload":{{"topic":"thread:{thread}"}}}}"#));
+        note(&mut world, next);
+        assert_eq!((notes(&world, tab), world.router.stats().events.delivered), (vec![2], 0), "{change}");
+        let back = world.connect("ada");
+        assert_eq!(notes(&world, back), [1, 2], "{change}");
+        note(&mut world, next);
+        assert_eq!(world.router.stats().events.delivered, 3, "{change}: nothing is left behind");
+    }
+}
+
+#[test]
+fn what_nobody_wanted_holds_back_the_rest_only_while_it_is_kept() {
+    let mut world = World::new(Config { recovery_frames_max: 2, ..Config::default() });
+    let tab = restricted(&mut world, "t1");
+    note(&mut world, "t2");
+    for _ in 0..4 {
+        note(&mut world, "t1");
+    }
+    assert_eq!(notes(&world, tab), [2, 3, 4, 5]);
+    let events = world.router.stats().events;
+    assert_eq!((events.gapped, events.delivered, events.waiting), (1, 4, 0));
 }
