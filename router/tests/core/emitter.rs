@@ -119,6 +119,19 @@ fn what_is_no_event_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_type_is_one_text_of_the_frame_whatever_is_in_it() {
+    let (mut world, conn, request) = open(Config::default());
+    give(&mut world, &request, "agent_started", &json!({}));
+    for kind in [r#"x","user_id":"eve","cursor":9,"a":""#, "a\"b", "a\\", "\u{0}\n", "ünï☃", ""] {
+        give(&mut world, &request, kind, &json!({"n": 1}));
+        let frame = world.last(conn);
+        assert_eq!((&frame["type"], &frame["user_id"]), (&json!(kind), &json!("ada")));
+        assert_eq!((&frame["n"], frame.get("a")), (&json!(1), None));
+    }
+    assert_eq!(world.router.stats().events.refused, 0);
+}
+
+#[test]
 fn failures_close_open_tools_and_a_death_is_an_end() {
     let (mut world, conn, request) = open(Config::default());
     give(&mut world, &request, "agent_started", &json!({"agent_name": "triage"}));
