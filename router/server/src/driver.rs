@@ -22,6 +22,7 @@ use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
     deliver::Recipients,
+    guard::{Guarded, guard},
     quality::{self, QualityBackend, QualitySink},
     server::{HandlerMaker, ServerError},
     tools::{self, Calls, Shelf, ToolSet},
@@ -104,6 +105,8 @@ struct State {
     router: Router,
     /// What the embedded services have answered, to be handed in once the effects at hand are carried out.
     answers: VecDeque<(AskRef, Option<Box<RawValue>>)>,
+    /// Runs whose agent could not be started, to be failed after that.
+    unstarted: VecDeque<RunRef>,
     out: Effects,
     sockets: Vec<Option<Socket>>,
     open: usize,
@@ -138,7 +141,7 @@ impl Shared {
         let mut router = Router::new(config)?;
         let Host { agents, tools, quality, handlers, routes, middleware } = host;
         let tools = tools::install(tools, &mut router);
-        handlers.iter().try_for_each(|make| router.add_handler(make()).map(|_| ()))?;
+        handlers.iter().try_for_each(|make| router.add_handler(Box::new(Guarded(make()))).map(|_| ()))?;
         middleware.into_iter().try_for_each(|middleware| router.add_middleware(middleware))?;
         routes.into_iter().try_for_each(|(key, handler)| router.add_route(&key, handler))?;
         let (clock, mut out) = (Clock::start(), Effects::new());
@@ -148,6 +151,7 @@ impl Shared {
             authority: router.take_authority().map(Arc::new),
             router,
             answers: VecDeque::new(),
+            unstarted: VecDeque::new(),
             out,
             sockets: Vec::new(),
             open: 0,
@@ -396,6 +400,11 @@ impl Shared {
             let answer = answer.as_deref().map_or(QualityAnswer::Failed, QualityAnswer::Ready);
             self.step(state, Input::Quality { ask, answer });
         }
+        while let Some(run) = state.unstarted.pop_front() {
+            self.step(state, Input::Agent { run, event: AgentEvent::Started { agent: "", task: "" } });
+            let event = AgentEvent::Failed { code: "AGENT_ERROR", message: "The agent could not be started" };
+            self.step(state, Input::Agent { run, event });
+        }
         if let Some((next, _)) = state.router.next_deadline()
             && state.armed.is_none_or(|armed| next < armed)
         {
@@ -416,9 +425,14 @@ impl Shared {
             }
             Effect::StartRun(request) => {
                 let sink = RunSink::new(Arc::clone(self), request.run);
-                self.agents.start(request.as_ref().clone(), sink);
+                let start = || self.agents.start(request.as_ref().clone(), sink);
+                if guard("the agent back end, asked to start,", start).is_none() {
+                    state.unstarted.push_back(request.run);
+                }
             }
-            Effect::CancelRun { run, reason } => self.agents.cancel(*run, *reason),
+            Effect::CancelRun { run, reason } => {
+                guard("the agent back end, asked to cancel,", || self.agents.cancel(*run, *reason));
+            }
             Effect::RunTool(request) => self.run_tool(state, request.as_ref().clone()),
             Effect::CancelTool { run, call } => state.calls.cancel(*run, call),
             Effect::ToolAnswered(answer) => state.calls.answered(answer),
@@ -428,7 +442,10 @@ impl Shared {
             Effect::AskQuality(request) => match &self.quality {
                 Some(backend) => {
                     let sink = QualitySink::new(Arc::clone(self), request.ask);
-                    backend.ask(request.as_ref().clone(), sink);
+                    let ask = || backend.ask(request.as_ref().clone(), sink);
+                    if guard("the quality back end", ask).is_none() {
+                        state.answers.push_back((request.ask, None));
+                    }
                 }
                 None => {
                     let answer = quality::embedded(&state.router, request, self.clock.now());
