@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use router::{
-    AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, RunRef, Ticket, Tier, ToolAnswer,
+    AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, Instant, RunRef, Ticket, Tier, ToolAnswer,
     ToolFailure, ToolOutcome, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep,
-    tools::{Context, Ending, Grants, Health, Level, OpenError, PermissionResult, Policy, Toolbox},
+    tools::{
+        Context, Ending, Grants, Health, Level, OpenError, PermissionResult, Permissions, Person, Plan,
+        Policy, Toolbox,
+    },
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -346,6 +349,22 @@ fn slots_are_counted_per_user_and_tool() {
         layer.check(now, &"ada".into(), &person, "b", "{}");
     }
     assert!(layer.audit().len() <= 10_000);
+}
+
+#[test]
+fn many_users_leave_room_for_the_next() {
+    let mut permissions = Permissions::default();
+    let start = Instant::from_micros(1_700_000_000_000_000);
+    let person = Person { plan: Plan::named("free"), grants: Grants::default() };
+    let mut ask = |after_us: u64, user: &str| {
+        permissions.check(start.after(after_us), &user.into(), &person, "look_up", "{}").calls_remaining
+    };
+    let first = ask(0, "u0");
+    for n in 1..=100_000_u32 {
+        assert_eq!(ask(u64::from(n), &format!("u{n}")), first, "{n}");
+    }
+    assert!(ask(200_000, "u100000") < first, "the newest calls are remembered");
+    assert_eq!(ask(200_000, "u0"), first, "the oldest made room");
 }
 
 #[test]
