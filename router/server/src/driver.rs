@@ -16,13 +16,16 @@ use router::{
     routes::{Dispatched, Envelope, Middleware, Record, Refused, RouteHandler},
 };
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, mpsc, oneshot, watch},
+};
 
 use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
     deliver::Recipients,
-    guard::{Guarded, guard},
+    guard::{Guarded, guard_in},
     quality::{self, QualityBackend, QualitySink},
     server::{HandlerMaker, ServerError},
     tools::{self, Calls, Shelf, ToolSet},
@@ -79,6 +82,8 @@ impl Drop for Presence {
 pub(crate) struct Shared {
     node: String,
     clock: Clock,
+    /// For tasks begun on a thread of the host's own.
+    runtime: Handle,
     window: usize,
     agents: Arc<dyn AgentBackend>,
     tools: Shelf,
@@ -165,6 +170,7 @@ impl Shared {
         Ok(Arc::new(Self {
             node,
             clock,
+            runtime: Handle::current(),
             window,
             agents,
             tools,
@@ -253,7 +259,7 @@ impl Shared {
         let (shared, tool) = (Arc::clone(self), self.tools.get(&*request.tool).cloned());
         let (run, call) = (request.run, Arc::clone(&request.call));
         let named = Arc::clone(&call);
-        let task = tokio::spawn(async move {
+        let task = self.runtime.spawn(async move {
             let result = tools::work(tool, request).await;
             let mut state = shared.lock();
             state.calls.ended(run, &call);
@@ -426,15 +432,17 @@ impl Shared {
             Effect::StartRun(request) => {
                 let sink = RunSink::new(Arc::clone(self), request.run);
                 let start = || self.agents.start(request.as_ref().clone(), sink);
-                if guard("the agent back end, asked to start,", start).is_none() {
+                if guard_in(&self.runtime, "the agent back end, asked to start,", start).is_none() {
                     state.unstarted.push_back(request.run);
                 }
             }
             Effect::CancelRun { run, reason } => {
-                guard("the agent back end, asked to cancel,", || self.agents.cancel(*run, *reason));
+                guard_in(&self.runtime, "the agent back end, asked to cancel,", || {
+                    self.agents.cancel(*run, *reason)
+                });
             }
             Effect::RunTool(request) => self.run_tool(state, request.as_ref().clone()),
-            Effect::CancelTool { run, call } => state.calls.cancel(*run, call),
+            Effect::CancelTool { run, call } => state.calls.cancel(*run, call, &self.runtime),
             Effect::ToolAnswered(answer) => state.calls.answered(answer),
             Effect::AgentRefused(refused) => {
                 tracing::debug!(run = ?refused.run, why = refused.why.name(), "an agent's report was refused");
@@ -443,7 +451,7 @@ impl Shared {
                 Some(backend) => {
                     let sink = QualitySink::new(Arc::clone(self), request.ask);
                     let ask = || backend.ask(request.as_ref().clone(), sink);
-                    if guard("the quality back end", ask).is_none() {
+                    if guard_in(&self.runtime, "the quality back end", ask).is_none() {
                         state.answers.push_back((request.ask, None));
                     }
                 }

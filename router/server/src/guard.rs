@@ -4,9 +4,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use router::{Handler, HandlerFault, Incoming, KindSet, Replies};
+use tokio::runtime::Handle;
+
+/// Calls a back end, which may spawn even when the step is on a thread of the host's own.
+pub(crate) fn guard_in<R>(runtime: &Handle, what: &str, call: impl FnOnce() -> R) -> Option<R> {
+    let _entered = runtime.enter();
+    guard(what, call)
+}
 
 /// Calls the host's code; `None` when it panicked, which is logged.
-pub(crate) fn guard<R>(what: &str, call: impl FnOnce() -> R) -> Option<R> {
+fn guard<R>(what: &str, call: impl FnOnce() -> R) -> Option<R> {
     // What the call had borrowed is the host's own, and whole by the host's own care.
     let done = catch_unwind(AssertUnwindSafe(call));
     if done.is_err() {
