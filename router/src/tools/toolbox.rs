@@ -1,6 +1,7 @@
 //! The toolbox: what every dispatcher shares, and the only maker of dispatchers.
 
 use alloc::{
+    borrow::Cow,
     boxed::Box,
     collections::{BTreeMap, VecDeque},
     format,
@@ -8,6 +9,8 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+
+use serde_json::value::RawValue;
 
 use super::{
     context::Context,
@@ -17,7 +20,10 @@ use super::{
     policy::{Grants, Person},
     text, validate,
 };
-use crate::contract::{Instant, ToolRefusal, ToolRefusalReason, UserId};
+use crate::{
+    contract::{Instant, ToolRefusal, ToolRefusalReason, UserId},
+    wire::sanitise::{Part, Sanitise, sanitise},
+};
 
 /// The window of [`ToolLimits::calls_per_user_per_min`], in microseconds.
 const MINUTE_US: u64 = 60_000_000;
@@ -311,7 +317,7 @@ impl Toolbox {
         let load = self.users.entry(user).or_default();
         load.in_flight += 1;
         load.calls.push_back(now);
-        let shown = serde_json::Value::from(text::summary(asked.parameters));
+        let shown = serde_json::Value::from(text::summary(&redacted(asked.parameters)));
         Ok(Begun {
             call,
             serial,
@@ -467,6 +473,15 @@ impl Toolbox {
             self.users.retain(|_, user| !user.is_gone(now));
             self.sweep_at = SWEEP_MIN.max(2 * self.users.len());
         }
+    }
+}
+
+/// The parameters without their secrets, whatever events are sanitised: a summary is made for the client.
+fn redacted(parameters: &str) -> Cow<'_, str> {
+    let rules = Sanitise { parameter_text_chars_max: u32::MAX, ..Sanitise::default() };
+    match serde_json::from_str::<&RawValue>(parameters) {
+        Ok(json) => sanitise(Part::Parameters, json, &rules).json,
+        Err(_) => Cow::Borrowed(parameters),
     }
 }
 

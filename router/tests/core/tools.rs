@@ -103,6 +103,18 @@ fn a_call_has_two_events_and_the_first_comes_before_its_tool() {
 }
 
 #[test]
+fn a_summary_shows_no_secret() {
+    let (mut world, conn) = world(Config::default());
+    let run = working(&mut world, conn);
+    let parameters = raw(&json!({"password": "hunter2", "city": "Bonn"}));
+    let step = ToolStep::Call { call: "c1", run_id: None, tool: "look", parameters: &parameters };
+    world.input(Input::Tool { run, step });
+    let shown = &world.last(conn)["parameters"]["summary"];
+    assert_eq!(shown, "password: [REDACTED]; city: Bonn");
+    assert_eq!(*requests(&world)[0].parameters, *parameters.get(), "the tool itself gets it");
+}
+
+#[test]
 fn a_refused_call_has_no_event_and_takes_nothing() {
     let (mut world, conn) = world(Config::default());
     let run = working(&mut world, conn);
