@@ -3,7 +3,7 @@
 use alloc::{
     borrow::Cow,
     boxed::Box,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     format,
     string::String,
     sync::Arc,
@@ -182,6 +182,7 @@ impl Toolbox {
             born: now,
             own: BTreeMap::new(),
             calls: Vec::new(),
+            overdue: BTreeSet::new(),
             figures: Figures::default(),
         })
     }
@@ -290,6 +291,10 @@ impl Toolbox {
         if !own_run || !self.has_tool(dispatcher, tool)? {
             return Err(dispatcher.refuse(ToolRefusalReason::NotFound, format!("Tool {tool} not found")));
         }
+        if dispatcher.overdue.contains(call) {
+            let text = String::from("The call's id is that of a call whose tool has yet to report");
+            return Err(dispatcher.refuse(ToolRefusalReason::Order, text));
+        }
         let parameters = self.validated(dispatcher, tool, parameters)?;
         let user = dispatcher.context.user().clone();
         // The admin flag counts on a dispatcher that was made with the admin capability only.
@@ -380,8 +385,12 @@ impl Toolbox {
         let total_before = dispatcher.figures.total_us;
         let Some((ended, held_slot)) = dispatcher.end(now, call, ending) else {
             self.stats.late += 1;
+            dispatcher.overdue.remove(call);
             return None;
         };
+        if matches!(ending, Ending::TimedOut) {
+            dispatcher.overdue.insert(ended.call.clone());
+        }
         let count = match ending {
             Ending::Answered(Ok(_)) => &mut self.stats.completed,
             Ending::Answered(Err(_)) => &mut self.stats.failed,

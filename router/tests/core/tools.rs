@@ -110,7 +110,7 @@ fn a_summary_shows_no_secret() {
     let step = ToolStep::Call { call: "c1", run_id: None, tool: "look", parameters: &parameters };
     world.input(Input::Tool { run, step });
     let shown = &world.last(conn)["parameters"]["summary"];
-    assert_eq!(shown, "password: [REDACTED]; city: Bonn");
+    assert_eq!(shown, "city: Bonn; password: [REDACTED]");
     assert_eq!(*requests(&world)[0].parameters, *parameters.get(), "the tool itself gets it");
 }
 
@@ -163,6 +163,11 @@ fn a_deadline_applies_and_a_late_report_changes_nothing() {
     assert!(
         world.other.iter().any(|effect| matches!(effect, Effect::CancelTool { call, .. } if &**call == "c"))
     );
+    call(&mut world, run, "c", "look");
+    assert!(matches!(
+        &answers(&world)[1].outcome,
+        ToolOutcome::Refused(refusal) if refusal.reason == ToolRefusalReason::Order
+    ));
     done(&mut world, run, "c", &json!(1));
     assert_eq!(events(&world, conn), ["tool_executing c executing", "tool_completed c timeout"]);
     let results = &world.received[&conn].last().expect("an event")["results"];
