@@ -29,7 +29,7 @@ pub use self::{
 /// Starts and stops agents.
 ///
 /// Both calls come while the router is locked, so that a cancel never overtakes its start: they must return at
-/// once, and must not report from within; spawn.
+/// once, and must not report from within; spawn. A panic in `start` fails the run with `agent_error`.
 pub trait AgentBackend: Send + Sync + 'static {
     /// Start working; report through the sink.
     fn start(&self, request: RunRequest, sink: RunSink);

@@ -16,12 +16,16 @@ use router::{
     routes::{Dispatched, Envelope, Middleware, Record, Refused, RouteHandler},
 };
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, mpsc, oneshot, watch},
+};
 
 use crate::{
     agents::{AgentBackend, RunSink},
     clock::Clock,
     deliver::Recipients,
+    guard::{Guarded, guard_in},
     quality::{self, QualityBackend, QualitySink},
     server::{HandlerMaker, ServerError},
     tools::{self, Calls, Shelf, ToolSet},
@@ -78,6 +82,8 @@ impl Drop for Presence {
 pub(crate) struct Shared {
     node: String,
     clock: Clock,
+    /// For tasks begun on a thread of the host's own.
+    runtime: Handle,
     window: usize,
     agents: Arc<dyn AgentBackend>,
     tools: Shelf,
@@ -104,6 +110,8 @@ struct State {
     router: Router,
     /// What the embedded services have answered, to be handed in once the effects at hand are carried out.
     answers: VecDeque<(AskRef, Option<Box<RawValue>>)>,
+    /// Runs whose agent could not be started, to be failed after that.
+    unstarted: VecDeque<RunRef>,
     out: Effects,
     sockets: Vec<Option<Socket>>,
     open: usize,
@@ -138,7 +146,7 @@ impl Shared {
         let mut router = Router::new(config)?;
         let Host { agents, tools, quality, handlers, routes, middleware } = host;
         let tools = tools::install(tools, &mut router);
-        handlers.iter().try_for_each(|make| router.add_handler(make()).map(|_| ()))?;
+        handlers.iter().try_for_each(|make| router.add_handler(Box::new(Guarded(make()))).map(|_| ()))?;
         middleware.into_iter().try_for_each(|middleware| router.add_middleware(middleware))?;
         routes.into_iter().try_for_each(|(key, handler)| router.add_route(&key, handler))?;
         let (clock, mut out) = (Clock::start(), Effects::new());
@@ -148,6 +156,7 @@ impl Shared {
             authority: router.take_authority().map(Arc::new),
             router,
             answers: VecDeque::new(),
+            unstarted: VecDeque::new(),
             out,
             sockets: Vec::new(),
             open: 0,
@@ -161,6 +170,7 @@ impl Shared {
         Ok(Arc::new(Self {
             node,
             clock,
+            runtime: Handle::current(),
             window,
             agents,
             tools,
@@ -249,7 +259,7 @@ impl Shared {
         let (shared, tool) = (Arc::clone(self), self.tools.get(&*request.tool).cloned());
         let (run, call) = (request.run, Arc::clone(&request.call));
         let named = Arc::clone(&call);
-        let task = tokio::spawn(async move {
+        let task = self.runtime.spawn(async move {
             let result = tools::work(tool, request).await;
             let mut state = shared.lock();
             state.calls.ended(run, &call);
@@ -396,6 +406,11 @@ impl Shared {
             let answer = answer.as_deref().map_or(QualityAnswer::Failed, QualityAnswer::Ready);
             self.step(state, Input::Quality { ask, answer });
         }
+        while let Some(run) = state.unstarted.pop_front() {
+            self.step(state, Input::Agent { run, event: AgentEvent::Started { agent: "", task: "" } });
+            let event = AgentEvent::Failed { code: "AGENT_ERROR", message: "The agent could not be started" };
+            self.step(state, Input::Agent { run, event });
+        }
         if let Some((next, _)) = state.router.next_deadline()
             && state.armed.is_none_or(|armed| next < armed)
         {
@@ -416,11 +431,18 @@ impl Shared {
             }
             Effect::StartRun(request) => {
                 let sink = RunSink::new(Arc::clone(self), request.run);
-                self.agents.start(request.as_ref().clone(), sink);
+                let start = || self.agents.start(request.as_ref().clone(), sink);
+                if guard_in(&self.runtime, "the agent back end, asked to start,", start).is_none() {
+                    state.unstarted.push_back(request.run);
+                }
             }
-            Effect::CancelRun { run, reason } => self.agents.cancel(*run, *reason),
+            Effect::CancelRun { run, reason } => {
+                guard_in(&self.runtime, "the agent back end, asked to cancel,", || {
+                    self.agents.cancel(*run, *reason)
+                });
+            }
             Effect::RunTool(request) => self.run_tool(state, request.as_ref().clone()),
-            Effect::CancelTool(cancelled) => state.calls.cancel(cancelled),
+            Effect::CancelTool(cancelled) => state.calls.cancel(cancelled, &self.runtime),
             Effect::ToolAnswered(answer) => state.calls.answered(answer),
             Effect::AgentRefused(refused) => {
                 tracing::debug!(run = ?refused.run, why = refused.why.name(), "an agent's report was refused");
@@ -428,7 +450,10 @@ impl Shared {
             Effect::AskQuality(request) => match &self.quality {
                 Some(backend) => {
                     let sink = QualitySink::new(Arc::clone(self), request.ask);
-                    backend.ask(request.as_ref().clone(), sink);
+                    let ask = || backend.ask(request.as_ref().clone(), sink);
+                    if guard_in(&self.runtime, "the quality back end", ask).is_none() {
+                        state.answers.push_back((request.ask, None));
+                    }
                 }
                 None => {
                     let answer = quality::embedded(&state.router, request, self.clock.now());

@@ -11,6 +11,7 @@
 //! | `http` | the plain answers beside the WebSocket: `/healthz`, `/readyz`, `/metrics` |
 //! | `connection` | one small task per socket |
 //! | `driver` | owns the router: time in, effects out, in order |
+//! | `guard` | a panic in the host's code ends there |
 //! | `clock` | time, and a fresh name for each start |
 //! | [`auth`] | tokens |
 //! | [`agents`] | who works on a run; the scripted agent |
@@ -26,6 +27,7 @@ mod clock;
 mod connection;
 mod deliver;
 mod driver;
+mod guard;
 mod handshake;
 mod http;
 mod metrics;

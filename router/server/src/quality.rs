@@ -12,7 +12,8 @@ use crate::driver::Shared;
 
 /// Quality services of the host's own, in place of the embedded ones.
 ///
-/// Called while the router is locked: it must return at once, and must not answer from within; spawn.
+/// Called while the router is locked: it must return at once, and must not answer from within; spawn. A panic is no
+/// answer.
 pub trait QualityBackend: Send + Sync + 'static {
     /// Find the answer; hand it to the sink. Who does not answer by the request's deadline has failed.
     fn ask(&self, request: QualityRequest, sink: QualitySink);

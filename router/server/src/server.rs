@@ -65,7 +65,8 @@ pub struct ServerConfig {
     pub handlers: Vec<HandlerMaker>,
 }
 
-/// Makes a custom handler: a configuration may start more than one server, a handler belongs to one router.
+/// Makes a custom handler: a configuration may start more than one server, a handler belongs to one router. A handler
+/// that panics has failed; it stays registered.
 pub type HandlerMaker = Arc<dyn Fn() -> Box<dyn Handler> + Send + Sync>;
 
 impl ServerConfig {

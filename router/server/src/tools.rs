@@ -16,7 +16,7 @@ use router::{
     tools::{Grants, Policy},
 };
 use serde_json::value::RawValue;
-use tokio::{sync::oneshot, task::AbortHandle};
+use tokio::{runtime::Handle, sync::oneshot, task::AbortHandle};
 
 /// A tool that agents may call.
 ///
@@ -145,9 +145,10 @@ impl Calls {
     }
 
     /// Stops a tool. Aborting may drop its future right here, with whatever it holds: not under the caller's lock.
-    pub(crate) fn cancel(&mut self, cancelled: &CancelledTool) {
+    /// The caller may be a thread of the host's own, so the runtime is given.
+    pub(crate) fn cancel(&mut self, cancelled: &CancelledTool, runtime: &Handle) {
         if let Some(task) = self.working.remove(&(cancelled.run, Arc::clone(&cancelled.call))) {
-            tokio::spawn(async move { task.abort() });
+            runtime.spawn(async move { task.abort() });
         }
     }
 }

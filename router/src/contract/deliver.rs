@@ -64,7 +64,7 @@ impl<'a> Deliver<'a> {
 /// Why an event was refused as a whole: no frame was made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeliveryRefusal {
-    /// It is not a JSON object.
+    /// It is not a JSON object, or has a text that is none: half of a surrogate pair.
     NotAnObject,
     /// Its frame would be longer than an outbound frame may be.
     TooLarge,

@@ -19,7 +19,7 @@ pub enum Refusal {
     Rule(Rule),
     /// It named another user, thread, run or request than its run's.
     ForeignId,
-    /// Its data is not a JSON object.
+    /// Its data is not a JSON object, or has a text that is none: half of a surrogate pair.
     NotAnObject,
     /// Its `metadata` is not a JSON object.
     BadMetadata,

@@ -144,7 +144,8 @@ pub enum ToolRefusalReason {
     InFlightLimit,
     /// The user made too many calls within a minute.
     CallRate,
-    /// The run is not at work, or the call's id is open or too long.
+    /// The run is not at work, or the call's id is too long, open, or that of a call that was given up and has not
+    /// reported yet.
     Order,
 }
 

@@ -166,7 +166,7 @@ impl Router {
             payload: payload.json().into(),
         });
         let full = queue.messages.len() >= self.config.batch_messages_max as usize;
-        if full || priority >= self.config.batch_urgent_priority {
+        if full || priority >= self.config.batch_urgent_priority || self.holds_no_batches() {
             self.flush_batch(message.user, out);
         }
         Outcome::Handled

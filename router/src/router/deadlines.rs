@@ -17,6 +17,8 @@ const DRAIN_FLUSH_US: u64 = 2_000_000;
 #[derive(Debug)]
 pub(super) struct Drain {
     deadline: Instant,
+    /// Nobody is being set up any more, so that a batch meets all who are to get it.
+    all_open: bool,
     /// Connections still to be told; known once no run is open.
     left: Option<Vec<ConnId>>,
     reported: bool,
@@ -139,9 +141,8 @@ impl Router {
         if self.draining.is_some() {
             return;
         }
-        self.flush_batches(out);
         let deadline = self.now.after(self.config.drain_deadline_us);
-        self.draining = Some(Drain { deadline, left: None, reported: false });
+        self.draining = Some(Drain { deadline, all_open: false, left: None, reported: false });
         self.timers.set(deadline, Timer::Drain);
         self.timers.set(deadline.after(DRAIN_FLUSH_US), Timer::Drain);
         // Who is still being set up learns of the drain by the answers to what was held.
@@ -151,10 +152,19 @@ impl Router {
                 self.open(conn, out);
             }
         }
+        if let Some(drain) = &mut self.draining {
+            drain.all_open = true;
+        }
+        self.flush_batches(out);
     }
 
-    /// Ends the runs left at the deadline; once none is open, closes each connection when nothing waits behind its
-    /// socket any more, or when the time to flush is over, too; says when all are gone.
+    /// Whether a batch must not wait: a drain may close the connections before it is due.
+    pub(crate) fn holds_no_batches(&self) -> bool {
+        self.draining.as_ref().is_some_and(|drain| drain.all_open)
+    }
+
+    /// Ends the runs left at the deadline; once none is open and no answer is promised for later, closes each
+    /// connection when nothing waits behind its socket any more, or when the time to flush is over, too; says when all are gone.
     pub(super) fn progress_drain(&mut self, out: &mut Effects) {
         let Some(mut drain) = self.draining.take() else { return };
         let late = self.now >= drain.deadline;
@@ -168,7 +178,8 @@ impl Router {
         if late {
             self.give_up_asks(out);
         }
-        if self.stats.runs.open == 0 && self.desk.len() == 0 {
+        let promised = !late && self.later_replies().waiting > 0;
+        if self.stats.runs.open == 0 && self.desk.len() == 0 && !promised {
             let mut left = drain.left.take().unwrap_or_else(|| self.audience.all_conns().collect());
             left.retain(|conn| {
                 let waits = self.audience.conn(*conn).is_some_and(|state| !state.queued.is_empty());

@@ -3,7 +3,7 @@
 use alloc::{
     borrow::ToOwned as _,
     boxed::Box,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     format,
     string::{String, ToString as _},
     sync::Arc,
@@ -44,6 +44,9 @@ pub struct Dispatcher {
     /// Tools of this dispatcher alone: name and description.
     pub(super) own: BTreeMap<Box<str>, Box<str>>,
     pub(super) calls: Vec<InFlight>,
+    /// Ids of calls that were given up and whose tool may still report: not to be used before it did, or its report
+    /// would end the newer call. As many as the rate of calls allows while the run lasts.
+    pub(super) overdue: BTreeSet<Arc<str>>,
     pub(super) figures: Figures,
 }
 

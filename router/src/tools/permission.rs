@@ -25,8 +25,11 @@ const WINDOWS_US: [u64; 3] = [60 * SECOND, 3_600 * SECOND, 86_400 * SECOND];
 const AUDIT_MAX: usize = 10_000;
 /// Newest lines that a cut keeps.
 const AUDIT_KEPT: usize = 5_000;
-/// Pairs of user and tool whose calls are remembered. Beyond that a new pair is refused until old ones expire.
+/// Pairs of user and tool whose calls are remembered. When they are so many, those with the oldest calls are forgotten;
+/// a new pair is refused only while all of them have calls in flight.
 const PAIRS_MAX: usize = 100_000;
+/// Pairs forgotten at once when there is no room left: one walk makes room for many.
+const PAIRS_DROPPED: usize = PAIRS_MAX / 8;
 /// Pairs below which nobody looks for expired ones.
 const SWEEP_MIN: usize = 1_024;
 
@@ -149,6 +152,9 @@ pub struct Permissions {
     usage: BTreeMap<UserId, BTreeMap<Box<str>, Usage>>,
     pairs: usize,
     sweep_at: usize,
+    /// When there was last no room to be made.
+    stuck: Instant,
+    /// When it was last looked through.
     swept: Instant,
     audit: VecDeque<PermissionRecord>,
     counts: PermissionCounts,
@@ -162,6 +168,7 @@ impl Default for Permissions {
             usage: BTreeMap::new(),
             pairs: 0,
             sweep_at: SWEEP_MIN,
+            stuck: Instant::default(),
             swept: Instant::default(),
             audit: VecDeque::new(),
             counts: PermissionCounts::default(),
@@ -272,7 +279,6 @@ impl Permissions {
 
     /// Writes a verdict down; a grant is recorded and takes its slot.
     pub(super) fn settle(&mut self, now: Instant, user: &UserId, tool: &str, verdict: &mut Permission) {
-        self.sweep(now);
         self.counts.checked += 1;
         let count = match verdict.result {
             PermissionResult::Allowed => &mut self.counts.granted,
@@ -290,6 +296,7 @@ impl Permissions {
         if verdict.is_allowed() {
             verdict.holds_slot = self.record(now, user, tool);
         }
+        self.sweep(now);
     }
 
     /// Remembers a call; answers whether it holds a slot.
@@ -320,22 +327,42 @@ impl Permissions {
         self.pairs
     }
 
-    /// Forgets pairs that no window sees any more: whenever their number has doubled, and once a day; once a minute when
-    /// there is no room for another.
+    /// Forgets pairs that no window sees any more, whenever their number has doubled and once a day; the oldest ones when
+    /// that leaves no room for another; once a minute when nothing can be forgotten.
     fn sweep(&mut self, now: Instant) {
         let [minute, _, day] = WINDOWS_US;
-        let (full, since) = (self.pairs >= PAIRS_MAX, now.since(self.swept));
-        let grown = self.pairs >= self.sweep_at && (!full || since >= minute);
-        if !grown && since < day {
+        let full = self.pairs >= PAIRS_MAX;
+        let grown = self.pairs >= self.sweep_at && !(full && now.since(self.stuck) < minute);
+        if !grown && now.since(self.swept) < day {
             return;
         }
         self.swept = now;
+        self.keep(|usage| !usage.is_over(now));
+        if self.pairs >= PAIRS_MAX {
+            let idle = self.usage.values().flat_map(BTreeMap::values).filter(|usage| usage.running == 0);
+            let mut last: Vec<Instant> = idle.filter_map(|usage| usage.calls.back().copied()).collect();
+            let mut left = PAIRS_DROPPED.min(last.len());
+            if left > 0 {
+                let (_, newest, _) = last.select_nth_unstable(left - 1);
+                self.keep(|usage| {
+                    let old = usage.running == 0 && usage.calls.back().is_none_or(|at| at <= newest);
+                    let dropped = old && left > 0;
+                    left -= usize::from(dropped);
+                    !dropped
+                });
+            } else {
+                self.stuck = now;
+            }
+        }
+        self.sweep_at = SWEEP_MIN.max(2 * self.pairs).min(PAIRS_MAX);
+    }
+
+    fn keep(&mut self, mut keeps: impl FnMut(&Usage) -> bool) {
         self.usage.retain(|_, tools| {
-            tools.retain(|_, usage| !usage.is_over(now));
+            tools.retain(|_, usage| keeps(usage));
             !tools.is_empty()
         });
         self.pairs = self.usage.values().map(BTreeMap::len).sum();
-        self.sweep_at = SWEEP_MIN.max(2 * self.pairs).min(PAIRS_MAX);
     }
 
     fn used(&self, user: &str, tool: &str) -> Option<&Usage> {

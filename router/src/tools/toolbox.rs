@@ -1,13 +1,16 @@
 //! The toolbox: what every dispatcher shares, and the only maker of dispatchers.
 
 use alloc::{
+    borrow::Cow,
     boxed::Box,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     format,
     string::String,
     sync::Arc,
     vec::Vec,
 };
+
+use serde_json::value::RawValue;
 
 use super::{
     context::Context,
@@ -17,7 +20,10 @@ use super::{
     policy::{Grants, Person},
     text, validate,
 };
-use crate::contract::{Instant, ToolRefusal, ToolRefusalReason, UserId};
+use crate::{
+    contract::{Instant, ToolRefusal, ToolRefusalReason, UserId},
+    wire::sanitise::{Part, Sanitise, sanitise},
+};
 
 /// The window of [`ToolLimits::calls_per_user_per_min`], in microseconds.
 const MINUTE_US: u64 = 60_000_000;
@@ -176,6 +182,7 @@ impl Toolbox {
             born: now,
             own: BTreeMap::new(),
             calls: Vec::new(),
+            overdue: BTreeSet::new(),
             figures: Figures::default(),
         })
     }
@@ -284,6 +291,10 @@ impl Toolbox {
         if !own_run || !self.has_tool(dispatcher, tool)? {
             return Err(dispatcher.refuse(ToolRefusalReason::NotFound, format!("Tool {tool} not found")));
         }
+        if dispatcher.overdue.contains(call) {
+            let text = String::from("The call's id is that of a call whose tool has yet to report");
+            return Err(dispatcher.refuse(ToolRefusalReason::Order, text));
+        }
         let parameters = self.validated(dispatcher, tool, parameters)?;
         let user = dispatcher.context.user().clone();
         // The admin flag counts on a dispatcher that was made with the admin capability only.
@@ -311,7 +322,7 @@ impl Toolbox {
         let load = self.users.entry(user).or_default();
         load.in_flight += 1;
         load.calls.push_back(now);
-        let shown = serde_json::Value::from(text::summary(asked.parameters));
+        let shown = serde_json::Value::from(text::summary(&redacted(asked.parameters)));
         Ok(Begun {
             call,
             serial,
@@ -374,8 +385,12 @@ impl Toolbox {
         let total_before = dispatcher.figures.total_us;
         let Some((ended, held_slot)) = dispatcher.end(now, call, ending) else {
             self.stats.late += 1;
+            dispatcher.overdue.remove(call);
             return None;
         };
+        if matches!(ending, Ending::TimedOut) {
+            dispatcher.overdue.insert(ended.call.clone());
+        }
         let count = match ending {
             Ending::Answered(Ok(_)) => &mut self.stats.completed,
             Ending::Answered(Err(_)) => &mut self.stats.failed,
@@ -479,6 +494,15 @@ impl Toolbox {
             self.users.retain(|_, user| !user.is_gone(now));
             self.sweep_at = SWEEP_MIN.max(2 * self.users.len());
         }
+    }
+}
+
+/// The parameters without their secrets, whatever events are sanitised: a summary is made for the client.
+fn redacted(parameters: &str) -> Cow<'_, str> {
+    let rules = Sanitise { parameter_text_chars_max: u32::MAX, ..Sanitise::default() };
+    match serde_json::from_str::<&RawValue>(parameters) {
+        Ok(json) => sanitise(Part::Parameters, json, &rules).json,
+        Err(_) => Cow::Borrowed(parameters),
     }
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Writer;
+use super::{Writer, members::is_unreadable};
 use crate::contract::{Context, DeliveryRefusal, Frame, Instant};
 
 /// What an event is checked against and gets.
@@ -34,6 +34,9 @@ pub(crate) fn begin_delivered<'e>(
     }
     if let Some(refusal) = members.refused {
         return Err(refusal);
+    }
+    if is_unreadable(event) {
+        return Err(DeliveryRefusal::NotAnObject);
     }
     let (timed, kind, mut comma) = (members.timed, members.kind, members.comma);
     let Context { thread, run, request } = stamp.context;
@@ -218,6 +221,8 @@ mod tests {
             (r#"{"target_user_id":"eve"}"#, DeliveryRefusal::ForeignUser),
             (r#"{"run_id":"r2"}"#, DeliveryRefusal::ForeignUser),
             (r#"{"thread_id":"eves"}"#, DeliveryRefusal::ForeignUser),
+            (r#"{"user_id":"ada\ud800"}"#, DeliveryRefusal::ForeignUser),
+            (r#"{"x":["\ud800"]}"#, DeliveryRefusal::NotAnObject),
             ("[1]", DeliveryRefusal::NotAnObject),
             ("5", DeliveryRefusal::NotAnObject),
         ] {

@@ -149,9 +149,23 @@ impl Body<'_> {
     fn head(&mut self, head: &EventHead<'_>, own: &Own<'_>) {
         let w = &mut *self.w;
         w.begin();
-        w.raw("{\"type\":\"");
-        w.raw(own.kind());
-        w.text(r#"","user_id":"#, head.user);
+        w.raw("{\"type\":");
+        match own {
+            // A producer's own word.
+            Own::Given(given) => w.string(given.kind),
+            Own::Started { .. }
+            | Own::Thinking { .. }
+            | Own::Progress { .. }
+            | Own::ToolExecuting { .. }
+            | Own::ToolCompleted { .. }
+            | Own::Completed { .. }
+            | Own::Error { .. } => {
+                w.raw("\"");
+                w.raw(own.kind());
+                w.raw("\"");
+            }
+        }
+        w.text(r#","user_id":"#, head.user);
         w.text(r#","thread_id":"#, head.thread);
         w.id(r#","run_id":"#, "run", head.node, head.run);
         w.text(r#","request_id":"#, head.request);

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Writer,
-    members::{Members, is_deeper, text},
+    members::{Members, is_deeper, is_unreadable, text},
     sanitise::{Part, Sanitise, Scope, sanitise},
 };
 use crate::{contract::Refusal, run::EventKind};
@@ -93,6 +93,9 @@ pub(crate) fn read<'a>(
     if members.iter().any(|(key, value)| is_foreign(key, value, context)) {
         return Err(Refusal::ForeignId);
     }
+    if is_unreadable(data.get()) {
+        return Err(Refusal::NotAnObject);
+    }
     if members.iter().any(|(key, value)| *key == "metadata" && !value.get().starts_with('{')) {
         return Err(Refusal::BadMetadata);
     }
@@ -122,7 +125,8 @@ fn is_foreign(key: &str, value: &RawValue, context: &Context<'_>) -> bool {
         _ if key.ends_with("_user_id") => context.user,
         _ => return false,
     };
-    text(value).is_some_and(|id| id != own)
+    // A text that cannot be read is not ours.
+    value.get().starts_with('"') && text(value).is_none_or(|id| id != own)
 }
 
 impl Read<'_> {

@@ -67,6 +67,25 @@ pub(super) fn is_deeper(json: &str, max: u32) -> bool {
     false
 }
 
+/// Whether a text in it cannot be read: half of a surrogate pair is no character. The text is JSON otherwise.
+pub(super) fn is_unreadable(json: &str) -> bool {
+    let mut rest = json;
+    let mut high = false;
+    while let Some(at) = rest.find('\\') {
+        let (unit, after) = match rest[at + 1..].strip_prefix('u') {
+            Some(hex) => (hex.get(..4).and_then(|hex| u16::from_str_radix(hex, 16).ok()), 6),
+            None => (None, 2),
+        };
+        let low = unit.is_some_and(|unit| (0xDC00..0xE000).contains(&unit));
+        if low != high || (high && at > 0) {
+            return true;
+        }
+        high = unit.is_some_and(|unit| (0xD800..0xDC00).contains(&unit));
+        rest = rest.get(at + after..).unwrap_or_default();
+    }
+    high
+}
+
 /// A value's text, if it is one.
 pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     let json = value.get();
@@ -137,6 +156,20 @@ mod tests {
         assert_eq!(members.first(&["b\n", "a"]).and_then(text).as_deref(), Some("x"));
         assert_eq!((members.len(), members.iter().filter(|(key, _)| **key == "a").count()), (3, 2));
         assert!(is_deeper("[{\"a\":[]}]", 2) && !is_deeper("[[],{\"[\\\"{[\":1},[]]", 2));
+        for json in
+            [r#""\ud800""#, r#""\udc00""#, r#""\ud800x\udc00""#, r#""\ud800\n""#, r#"["\uD83D\uD83D\uDE00"]"#]
+        {
+            assert!(
+                is_unreadable(json) && serde_json::from_str::<serde_json::Value>(json).is_err(),
+                "{json}"
+            );
+        }
+        for json in [r#""\\ud800""#, r#""\ud83d\ude00\u0041\n""#, r#"{"a":"\\","b":1}"#, "[]"] {
+            assert!(
+                !is_unreadable(json) && serde_json::from_str::<serde_json::Value>(json).is_ok(),
+                "{json}"
+            );
+        }
         assert!(Members::read("[]").is_none() && Members::read("null").is_none());
     }
 }

@@ -106,6 +106,14 @@ fn what_is_no_event_is_refused_with_its_reason() {
         world.agent(&request, AgentEvent::Data { kind: "custom", data: &data });
         assert_eq!(refusal(&world), Some(Refusal::NotAnObject));
     }
+    for (data, why) in [
+        (r#"{"owner_user_id":"ada\ud800"}"#, Refusal::ForeignId),
+        (r#"{"x":["\ud800"]}"#, Refusal::NotAnObject),
+        (r#"{"\udc00":1}"#, Refusal::NotAnObject),
+    ] {
+        world.agent(&request, AgentEvent::Data { kind: "custom", data: &raw(data) });
+        assert_eq!(refusal(&world), Some(why), "{data}");
+    }
     give(&mut world, &request, "custom", &json!({"metadata": null}));
     assert_eq!(refusal(&world), Some(Refusal::BadMetadata));
     give(&mut world, &request, &"x".repeat(65), &json!({}));
@@ -115,7 +123,20 @@ fn what_is_no_event_is_refused_with_its_reason() {
     assert_eq!(refusal(&world), Some(Refusal::TooDeep));
     give(&mut world, &request, "agent_thinking", &json!({}));
     assert_eq!(refusal(&world), Some(Refusal::Rule(Rule::R1)));
-    assert_eq!(world.router.stats().events.refused_malformed, 7);
+    assert_eq!(world.router.stats().events.refused_malformed, 9);
+}
+
+#[test]
+fn a_type_is_one_text_of_the_frame_whatever_is_in_it() {
+    let (mut world, conn, request) = open(Config::default());
+    give(&mut world, &request, "agent_started", &json!({}));
+    for kind in [r#"x","user_id":"eve","cursor":9,"a":""#, "a\"b", "a\\", "\u{0}\n", "ünï☃", ""] {
+        give(&mut world, &request, kind, &json!({"n": 1}));
+        let frame = world.last(conn);
+        assert_eq!((&frame["type"], &frame["user_id"]), (&json!(kind), &json!("ada")));
+        assert_eq!((&frame["n"], frame.get("a")), (&json!(1), None));
+    }
+    assert_eq!(world.router.stats().events.refused, 0);
 }
 
 #[test]

@@ -488,6 +488,49 @@ fn what_nobody_comes_back_for_is_given_up() {
 }
 
 #[test]
+fn a_drain_delivers_every_broadcast_that_was_taken() {
+    let broadcast = r#"{"type":"broadcast","payload":{"content":"x"}}"#;
+    // Held while its connection was being set up.
+    let mut world = World::new(Config { ready_after_us: 1_000_000, ..Config::default() });
+    let tab = world.connect("ada");
+    world.wait(2_000_000);
+    let (new, newer) = (world.connect("ada"), world.connect("ada"));
+    world.say(new, broadcast);
+    world.input(Input::Drain);
+    assert_eq!((world.types(tab), world.types(newer)), (vec!["batch"], vec!["batch"]));
+    assert_eq!(world.closed.len(), 3);
+    // Taken while a run kept the drain waiting.
+    let mut world = World::new(Config::default());
+    let (one, two) = (world.connect("ada"), world.connect("ada"));
+    let run = world.chat(one, "m1");
+    world.input(Input::Drain);
+    world.say(one, broadcast);
+    world.play(&run);
+    assert_eq!((world.types(two)[0], world.closed.len()), ("batch", 2));
+}
+
+#[test]
+fn a_drain_waits_for_answers_promised_for_later_but_not_beyond_its_deadline() {
+    let mut world = World::new(Config { drain_deadline_us: 1_000_000, ..Config::default() });
+    let tab = world.connect("ada");
+    let slow = json!({"name": "slow", "accepts": ["typing"], "then": "take", "reply": {"type": "slow"}, "delay_ms": 50});
+    world.router.add_handler(described(&slow)).unwrap();
+    world.say(tab, r#"{"type":"typing"}"#);
+    world.input(Input::Drain);
+    assert!(world.closed.is_empty());
+    world.wait(50_000);
+    assert_eq!((world.types(tab), world.closed.len()), (vec!["slow"], 1));
+    let mut world = World::new(Config { drain_deadline_us: 1_000_000, ..Config::default() });
+    let tab = world.connect("ada");
+    let handler = json!({"name": "never", "accepts": ["typing"], "then": "take", "reply": {"type": "never"}, "delay_ms": 9_000});
+    world.router.add_handler(described(&handler)).unwrap();
+    world.say(tab, r#"{"type":"typing"}"#);
+    world.input(Input::Drain);
+    world.wait(1_000_000);
+    assert_eq!((world.types(tab).len(), world.closed.len()), (0, 1));
+}
+
+#[test]
 fn end_to_end_answers_are_there_when_asked_for() {
     let mut profile = Profile::STANDARD;
     let text = r#"{"type":"direct_message","payload":{"target_client":1,"message":"hi","message_id":"m"}}"#;

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use router::{
-    AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, RunRef, Ticket, Tier, ToolAnswer,
+    AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, Instant, RunRef, Ticket, Tier, ToolAnswer,
     ToolFailure, ToolOutcome, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep,
-    tools::{Context, Ending, Grants, Health, Level, OpenError, PermissionResult, Policy, Toolbox},
+    tools::{
+        Context, Ending, Grants, Health, Level, OpenError, PermissionResult, Permissions, Person, Plan,
+        Policy, Toolbox,
+    },
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -100,6 +103,18 @@ fn a_call_has_two_events_and_the_first_comes_before_its_tool() {
 }
 
 #[test]
+fn a_summary_shows_no_secret() {
+    let (mut world, conn) = world(Config::default());
+    let run = working(&mut world, conn);
+    let parameters = raw(&json!({"password": "hunter2", "city": "Bonn"}));
+    let step = ToolStep::Call { call: "c1", run_id: None, tool: "look", parameters: &parameters };
+    world.input(Input::Tool { run, step });
+    let shown = &world.last(conn)["parameters"]["summary"];
+    assert_eq!(shown, "city: Bonn; password: [REDACTED]");
+    assert_eq!(*requests(&world)[0].parameters, *parameters.get(), "the tool itself gets it");
+}
+
+#[test]
 fn a_refused_call_has_no_event_and_takes_nothing() {
     let (mut world, conn) = world(Config::default());
     let run = working(&mut world, conn);
@@ -151,6 +166,11 @@ fn a_deadline_applies_and_a_late_report_changes_nothing() {
             .iter()
             .any(|effect| matches!(effect, Effect::CancelTool(cancelled) if &*cancelled.call == "c"))
     );
+    call(&mut world, run, "c", "look");
+    assert!(matches!(
+        &answers(&world)[1].outcome,
+        ToolOutcome::Refused(refusal) if refusal.reason == ToolRefusalReason::Order
+    ));
     done(&mut world, run, "c", &json!(1));
     assert_eq!(events(&world, conn), ["tool_executing c executing", "tool_completed c timeout"]);
     let results = &world.received[&conn].last().expect("an event")["results"];
@@ -349,6 +369,22 @@ fn slots_are_counted_per_user_and_tool() {
         layer.check(now, &"ada".into(), &person, "b", "{}");
     }
     assert!(layer.audit().len() <= 10_000);
+}
+
+#[test]
+fn many_users_leave_room_for_the_next() {
+    let mut permissions = Permissions::default();
+    let start = Instant::from_micros(1_700_000_000_000_000);
+    let person = Person { plan: Plan::named("free"), grants: Grants::default() };
+    let mut ask = |after_us: u64, user: &str| {
+        permissions.check(start.after(after_us), &user.into(), &person, "look_up", "{}").calls_remaining
+    };
+    let first = ask(0, "u0");
+    for n in 1..=100_000_u32 {
+        assert_eq!(ask(u64::from(n), &format!("u{n}")), first, "{n}");
+    }
+    assert!(ask(200_000, "u100000") < first, "the newest calls are remembered");
+    assert_eq!(ask(200_000, "u0"), first, "the oldest made room");
 }
 
 #[test]

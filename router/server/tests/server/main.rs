@@ -9,6 +9,7 @@ mod harness;
 mod limits;
 mod login;
 mod operations;
+mod panics;
 mod quality;
 mod routes;
 mod tools;

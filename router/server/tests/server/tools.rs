@@ -231,3 +231,26 @@ async fn the_end_of_a_run_drops_its_tools() {
     .await;
     assert_eq!((stats.tools.cancelled, stats.tools.active), (1, 0));
 }
+
+#[tokio::test]
+async fn a_thread_of_the_hosts_may_meet_a_tool_that_is_due() {
+    let agent = Caller(|sink: RunSink| async move {
+        let parameters = to_raw_value(&json!({})).unwrap();
+        json!(sink.call_tool("brood", &parameters).await.map(|late| late.error().to_owned()))
+    });
+    let server = TestServer::with(|config| {
+        config.agents = Arc::new(agent);
+        config.router.tool_deadline_us = 300_000;
+        config.tools = ToolSet { tools: vec![Arc::new(Scripted("brood", Act::Hang))], ..ToolSet::default() };
+    })
+    .await;
+    let mut client = server.login("ada").await;
+    client.send(r#"{"type":"chat","payload":{"message":"go"}}"#).await;
+    client.until("tool_executing").await;
+    // The one thread of the runtime is busy when the deadline comes.
+    std::thread::sleep(Duration::from_millis(500));
+    let handle = server.handle.clone();
+    std::thread::spawn(move || handle.sweep_idle()).join().expect("no panic");
+    client.until("agent_completed").await;
+    server.handle.stats().check().expect("books");
+}
