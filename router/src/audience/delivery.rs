@@ -348,7 +348,9 @@ impl Audience {
             let frame = wire::gap(flow.writer, flow.now, from + 1, first - 1);
             flow.stats.frames.encoded += 1;
             flow.stats.connections.gaps += 1;
-            offer(conn, member.index, &frame, &mut None, 0, flow);
+            // Counts as what it stands for, else whoever falls behind over it is told of the same gap again.
+            let cursor = if conn.lagging { 0 } else { first - 1 };
+            offer(conn, member.index, &frame, &mut None, cursor, flow);
         }
         let skip = (from + 1).saturating_sub(first) as usize;
         for (n, logged) in user.log.iter().enumerate().skip(skip) {

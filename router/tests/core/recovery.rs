@@ -263,3 +263,27 @@ fn what_nobody_wanted_holds_back_the_rest_only_while_it_is_kept() {
     let events = world.router.stats().events;
     assert_eq!((events.gapped, events.delivered, events.waiting), (1, 4, 0));
 }
+
+#[test]
+fn a_gap_is_announced_once_however_narrow_the_queue() {
+    let narrow = Config { recovery_frames_max: 1, socket_window_frames: 1, ..Config::default() };
+    let configs = [
+        Config { outbound_frames_max: 1, ..narrow.clone() },
+        Config { outbound_bytes_max: 2048, socket_window_frames: 2, ..narrow },
+    ];
+    for config in configs {
+        let mut world = World::new(config);
+        world.by_hand = true;
+        let event = json(&format!(r#"{{"type":"note","x":"{}"}}"#, "y".repeat(4000)));
+        for _ in 0..2 {
+            world.input(Input::Deliver(Deliver::new(Target::User("ada"), &event)));
+        }
+        let tab = world.connect("ada");
+        for _ in 0..20 {
+            world.input(Input::Written { conn: tab, frames: 1 });
+        }
+        assert_eq!(world.types(tab), ["recovery_gap", "note"]);
+        let events = world.router.stats().events;
+        assert_eq!((events.gapped, events.delivered, events.waiting), (1, 1, 0));
+    }
+}
