@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use super::{
     Unit,
     desk::{
-        Desk, FOREIGN_IDS, HONEST_COUNTS, ONE_REGISTRY, Told, USER_IDS, frames, is_id, is_shapeless,
-        names_another,
+        Desk, FOREIGN_IDS, HONEST_COUNTS, ONE_REGISTRY, Told, USER_IDS, is_id, is_shapeless, names_another,
     },
     event_router::micros,
+    frames::{PLAIN_DATA, are_exact, frames, rewrites},
 };
 use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Translation, stage::Line};
 
@@ -181,7 +181,7 @@ impl Broadcast {
         notes: &mut Notes,
         out: &mut Vec<Difference>,
     ) -> bool {
-        let ruled = told.is_ruled() && self.desk.is_isolated();
+        let ruled = told.is_ruled();
         let receipt = &told.receipt;
         if let Some(class) = raises {
             if is_shapeless(told) {
@@ -238,9 +238,9 @@ impl Broadcast {
         let rewritten = wrong.iter().all(|key| *key == "errors");
         let nobody = receipt.attempted == 0 && receipt.queued == 1;
         let failed = !receipt.failed.is_empty() && receipt.delivered == 0;
-        if rewritten && !failed {
-            notes.decided(FOREIGN_IDS);
-        } else if rewritten {
+        if rewritten && !failed && rewrites(&expect["errors"], told) {
+            notes.decided(PLAIN_DATA);
+        } else if rewritten && failed {
             notes.translated(Translation::N5);
             return false;
         } else if nobody {
@@ -394,16 +394,16 @@ impl Broadcast {
         {
             return; // recorded above the connections, of which there are none
         }
-        let mut differences = Vec::new();
-        let ours = self.desk.is_isolated() && told.iter().all(Told::is_ruled);
-        let user_ids = expect.raises.is_some() && ours;
-        frames(&expect.sent, &self.desk, told, notes, &mut differences);
-        if !differences.is_empty() && !user_ids {
-            if ours && self.desk.is_in_order() && self.desk.replayed {
-                ["M1", "M3", "M4"].into_iter().for_each(|cure| notes.cured(cure));
-            }
-            out.append(&mut differences);
+        let ours = told.iter().all(Told::is_ruled) && are_exact(&self.desk, told);
+        let framed = frames(&expect.sent, &self.desk, told, notes);
+        let user_ids = expect.raises.is_some() && ours && expect.sent.is_empty();
+        if framed.is_empty() || user_ids {
+            return;
         }
+        if ours && self.desk.is_in_order() && self.desk.replayed {
+            ["M1", "M3", "M4"].into_iter().for_each(|cure| notes.cured(cure));
+        }
+        out.extend(framed);
     }
 
     fn compare_state(&mut self, state: &Value, changed: bool, notes: &mut Notes, out: &mut Vec<Difference>) {

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Unit,
-    desk::{Desk, HONEST_COUNTS, IDLE, ONE_REGISTRY, Told, frames, is_shapeless, line_of},
+    desk::{Desk, HONEST_COUNTS, IDLE, ONE_REGISTRY, Told, is_shapeless, line_of},
+    frames::{are_exact, frames},
 };
 use crate::conform::{Action, Decision, Difference, Expect, Inexpressible, Notes, Translation, stage::Line};
 
@@ -231,7 +232,7 @@ impl Pool {
                 return Vec::new();
             }
         }
-        let ruled_told = told.iter().all(Told::is_ruled) && self.desk.is_isolated();
+        let ruled_told = told.iter().all(Told::is_ruled) && are_exact(&self.desk, told);
         let mut out = Vec::new();
         if let Some(raised) = &expect.raises {
             out.push(Difference::new("raises", raised.as_str(), seen.clone()));
@@ -264,14 +265,13 @@ impl Pool {
             }
             return out;
         }
-        if same {
-            frames(&expect.sent, &self.desk, told, notes, &mut out);
-            if out.is_empty() {
-                self.note_sound(action, expect, notes);
-                return out;
-            }
+        let framed = frames(&expect.sent, &self.desk, told, notes);
+        if same && framed.is_empty() {
+            self.note_sound(action, expect, notes);
+            return out;
         }
-        match explain.or(self.desk.cause).filter(|_| seen == ruled && ruled_told) {
+        let explained = explain.or(self.desk.cause).filter(|_| seen == ruled && ruled_told);
+        match explained.filter(|_| framed.content.is_empty()) {
             Some(decision) => {
                 notes.decided(decision);
                 notes.cured("see-about");
@@ -280,10 +280,13 @@ impl Pool {
                     notes.cured("B1-B3");
                 }
                 self.desk.cause.get_or_insert(decision);
-                out.clear();
             }
-            None if !same => out.push(Difference::new("returns", expect.returns.clone(), seen.clone())),
-            None => {}
+            None => {
+                if !same {
+                    out.push(Difference::new("returns", expect.returns.clone(), seen.clone()));
+                }
+                out.extend(framed);
+            }
         }
         out
     }
