@@ -200,6 +200,16 @@ impl Desk {
             && recorded.iter().all(|label| known(label) || self.broken.contains(*label))
     }
 
+    /// Whether the socket of that name failed, and was not connected again.
+    pub(super) fn is_broken(&self, label: &str) -> bool {
+        self.broken.contains(label)
+    }
+
+    /// Whether a socket failed, and was not connected again.
+    pub(super) fn has_broken(&self) -> bool {
+        !self.broken.is_empty()
+    }
+
     pub(super) fn may_register(&self, user: &str, label: &str) -> bool {
         is_id(label) && is_id(user) && self.owner(label).is_none_or(|owner| owner == user)
     }
