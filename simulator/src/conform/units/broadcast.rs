@@ -352,7 +352,11 @@ impl Unit for Broadcast {
                         }
                     }
                 }
-                Done::Nothing => {}
+                Done::Nothing => {
+                    if let Some(raised) = &expect.raises {
+                        out.push(Difference::new("raises", raised.as_str(), "nothing is refused"));
+                    }
+                }
             }
         }
         let told: Vec<Told> = done
@@ -401,7 +405,21 @@ impl Broadcast {
             return;
         }
         if ours && self.desk.is_in_order() && self.desk.replayed {
-            ["M1", "M3", "M4"].into_iter().for_each(|cure| notes.cured(cure));
+            let again = |sent: &&Value| sent["message"]["recovered"] == true;
+            let ours = self.desk.stage.sent().iter().filter(|sent| sent.message["recovered"] == true).count();
+            let recovered = expect.sent.iter().filter(again).count();
+            // The recording lacks frames that a connection was due; of those kept, or of the others.
+            let lacks = |left: &Difference| left.recorded.as_u64() < left.observed.as_u64();
+            if framed.counts.iter().any(lacks) {
+                notes.cured("M1");
+                if recovered < ours {
+                    notes.cured("M4");
+                }
+            }
+            // What was kept came behind newer frames, or at another time than on return.
+            if recovered > 0 {
+                notes.cured("M3");
+            }
         }
         out.extend(framed);
     }

@@ -197,7 +197,8 @@ fn message_of(at: &str, recorded: &Value, seen: &Value, told: &[Told], notes: &m
     for key in left.keys() {
         let Some(decision) = told.and_then(|told| ruled_member(key, left, right, told)) else { continue };
         notes.decided(decision);
-        (plain_left.remove(key), plain_right.remove(key));
+        plain_left.remove(key);
+        plain_right.remove(key);
     }
     let (left, right) = (Value::Object(plain_left), Value::Object(plain_right));
     compare::values(at, &left, &right, ADDED, notes, &mut out.content);
