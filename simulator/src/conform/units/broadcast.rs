@@ -9,7 +9,7 @@ use super::{
         Desk, FOREIGN_IDS, HONEST_COUNTS, ONE_REGISTRY, Told, USER_IDS, is_id, is_shapeless, names_another,
     },
     event_router::micros,
-    frames::{PLAIN_DATA, are_exact, frames, rewrites},
+    frames::{PLAIN_DATA, are_exact, are_own, frames, rewrites},
 };
 use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Translation, stage::Line};
 
@@ -181,7 +181,7 @@ impl Broadcast {
         notes: &mut Notes,
         out: &mut Vec<Difference>,
     ) -> bool {
-        let ruled = told.is_ruled();
+        let ruled = told.is_ruled() && are_own(&self.desk);
         let receipt = &told.receipt;
         if let Some(class) = raises {
             if is_shapeless(told) {

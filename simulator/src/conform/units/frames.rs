@@ -65,11 +65,18 @@ fn is_ruled_frame(frame: &Value, told: &Told) -> bool {
             .all(|(key, value)| frame.get(key) == Some(value))
 }
 
+/// Whether every frame of this step went to a socket of the user that it names, and none twice.
+pub(super) fn are_own(desk: &Desk) -> bool {
+    let sent = desk.stage.sent();
+    let own = |sent: &Sent| sent.message["user_id"].as_str().is_none_or(|user| user == sent.user);
+    let once = |n: usize| sent[..n].iter().all(|other| *other != sent[n]);
+    sent.iter().all(own) && (0..sent.len()).all(once)
+}
+
 /// Whether what this step wrote is what the rules demand: each delivery once to each connection that is due it, as the
 /// rules render it; nothing else but what had been kept; and no frame on a socket of another user than it names.
 pub(super) fn are_exact(desk: &Desk, told: &[Told]) -> bool {
     let sent = desk.stage.sent();
-    let own = |sent: &Sent| sent.message["user_id"].as_str().is_none_or(|user| user == sent.user);
     let live: Vec<&Sent> = sent.iter().filter(|sent| sent.message["recovered"].is_null()).collect();
     let due: usize = told.iter().map(|told| told.written.len()).sum();
     let fits =
@@ -85,9 +92,7 @@ pub(super) fn are_exact(desk: &Desk, told: &[Told]) -> bool {
         let wanted = told.iter().filter(same).count();
         live.iter().filter(|sent| fits(one, conn, sent)).count() == wanted
     };
-    let once = |n: usize| sent[..n].iter().all(|other| *other != sent[n]);
-    sent.iter().all(own)
-        && (0..sent.len()).all(once)
+    are_own(desk)
         && live.len() == due
         && told.iter().all(|told| told.written.iter().all(|conn| each(told, conn)))
 }
