@@ -9,9 +9,9 @@ use router::{
 use serde_json::{Value, value::RawValue};
 
 pub(super) use crate::conform::decisions::FOREIGN_IDS;
-use crate::conform::{Decision, Difference, Notes, Sent, Translation, compare, stage::Line, stage::Stage};
+use crate::conform::{Decision, Sent, stage::Line, stage::Stage};
 
-const fn of_the_contract(name: &'static str, demands: &'static str) -> Decision {
+pub(super) const fn of_the_contract(name: &'static str, demands: &'static str) -> Decision {
     Decision { name, demands, added: false }
 }
 
@@ -41,10 +41,6 @@ pub(super) const HANDLES: Decision = of_the_contract(
 /// The clock of idleness.
 pub(super) const IDLE: Decision =
     of_the_contract("idle", "idle is the full time since the last frame read or successfully written");
-/// Members that the canonical form adds to a delivered event.
-pub(super) const ADDED: &[&str] =
-    &["user_id", "thread_id", "run_id", "request_id", "timestamp", "cursor", "recovered"];
-
 /// A connection as the rules have it.
 #[derive(Clone, Debug)]
 pub(super) struct Booked {
@@ -202,6 +198,16 @@ impl Desk {
         let known = |label: &str| seen.iter().any(|seen| seen == label);
         seen.iter().all(|label| recorded.contains(&label.as_str()))
             && recorded.iter().all(|label| known(label) || self.broken.contains(*label))
+    }
+
+    /// Whether the socket of that name failed, and was not connected again.
+    pub(super) fn is_broken(&self, label: &str) -> bool {
+        self.broken.contains(label)
+    }
+
+    /// Whether a socket failed, and was not connected again.
+    pub(super) fn has_broken(&self) -> bool {
+        !self.broken.is_empty()
     }
 
     pub(super) fn may_register(&self, user: &str, label: &str) -> bool {
@@ -403,15 +409,6 @@ impl Desk {
         (seen, ruled)
     }
 
-    /// Whether every frame of this step went to a connection of the user that it names, and each event once at most to
-    /// each connection.
-    pub(super) fn is_isolated(&self) -> bool {
-        let sent = self.stage.sent();
-        let own = |sent: &Sent| sent.message["user_id"].as_str().is_none_or(|user| user == sent.user);
-        let once = |n: usize| sent[..n].iter().all(|other| *other != sent[n]);
-        sent.iter().all(own) && (0..sent.len()).all(once)
-    }
-
     /// Whether each connection got recovered frames first, and everything in the order of its cursors.
     pub(super) fn is_in_order(&self) -> bool {
         let mut last: BTreeMap<&str, (u64, bool)> = BTreeMap::new();
@@ -466,81 +463,6 @@ pub(super) fn line_of(result: Option<&Value>) -> Line {
         Some(Value::Object(map)) => map.is_empty(),
     };
     if fails { Line::Down } else { Line::Up }
-}
-
-/// Whether the frame is the event as the rules have it: user and request set, everything else passed on.
-fn is_ruled_frame(frame: &Value, told: &Told) -> bool {
-    let (Value::Object(event), Value::Object(frame)) = (&told.event, frame) else { return false };
-    let own = |key: &str| !matches!(key, "user_id" | "cursor" | "recovered" | "timestamp");
-    let asked =
-        told.request.as_ref().is_none_or(|request| frame.get("request_id") == Some(&request.as_str().into()));
-    asked
-        && (told.user.is_empty() || frame.get("user_id") == Some(&told.user.as_str().into()))
-        && event
-            .iter()
-            .filter(|(key, _)| own(key) && (told.request.is_none() || *key != "request_id"))
-            .all(|(key, value)| frame.get(key) == Some(value))
-}
-
-/// Compares the frames of a step; a frame that differs because the rules have it otherwise is a decision.
-pub(super) fn frames(
-    recorded: &[Value],
-    desk: &Desk,
-    told: &[Told],
-    notes: &mut Notes,
-    out: &mut Vec<Difference>,
-) {
-    let by_conn = recorded.iter().any(|sent| sent["conn"].is_string());
-    let wanted: Vec<(&str, &Value)> =
-        recorded.iter().map(|sent| (sent["conn"].as_str().unwrap_or_default(), &sent["message"])).collect();
-    let mut seen: BTreeMap<&str, Vec<&Sent>> = BTreeMap::new();
-    for sent in desk.stage.sent() {
-        seen.entry(&sent.conn).or_default().push(sent);
-    }
-    if !by_conn {
-        // Recorded above the connections: one call for all of a user's.
-        if recorded.is_empty() && !desk.stage.sent().is_empty() {
-            out.push(Difference::new("sent", 0, desk.stage.sent().len()));
-        }
-        for (at, (_, message)) in wanted.iter().enumerate() {
-            notes.translated(Translation::N4);
-            for sent in desk.stage.sent() {
-                frame(&format!("sent[{at}]"), message, sent, told, notes, out);
-            }
-        }
-        return;
-    }
-    let mut recorded: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for (conn, message) in wanted {
-        recorded.entry(conn).or_default().push(message);
-    }
-    for conn in recorded.keys().chain(seen.keys()).copied().collect::<std::collections::BTreeSet<_>>() {
-        let (left, right) =
-            (recorded.get(conn).map_or(&[][..], |l| l), seen.get(conn).map_or(&[][..], |r| r));
-        if left.len() != right.len() {
-            out.push(Difference::new(format!("sent to {conn}"), left.len(), right.len()));
-        }
-        for (left, right) in left.iter().zip(right) {
-            frame(&format!("sent to {conn}"), left, right, told, notes, out);
-        }
-    }
-}
-
-fn frame(
-    at: &str,
-    message: &Value,
-    sent: &Sent,
-    told: &[Told],
-    notes: &mut Notes,
-    out: &mut Vec<Difference>,
-) {
-    let mut differences = Vec::new();
-    compare::values(at, message, &sent.message, ADDED, notes, &mut differences);
-    if !differences.is_empty() && told.iter().any(|told| is_ruled_frame(&sent.message, told)) {
-        notes.decided(FOREIGN_IDS);
-        return;
-    }
-    out.append(&mut differences);
 }
 
 /// Whether the refusal is of an event that is no object.

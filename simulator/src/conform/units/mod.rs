@@ -6,6 +6,7 @@ mod desk;
 mod emitter;
 mod event_router;
 mod event_validator;
+mod frames;
 mod message_router;
 mod message_types;
 mod quality_router;

@@ -1,6 +1,6 @@
 //! The recorded unit `scoped_router` in terms of the canonical router: handles of a user, each made for a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use router::Context;
 use serde_json::{Map, Value, json};
@@ -15,7 +15,13 @@ use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Translati
 /// Opens the unit with the set-up of a case.
 pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpressible> {
     let contexts = setup.get("contexts").cloned().unwrap_or_default();
-    Ok(Box::new(ScopedRouter { pool: Pool::open(setup), contexts, handles: BTreeMap::new(), side: false }))
+    Ok(Box::new(ScopedRouter {
+        pool: Pool::open(setup),
+        contexts,
+        handles: BTreeMap::new(),
+        mute: true,
+        side: false,
+    }))
 }
 
 /// For whom, and in which request, a handle was made.
@@ -23,12 +29,18 @@ pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpres
 struct Made {
     user: String,
     request: String,
+    /// Names of the connections that the old handle's own pool had.
+    pool: BTreeSet<String>,
+    /// The factory had no manager yet: the old handle could write to nobody.
+    mute: bool,
 }
 
 struct ScopedRouter {
     pool: Pool,
     contexts: Value,
     handles: BTreeMap<String, Made>,
+    /// The old factory has been given no manager yet.
+    mute: bool,
     /// The last operation was about the old objects themselves.
     side: bool,
 }
@@ -37,10 +49,33 @@ impl ScopedRouter {
     fn made(&self, context: &Value) -> Option<Made> {
         let context = self.contexts.get(context.as_str()?)?;
         let text = |key: &str| context[key].as_str().map(str::to_owned);
-        Some(Made { user: text("user_id")?, request: text("request_id")? })
+        Some(Made { user: text("user_id")?, request: text("request_id")?, ..Made::default() })
     }
 
-    fn hold(&mut self, name: Option<&str>, made: Made) {
+    /// A connection enters or leaves the old handle's own pool.
+    fn enter(&mut self, action: &Action, enters: bool) {
+        let (Some(name), Some(label)) = (action.text("router"), action.text("connection_id")) else { return };
+        let Some(made) = self.handles.get_mut(name) else { return };
+        if enters {
+            made.pool.insert(label.to_owned());
+        } else {
+            made.pool.remove(label);
+        }
+    }
+
+    /// Whether the handle's old pool and the registry are of two minds about a connection of its user.
+    fn is_apart(&self, made: &Made, label: &Value) -> bool {
+        let label = label.as_str().unwrap_or_default();
+        let ours = self.pool.desk.owner(label) == Some(made.user.as_str());
+        made.mute || ours != made.pool.contains(label)
+    }
+
+    fn hold(&mut self, name: Option<&str>, mut made: Made) {
+        // A handle that lives goes on as it is, whoever asks for another one of the same request.
+        let alike = |other: &&Made| other.user == made.user && other.request == made.request;
+        if let Some(other) = self.handles.values().find(alike) {
+            (made.pool, made.mute) = (other.pool.clone(), other.mute || made.mute);
+        }
         // A second handle of a user sees the connections of the first: pools were recorded apart.
         if self.handles.values().any(|other| other.user == made.user) {
             self.pool.desk.cause = Some(HANDLES);
@@ -75,23 +110,34 @@ impl Unit for ScopedRouter {
             "new_router" | "factory_create" | "get_websocket_router_with_context" => {
                 let name = action.text("router").or(action.text("keep_as"));
                 match self.made(action.arg("context")) {
-                    Some(made) => self.hold(name, made),
+                    Some(made) => {
+                        let mute = action.op == "factory_create" && self.mute;
+                        self.hold(name, Made { mute, ..made });
+                    }
                     None if action.arg("context").is_null() => {}
                     None => self.pool.step.cures.push("no context"),
                 }
                 self.only_old();
             }
-            "register_connection" => self.pool.register(user, label, action.text("thread_id")),
+            "register_connection" => {
+                self.pool.register(user, label, action.text("thread_id"));
+                self.enter(action, true);
+            }
             "unregister_connection" => {
                 self.pool.unregister(user, label);
+                self.enter(action, false);
             }
             "route_event" => {
+                let apart = self.is_apart(&made, label);
                 self.pool.route(user, label, context, event);
-                self.pool.step.explain = Some(HANDLES);
+                if apart {
+                    self.pool.step.explain = Some(HANDLES);
+                }
             }
             "broadcast_to_user" => {
+                let other = self.pool.explain_broadcast(&made.user);
                 self.pool.broadcast(user, context, event);
-                self.pool.step.explain = Some(HANDLES);
+                self.pool.step.explain = if made.mute { Some(HANDLES) } else { other };
             }
             "get_user_connections" => self.pool.list(&made.user),
             "cleanup_stale_connections" => self.pool.sweep(),
@@ -124,16 +170,12 @@ impl Unit for ScopedRouter {
             "broadcast_user_event" | "module_broadcast_to_user" => {
                 let made = self
                     .made(action.arg("context"))
-                    .or_else(|| Some(Made { user: action.text("user")?.to_owned(), request: String::new() }));
+                    .or_else(|| Some(Made { user: action.text("user")?.to_owned(), ..Made::default() }));
                 let made = made.unwrap_or_default();
                 let context =
                     Context { request: Some(&*made.request).filter(|id| !id.is_empty()), ..context };
                 self.pool.broadcast(Some(&made.user), context, event);
-                let queued = self.pool.step.told.first().map_or(0, |told| told.receipt.queued);
-                let delivered = std::mem::take(&mut self.pool.step.seen);
-                self.pool.step.seen = json!({"delivered": delivered, "queued": queued});
-                self.pool.step.ruled = self.pool.step.seen.clone();
-                self.pool.step.cures.push("B6");
+                self.pool.report();
             }
             "drop_reference" => {
                 // What is connected stays so, whoever forgets the handle.
@@ -141,8 +183,11 @@ impl Unit for ScopedRouter {
                 self.pool.desk.cause = Some(HANDLES);
                 self.only_old();
             }
-            "set_factory_manager"
-            | "factory_stats"
+            "set_factory_manager" => {
+                self.mute = false;
+                self.only_old();
+            }
+            "factory_stats"
             | "get_factory_stats"
             | "isolation_key"
             | "is_expired"
