@@ -62,8 +62,9 @@ pub(crate) fn vectors(paths: &[PathBuf]) -> Result<Vec<(String, Vec<Case>)>, Fai
     if paths.is_empty() {
         return VECTORS.iter().map(|(name, bytes)| cases(name, bytes)).collect();
     }
-    let mut files = Vec::new();
+    let mut read = Vec::new();
     for path in paths {
+        let mut files = Vec::new();
         if path.is_dir() {
             let entries = fs::read_dir(path).map_err(|error| Failure::unreadable(path, &error))?;
             let mut inside: Vec<PathBuf> = entries
@@ -79,14 +80,16 @@ pub(crate) fn vectors(paths: &[PathBuf]) -> Result<Vec<(String, Vec<Case>)>, Fai
         } else {
             files.push(path.clone());
         }
+        let before = read.len();
+        for file in files {
+            let bytes = fs::read(&file).map_err(|error| Failure::unreadable(&file, &error))?;
+            read.push(cases(&file.display().to_string(), &bytes)?);
+        }
+        if read[before..].iter().all(|(_, cases)| cases.is_empty()) {
+            return Err(Failure::Usage(format!("{}: no case in it", path.display())));
+        }
     }
-    files
-        .iter()
-        .map(|file| {
-            let bytes = fs::read(file).map_err(|error| Failure::unreadable(file, &error))?;
-            cases(&file.display().to_string(), &bytes)
-        })
-        .collect()
+    Ok(read)
 }
 
 fn is_vectors(file: &Path) -> bool {

@@ -120,6 +120,19 @@ fn what_cannot_be_read_is_named() {
             good.replacen(r#""unit":"core_router""#, r#""unit":"other""#, 1),
             "line 1, field unit",
         ),
+        ("empty.jsonl", "\n\n".to_owned(), "no case in it"),
+        ("deep.jsonl", "[".repeat(50_000), "line 1: expected at most 10000 levels"),
+        ("twice.jsonl", format!("{good}\n\n{good}"), "line 3, field id"),
+        (
+            "unjudged.jsonl",
+            good.replacen(r#""kind":"positive""#, r#""kind":"verdict""#, 1),
+            "line 1, field intended",
+        ),
+        (
+            "only.jsonl",
+            good.replacen(r#""unit":"core_router""#, r#""unit":"queue_fifo""#, 1),
+            "queue_fifo not played yet",
+        ),
         ("steps.jsonl", good.replacen(r#""op":"#, r#""operation":"#, 1), "steps[0].op"),
     ];
     for (name, text, place) in table {
@@ -145,4 +158,38 @@ fn one_case_is_shown_side_by_side() {
         assert!(shown.contains(part), "{part} is missing in\n{shown}");
     }
     conform().arg("--explain").assert().code(0);
+}
+
+/// Known units without an adapter are said and counted, beside what is judged; unknown names are refused, for models, too.
+#[test]
+fn units_that_are_not_played_are_said() {
+    let good = recorded("core_router").lines().next().expect("a case").to_owned();
+    let other = |unit: &str| {
+        let mut case: Value = serde_json::from_str(&good).expect("a case");
+        case["id"] = Value::from(format!("of {unit}"));
+        case["unit"] = Value::from(unit);
+        case["oracle"] = serde_json::json!({"kind": "model"});
+        case.to_string()
+    };
+    let path = scratch("mixed.jsonl");
+    fs::write(&path, format!("{good}\n{}\n{}", other("queue_redis"), other("breaker_ws"))).expect("written");
+    let counted = counts(&report(conform().arg(&path)));
+    for key in ["queue_redis.not-played", "breaker_ws.not-played", "core_router.positive.agree"] {
+        assert!(counted.contains(&(key.to_owned(), "Int(1)".to_owned())), "{key} in {counted:?}");
+    }
+    conform().arg(&path).assert().code(0);
+    fs::write(&path, format!("{good}\n{}", other("nobody"))).expect("written");
+    conform().arg(&path).assert().code(2);
+}
+
+/// As deep as a line may be: read, judged and reported, whatever comes of it.
+#[test]
+fn deep_values_end_no_process() {
+    let good = recorded("message_types").lines().next().expect("a case").to_owned();
+    let deep = format!("{}{}", "[".repeat(9_900), "]".repeat(9_900));
+    let path = scratch("deep-enough.jsonl");
+    let case = good.replacen(r#""args":{"#, &format!(r#""args":{{"extra":{deep},"#), 1).replace(",}", "}");
+    fs::write(&path, case).expect("written");
+    let code = conform().arg(&path).output().expect("runs").status.code();
+    assert!(matches!(code, Some(0 | 6)), "{code:?}");
 }

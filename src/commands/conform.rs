@@ -7,12 +7,27 @@ use simulator::conform::{self, Case, Shown, Tally, Translation};
 
 use crate::{arguments::ConformOptions, failure::Failure, output, sources};
 
+/// Stack for reading and comparing values of [`conform::case::NESTING_LEVELS_MAX`] levels, in bytes; taken as it is used.
+const STACK_BYTES: usize = 512 << 20;
+
 pub(crate) fn run(options: &ConformOptions) -> Result<Verdict, Failure> {
     if options.explain {
         let lines = Translation::ALL.map(|by| format!("{}  {}\n", by.name(), by.about()));
         output::data(&lines.concat())?;
         return Ok(Verdict::Pass);
     }
+    // Cases may nest deeper than the usual stack holds.
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || judge_files(options))
+            .map_err(|error| Failure::Internal(format!("no thread to judge on: {error}")))?
+            .join()
+            .map_err(|_| Failure::Internal("judging ended in a panic".to_owned()))?
+    })
+}
+
+fn judge_files(options: &ConformOptions) -> Result<Verdict, Failure> {
     let files = sources::vectors(&options.paths)?;
     if let Some(id) = &options.show {
         return show(&files, id);
@@ -38,6 +53,10 @@ pub(super) fn judged(files: &[(String, Vec<Case>)], unit: Option<&str>) -> Resul
             "no case of unit `{unit}`: the units are {}",
             conform::NAMES.join(", ")
         )));
+    }
+    if !tallies.values().any(Tally::is_played) {
+        let units: Vec<&str> = tallies.keys().map(String::as_str).collect();
+        return Err(Failure::Usage(format!("nothing to judge: {} not played yet", units.join(", "))));
     }
     Ok(conform::report(&tallies, Tool::new("goldenpath", env!("CARGO_PKG_VERSION"))))
 }

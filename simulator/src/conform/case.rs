@@ -1,6 +1,6 @@
 //! Recorded cases: the format, and errors that name line and field.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
@@ -139,13 +139,43 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Reads a file of cases, one a line; empty lines are passed over.
+/// Levels of objects and lists in one line. Reading and comparing call themselves once per level.
+pub const NESTING_LEVELS_MAX: usize = 10_000;
+/// A step lets at most a year pass, in seconds: the router wakes at each of its deadlines meanwhile.
+const ADVANCE_SECONDS_MAX: f64 = 31_536_000.0;
+
+/// Reads a file of cases, one a line; empty lines are passed over. An id stands once in a file.
 pub fn read(text: &str) -> Result<Vec<Case>, Malformed> {
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(n, line)| case(n + 1, line))
-        .collect()
+    let mut lines_of: BTreeMap<String, usize> = BTreeMap::new();
+    let mut cases = Vec::new();
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let case = case(n + 1, line)?;
+        if let Some(other) = lines_of.insert(case.id.clone(), case.line) {
+            let expected = format!("an id of its own: `{}` stands in line {other}, too", case.id);
+            return Err(Malformed { line: case.line, field: "id".to_owned(), expected });
+        }
+        cases.push(case);
+    }
+    Ok(cases)
+}
+
+/// Whether a text of JSON nests deeper than [`NESTING_LEVELS_MAX`]; found without a call per level.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > NESTING_LEVELS_MAX {
+            return true;
+        }
+    }
+    false
 }
 
 fn case(line: usize, text: &str) -> Result<Case, Malformed> {
@@ -154,6 +184,9 @@ fn case(line: usize, text: &str) -> Result<Case, Malformed> {
         field: field.to_owned(),
         expected: expected.to_owned(),
     };
+    if is_too_deep(text) {
+        return Err(at("", &format!("at most {NESTING_LEVELS_MAX} levels of nesting")));
+    }
     let value = parse(text).map_err(|error| at("", &format!("a JSON object ({error})")))?;
     let Value::Object(mut whole) = value else { return Err(at("", "a JSON object")) };
     let text_of = |whole: &Map<String, Value>, field: &str| {
@@ -178,7 +211,11 @@ fn case(line: usize, text: &str) -> Result<Case, Malformed> {
     if oracle.until > steps.len() {
         return Err(at("oracle.until", &format!("at most the number of steps, {}", steps.len())));
     }
-    Ok(Case { id, unit, about, oracle, setup, steps, intended: whole.remove("intended"), line })
+    let intended = whole.remove("intended").filter(|intended| !intended.is_null());
+    if oracle.kind == OracleKind::Verdict && intended.is_none() {
+        return Err(at("intended", "the verdict that was intended"));
+    }
+    Ok(Case { id, unit, about, oracle, setup, steps, intended, line })
 }
 
 /// Some recordings hold values nested deeper than the library's default limit.
@@ -223,6 +260,10 @@ fn step(n: usize, value: Value, at: &dyn Fn(&str, &str) -> Malformed) -> Result<
         None | Some(Value::Null) => Map::new(),
         Some(_) => return Err(at(".args", "an object")),
     };
+    let seconds = args.get("seconds").and_then(Value::as_f64).filter(|_| op == "advance");
+    if seconds.is_some_and(|seconds| seconds > ADVANCE_SECONDS_MAX) {
+        return Err(at(".args.seconds", &format!("at most {ADVANCE_SECONDS_MAX}, a year")));
+    }
     let Some(Value::Object(all)) = step.remove("expect") else { return Err(at(".expect", "an object")) };
     let raises = match all.get("raises") {
         None | Some(Value::Null) => None,
@@ -255,6 +296,13 @@ mod tests {
     }
 
     #[test]
+    fn brackets_in_texts_are_no_nesting() {
+        let brackets = format!("\"\\\"{}\"", "[".repeat(50_000));
+        let cases = read(&GOOD.replace("{\"n\":1}", &format!("{{\"n\":{brackets}}}"))).expect("well formed");
+        assert_eq!(cases[0].steps[0].action.text("n").map(str::len), Some(50_001));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_line_and_field() {
         let table = [
             (GOOD.replace("\"negative\"", "\"wrong\""), "oracle.kind"),
@@ -264,6 +312,13 @@ mod tests {
             (GOOD.replace("\"id\":\"a\",", ""), "id"),
             ("[1]".to_owned(), ""),
             (GOOD[..GOOD.len() - 9].to_owned(), ""),
+            (GOOD.replace("\"negative\"", "\"verdict\""), "intended"),
+            (
+                GOOD.replace("{\"n\":1}", "{\"seconds\":1e30}").replace("\"x\"", "\"advance\""),
+                "steps[0].args.seconds",
+            ),
+            (GOOD.to_owned(), "id"),
+            ("[".repeat(50_000), ""),
         ];
         for (bad, field) in table {
             let error = read(&format!("{GOOD}\n{bad}")).expect_err("malformed");

@@ -24,6 +24,8 @@ pub enum Outcome {
     Inexpressible(Inexpressible),
     /// For models only.
     NotForUs,
+    /// Its unit is known, and no adapter plays it yet: nothing is said about it.
+    NotPlayed,
 }
 
 /// A case and what became of it.
@@ -53,6 +55,12 @@ pub struct Shown {
 /// Plays a case and judges it; `show` takes each step. `Err` names a unit that nobody knows.
 pub fn judge(case: &Case, show: &mut dyn FnMut(Shown)) -> Result<Judged, String> {
     let mut notes = Notes::default();
+    if units::NOT_PLAYED.contains(&case.unit.as_str()) {
+        return Ok(Judged { outcome: Outcome::NotPlayed, notes });
+    }
+    if !units::NAMES.contains(&case.unit.as_str()) {
+        return Err(case.unit.clone());
+    }
     if case.oracle.kind == OracleKind::Model {
         return Ok(Judged { outcome: Outcome::NotForUs, notes });
     }
@@ -104,7 +112,19 @@ pub fn judge(case: &Case, show: &mut dyn FnMut(Shown)) -> Result<Judged, String>
             return Ok(Judged { outcome: Outcome::Fails { step, differences, why }, notes });
         }
     }
-    let outcome = if negative { defect(case, differed, &notes) } else { Outcome::Holds };
+    let outcome = match case.oracle.kind {
+        OracleKind::Negative => defect(case, differed, &notes),
+        OracleKind::Exception if notes.decisions.is_empty() => Outcome::Fails {
+            step: case.steps.len() - 1,
+            differences: Vec::new(),
+            why: "no decision demands another outcome than the recorded one".to_owned(),
+        },
+        OracleKind::Positive
+        | OracleKind::Boundary
+        | OracleKind::Exception
+        | OracleKind::Verdict
+        | OracleKind::Model => Outcome::Holds,
+    };
     Ok(Judged { outcome, notes })
 }
 
@@ -121,6 +141,7 @@ fn defect(case: &Case, differed: Option<(usize, Vec<Difference>)>, notes: &Notes
             why: format!("agrees with a recorded defect ({})", case.oracle.hazards.join(", ")),
         };
     };
+    // Without a row nobody says what to look for: such cases are counted apart.
     if hazards.is_empty() || notes.cures.iter().any(|cure| hazards.contains(cure)) {
         return Outcome::Holds;
     }

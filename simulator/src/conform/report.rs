@@ -23,17 +23,33 @@ pub struct Tally {
     decisions: BTreeMap<Decision, u64>,
     /// Positive cases excepted by decisions taken while building the proof.
     added: u64,
+    /// Positive cases that hold by some decision, not as they were recorded.
+    excepted: u64,
+    /// Negative cases that hold and name no hazard: that they differ is all that is known.
+    unlabelled: u64,
+    /// Cases of a unit that no adapter plays.
+    not_played: u64,
     failures: Vec<(String, usize, String)>,
 }
 
 impl Tally {
     /// Counts one case.
     pub fn add(&mut self, case: &Case, judged: &Judged) {
+        if judged.outcome == Outcome::NotPlayed {
+            self.not_played += 1;
+            return;
+        }
         let (holds, all) = self.kinds.entry(case.oracle.kind).or_default();
         *all += 1;
         match &judged.outcome {
-            Outcome::Holds => *holds += 1,
-            Outcome::NotForUs => {}
+            Outcome::Holds => {
+                *holds += 1;
+                let excepted = case.oracle.kind == OracleKind::Positive && !judged.notes.decisions.is_empty();
+                self.excepted += u64::from(excepted);
+                let negative = case.oracle.kind == OracleKind::Negative;
+                self.unlabelled += u64::from(negative && case.oracle.hazards.is_empty());
+            }
+            Outcome::NotForUs | Outcome::NotPlayed => {}
             Outcome::Inexpressible(reason) => self.inexpressible.push((case.id.clone(), reason.0)),
             Outcome::Fails { step, differences, why } => {
                 self.wrongly_agree +=
@@ -58,6 +74,11 @@ impl Tally {
         self.kinds.get(&kind).copied().unwrap_or_default()
     }
 
+    /// Whether any case was played or is for models.
+    pub fn is_played(&self) -> bool {
+        !self.kinds.is_empty()
+    }
+
     /// Whether decisions taken while building the proof except more than they may.
     fn excepts_too_much(&self) -> bool {
         self.added as f64 > ADDED_SHARE_MAX * self.count(OracleKind::Positive).1 as f64
@@ -68,7 +89,10 @@ impl Tally {
         let mut line = Vec::new();
         for (kind, (holds, all)) in &self.kinds {
             line.push(match kind {
-                OracleKind::Positive => format!("{holds} of {all} positive agree"),
+                OracleKind::Positive if self.excepted == 0 => format!("{holds} of {all} positive agree"),
+                OracleKind::Positive => {
+                    format!("{holds} of {all} positive agree, {} of them by a decision", self.excepted)
+                }
                 OracleKind::Negative => {
                     let cannot = self.inexpressible.len();
                     let agree = self.wrongly_agree;
@@ -124,6 +148,13 @@ pub fn report(tallies: &BTreeMap<String, Tally>, tool: Tool) -> Report {
             report.cases.push(Check::skipped(format!("{unit}, cannot be expressed"), id, *reason));
         }
     }
+    for unit in units::NOT_PLAYED {
+        let Some(tally) = tallies.get(*unit) else { continue };
+        let (key, label) = (format!("{unit}.not-played"), format!("{unit}: not played yet"));
+        report.facts.push(Fact::count(key, label, tally.not_played));
+        let reason = format!("{} cases: no adapter plays them yet", tally.not_played);
+        report.cases.push(Check::skipped("units, not played yet", *unit, reason));
+    }
     for (translation, count) in translations {
         let (name, about) = (translation.name(), translation.about());
         report.facts.push(Fact::count(format!("translation.{name}"), format!("{name}: {about}"), count));
@@ -137,17 +168,22 @@ pub fn report(tallies: &BTreeMap<String, Tally>, tool: Tool) -> Report {
 fn counts(tally: &Tally) -> Vec<(&'static str, &'static str, u64)> {
     let (positive, negative) = (tally.count(OracleKind::Positive), tally.count(OracleKind::Negative));
     let (boundary, verdict) = (tally.count(OracleKind::Boundary), tally.count(OracleKind::Verdict));
-    let cannot = tally.inexpressible.len() as u64;
+    let (exception, cannot) = (tally.count(OracleKind::Exception), tally.inexpressible.len() as u64);
     [
         ("positive.agree", "positive, agree", positive.0),
+        ("positive.as-recorded", "positive, agree as recorded", positive.0 - tally.excepted),
+        ("positive.excepted", "positive, agree by a decision", tally.excepted),
         ("positive.disagree", "positive, disagree", positive.1 - positive.0),
         ("negative.differ", "negative, differ as they should", negative.0),
+        ("negative.unlabelled", "negative, differ, without a hazard that says how", tally.unlabelled),
         ("negative.agree", "negative, wrongly agree", tally.wrongly_agree),
         ("negative.inexpressible", "negative, cannot be expressed", cannot),
         ("boundary.hold", "boundary, hold", boundary.0),
         ("boundary.fail", "boundary, fail", boundary.1 - boundary.0),
         ("verdict.hold", "verdict, hold", verdict.0),
         ("verdict.fail", "verdict, fail", verdict.1 - verdict.0),
+        ("exception.hold", "exception, hold", exception.0),
+        ("exception.fail", "exception, fail", exception.1 - exception.0),
         ("model", "for models only", tally.count(OracleKind::Model).1),
     ]
     .into_iter()

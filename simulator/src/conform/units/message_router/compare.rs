@@ -334,7 +334,23 @@ impl Player {
 
     /// Counters, by what was added to them since they were last recorded.
     fn counters_agree(&mut self, stats: &Value, step: &mut Step<'_>, notes: &mut Notes) {
+        for name in ["messages_routed", "unhandled_messages", "handler_errors"] {
+            if !stats[name].is_u64() {
+                step.out.push(Difference::new(format!("stats.{name}"), stats[name].clone(), "<a count>"));
+            }
+        }
+        let types = stats["message_types"].as_object();
+        if !types.is_some_and(|types| types.values().all(Value::is_u64)) {
+            step.out.push(Difference::new("stats.message_types", stats["message_types"].clone(), "<counts>"));
+        }
         let total = Counters::read(stats, notes);
+        // What fell since then is no addition: our counters never fall, but with their router.
+        let fell = self.last_recorded.since(&total);
+        let ours_fell = Counters { rejected: 0, ..self.last_seen.since(&self.counters()) };
+        if fell != ours_fell {
+            let shown = |counters: &Counters| format!("fell by {counters:?}");
+            step.out.push(Difference::new("stats", shown(&fell), shown(&ours_fell)));
+        }
         let recorded = total.since(&self.last_recorded);
         let counters = self.counters();
         let seen = counters.since(&self.last_seen);

@@ -61,6 +61,13 @@ impl Player {
         let mut conns: Vec<&str> = recorded.keys().chain(reached.keys()).copied().collect();
         conns.sort_unstable();
         conns.dedup();
+        for sent in &step.expect.sent {
+            // A frame in the name of another user than its socket's is the leak itself.
+            let owner = self.sockets.user(sent["conn"].as_str().unwrap_or_default());
+            if sent["user"].as_str().is_some_and(|user| user != owner) {
+                step.out.push(Difference::new("sent.user", sent["user"].clone(), owner));
+            }
+        }
         for conn in conns {
             let (left, right) =
                 (recorded.remove(conn).unwrap_or_default(), reached.remove(conn).unwrap_or_default());
