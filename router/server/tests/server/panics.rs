@@ -60,6 +60,7 @@ async fn a_handler_that_panics_has_failed_and_stays() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the runtime's one thread is to be busy")]
 async fn nobody_elses_frames_go_down_with_it() {
     let server = TestServer::with(|config| {
         config.handlers.push(Arc::new(|| Box::new(Bomb)));

@@ -233,6 +233,10 @@ async fn the_end_of_a_run_drops_its_tools() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a host has threads of its own, and the runtime's is to be busy"
+)]
 async fn a_thread_of_the_hosts_may_meet_a_tool_that_is_due() {
     let agent = Caller(|sink: RunSink| async move {
         let parameters = to_raw_value(&json!({})).unwrap();
