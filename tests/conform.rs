@@ -128,11 +128,6 @@ fn what_cannot_be_read_is_named() {
             good.replacen(r#""kind":"positive""#, r#""kind":"verdict""#, 1),
             "line 1, field intended",
         ),
-        (
-            "only.jsonl",
-            good.replacen(r#""unit":"core_router""#, r#""unit":"queue_fifo""#, 1),
-            "queue_fifo not played yet",
-        ),
         ("steps.jsonl", good.replacen(r#""op":"#, r#""operation":"#, 1), "steps[0].op"),
     ];
     for (name, text, place) in table {
@@ -142,6 +137,12 @@ fn what_cannot_be_read_is_named() {
         let talk = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
         assert!(talk.contains(name) && talk.contains(place), "{talk}");
     }
+    // Nothing else is in any of the files.
+    let path = scratch("only.jsonl");
+    fs::write(&path, good.replacen(r#""unit":"core_router""#, r#""unit":"queue_fifo""#, 1)).expect("written");
+    let assert = conform().arg(&path).assert().code(2);
+    let talk = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(talk.contains("queue_fifo not played yet"), "{talk}");
     conform().arg(scratch("nowhere.jsonl")).assert().code(2);
     conform().args(["--unit", "nobody"]).assert().code(2);
     conform().args(["--show", "no such case"]).assert().code(2);
