@@ -66,9 +66,9 @@ pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
     AgentEvent, AskRef, Audit, Authority, CancelReason, CancelledTool, Close, ConnId, Connect, Context,
     Deliver, Delivery, DeliveryRefusal, DeliveryState, Effect, Effects, EventRef, Frame, FrameIx, Input,
-    Instant, Missed, QualityAnswer, QualityNews, QualityQuestion, QualityRequest, Receipt, ReceiptId,
-    Refusal, RefusedEvent, RunRef, RunRequest, Target, Ticket, Tier, ToolAnswer, ToolFailure, ToolOutcome,
-    ToolRefusal, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
+    Instant, Missed, OwnedEvent, QualityAnswer, QualityNews, QualityQuestion, QualityRequest, Receipt,
+    ReceiptId, Refusal, RefusedEvent, RunRef, RunRequest, Target, Ticket, Tier, ToolAnswer, ToolFailure,
+    ToolOutcome, ToolRefusal, ToolRefusalReason, ToolRequest, ToolStatus, ToolStep, UserId, Violation, Wake,
 };
 pub use crate::error::ErrorCode;
 pub use crate::handlers::{BuiltIn, Handler, HandlerFault, HandlerId, Incoming, KindSet, Profile, Replies};

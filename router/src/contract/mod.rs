@@ -36,6 +36,7 @@ mod close;
 mod deliver;
 mod delivery;
 mod effects;
+mod owned;
 mod quality;
 mod refusal;
 mod request;
@@ -51,6 +52,7 @@ pub use self::{
     deliver::{Context, Deliver, DeliveryRefusal, Missed, Receipt, ReceiptId, Target},
     delivery::{Delivery, DeliveryState, EventRef},
     effects::{Effects, Frame, FrameIx},
+    owned::OwnedEvent,
     quality::{AskRef, Given, QualityAnswer, QualityNews, QualityQuestion, QualityRequest},
     refusal::{Refusal, RefusedEvent},
     request::RunRequest,

@@ -1,15 +1,13 @@
 //! Tapes: what a host and its clients did on a [`Stage`](super::stage::Stage), in order, and which frames each socket
 //! got of it. Whoever has real sockets can do the same again and compare.
 
-mod event;
 mod recorder;
 
 use std::fmt;
 
-use router::{Config, DeliveryRefusal, Receipt, Tier};
+use router::{Config, DeliveryRefusal, OwnedEvent, Receipt, Tier};
 use serde_json::{Value, value::RawValue};
 
-pub use self::event::Event;
 pub(super) use self::recorder::Recorder;
 use super::{Case, Notes, units};
 
@@ -79,7 +77,7 @@ pub enum Step {
         /// Of which run.
         run: usize,
         /// What.
-        event: Event,
+        event: OwnedEvent,
         /// Whether the router took it.
         taken: bool,
     },

@@ -116,21 +116,7 @@ impl Tool {
 
 /// The dispatcher's duration estimate: the first of these words that the name contains decides.
 pub fn estimate_for(tool: &str) -> Micros {
-    const ESTIMATES_MS: [(&str, u64); 11] = [
-        ("search", 3_000),
-        ("query", 2_000),
-        ("analyze", 15_000),
-        ("generate", 8_000),
-        ("validate", 2_000),
-        ("optimize", 30_000),
-        ("export", 5_000),
-        ("import", 10_000),
-        ("llm", 12_000),
-        ("calculation", 5_000),
-        ("transformation", 3_000),
-    ];
-    let found = ESTIMATES_MS.into_iter().find(|(word, _)| tool.contains(word));
-    Micros::from_ms(found.map_or(5_000, |(_, ms)| ms))
+    Micros::from_ms(router::tools::estimate_ms(tool))
 }
 
 /// One tool for each estimate; the weights (assumption) make the common ones short, so that runs typically
