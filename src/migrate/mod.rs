@@ -60,9 +60,18 @@ impl Hit {
     }
 }
 
-/// The hits of one source, in order. `path` is the file's place in its tree: relative imports are read from it.
-/// `Err` when the source cannot be read at all; a syntax error somewhere hides nothing but itself.
-pub(crate) fn scan(language: Language, path: &[&str], text: &str) -> Result<Vec<Hit>, String> {
+/// What is in one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scanned {
+    /// The hits, in order.
+    pub(crate) hits: Vec<Hit>,
+    /// Line of the first syntax error, from 1. Around it something may have been missed.
+    pub(crate) broken_at: Option<usize>,
+}
+
+/// Reads one source. `path` is the file's place in its tree: relative imports are read from it. `Err` when it cannot be
+/// read at all; a syntax error somewhere hides nothing but itself.
+pub(crate) fn scan(language: Language, path: &[&str], text: &str) -> Result<Scanned, String> {
     let grammar = match language {
         Language::Python => tree_sitter_python::LANGUAGE.into(),
         Language::Rust => tree_sitter_rust::LANGUAGE.into(),
@@ -76,7 +85,19 @@ pub(crate) fn scan(language: Language, path: &[&str], text: &str) -> Result<Vec<
     };
     hits.sort_by_key(|hit| (hit.line, hit.column));
     hits.dedup();
-    Ok(hits)
+    Ok(Scanned { hits, broken_at: first_error(tree.root_node()) })
+}
+
+fn first_error(root: Node<'_>) -> Option<usize> {
+    let mut first = None;
+    walk(root, &mut |node| {
+        if first.is_none() && (node.is_error() || node.is_missing()) {
+            first = Some(node.start_position().row + 1);
+        }
+        first.is_none() && node.has_error()
+    });
+    // A missing token that has no name is not walked to.
+    first.or_else(|| root.has_error().then(|| root.start_position().row + 1))
 }
 
 /// Calls `visit` for every node below, parents first; `false` leaves out what is below the node.

@@ -1,8 +1,12 @@
 use super::*;
 
 fn found(language: Language, path: &[&str], source: &str) -> Vec<String> {
-    let hits = scan(language, path, source).expect("parsed");
-    hits.iter().map(|hit| format!("{}:{} {:?} {}", hit.line, hit.column, hit.kind, hit.legacy)).collect()
+    let scanned = scan(language, path, source).expect("parsed");
+    scanned
+        .hits
+        .iter()
+        .map(|hit| format!("{}:{} {:?} {}", hit.line, hit.column, hit.kind, hit.legacy))
+        .collect()
 }
 
 fn python(source: &str) -> Vec<String> {
