@@ -23,7 +23,8 @@ struct Scan {
     files_with_hits: usize,
     /// Share of files without a hit, percent.
     compliance_percent: f64,
-    /// Files with a syntax error, and the line of the first: something around it may have been missed.
+    /// Files with a syntax error, and the line at which the construct that has it begins: in it something may have been
+    /// missed.
     broken: BTreeMap<String, usize>,
     /// Hits per file.
     counts: BTreeMap<String, usize>,
@@ -97,7 +98,9 @@ fn told(scan: &Scan) -> String {
         text.push_str(&format!("{count:>6}  {path}\n"));
     }
     for (path, line) in &scan.broken {
-        text.push_str(&format!("{path}:{line}: syntax error, something around it may have been missed\n"));
+        text.push_str(&format!(
+            "{path}:{line}: a syntax error begins here or later; something may have been missed\n"
+        ));
     }
     text.push_str(&format!(
         "{} of {} files name something replaced: compliance {:.1} %\n",

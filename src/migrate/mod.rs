@@ -65,7 +65,7 @@ impl Hit {
 pub(crate) struct Scanned {
     /// The hits, in order.
     pub(crate) hits: Vec<Hit>,
-    /// Line of the first syntax error, from 1. Around it something may have been missed.
+    /// Where the first construct with a syntax error begins: its line, from 1. In it something may have been missed.
     pub(crate) broken_at: Option<usize>,
 }
 
@@ -88,16 +88,20 @@ pub(crate) fn scan(language: Language, path: &[&str], text: &str) -> Result<Scan
     Ok(Scanned { hits, broken_at: first_error(tree.root_node()) })
 }
 
+/// The first error that has no other error in it.
 fn first_error(root: Node<'_>) -> Option<usize> {
-    let mut first = None;
-    walk(root, &mut |node| {
-        if first.is_none() && (node.is_error() || node.is_missing()) {
-            first = Some(node.start_position().row + 1);
+    if !root.has_error() {
+        return None;
+    }
+    let mut node = root;
+    loop {
+        let mut cursor = node.walk();
+        let inner = node.children(&mut cursor).find(Node::has_error);
+        match inner {
+            Some(inner) => node = inner,
+            None => return Some(node.start_position().row + 1),
         }
-        first.is_none() && node.has_error()
-    });
-    // A missing token that has no name is not walked to.
-    first.or_else(|| root.has_error().then(|| root.start_position().row + 1))
+    }
 }
 
 /// Calls `visit` for every node below, parents first; `false` leaves out what is below the node.

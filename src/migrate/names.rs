@@ -33,7 +33,7 @@ fn within<'p>(path: &'p str, inner: &str) -> Option<&'p str> {
 }
 
 /// Names that many packages have: not taken for ours where only a package says so.
-const COMMON: &[&str] =
+pub(super) const COMMON: &[&str] =
     &["Message", "MessageType", "MessageHandler", "ConnectionHandler", "ErrorHandler", "message_router"];
 
 /// The replaced module below a package from which its own `__init__` may hand on that name.

@@ -55,7 +55,7 @@ impl Over<'_, '_, CoreRouter> {
     /// message, and when it was none. What looks alike here is told apart by the canonical answer.
     #[deprecated(
         since = "0.1.0",
-        note = "use `router::Router::dispatch`, or `dispatch_value` for a message in JSON"
+        note = "use `router::Router::dispatch`, or `router::Router::dispatch_value` for a message in JSON"
     )]
     pub fn route_message(&mut self, message: Value) -> Value {
         let (_, lent) = used(self, "route_message");

@@ -212,15 +212,21 @@ impl File<'_> {
 
     /// Texts in an annotation are names, too, but for those of a `Literal`.
     fn annotation(&mut self, node: Node<'_>) {
+        let of_literal = |node: Node<'_>| {
+            ["generic_type", "subscript"].contains(&node.kind())
+                && node.named_child(0).is_some_and(|of| text_of(of, self.source).ends_with("Literal"))
+        };
+        let parameter = node.parent().filter(|parent| parent.kind() == "type_parameter");
+        if parameter.and_then(|parent| parent.parent()).is_some_and(of_literal) {
+            return;
+        }
         let mut texts = Vec::new();
         walk(node, &mut |below| {
             if below.kind() == "string" {
                 texts.push(below);
             }
-            let literal = ["generic_type", "subscript"].contains(&below.kind())
-                && below.named_child(0).is_some_and(|of| text_of(of, self.source).ends_with("Literal"));
             // A type within a type is walked for itself.
-            !literal && (below == node || below.kind() != "type")
+            !of_literal(below) && (below == node || below.kind() != "type")
         });
         for text in texts {
             if let Some(inner) = plain(text_of(text, self.source)) {
