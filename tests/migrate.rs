@@ -1,6 +1,9 @@
 //! `goldenpath migrate scan` from outside, on small trees that are written here.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use assert_cmd::Command;
 use serde_json::{Value, json};
@@ -21,20 +24,20 @@ fn tree(name: &str, files: &[(&str, &str)]) -> PathBuf {
     root
 }
 
-fn scan(root: &PathBuf, arguments: &[&str]) -> (i32, String) {
+fn scan(root: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::cargo_bin("goldenpath").expect("built");
     let output = command.args(["migrate", "scan"]).arg(root).args(arguments).output().expect("run");
     let code = output.status.code().expect("an exit code");
     (code, String::from_utf8(output.stdout).expect("UTF-8"))
 }
 
-fn scanned(root: &PathBuf) -> (i32, Value) {
+fn scanned(root: &Path) -> (i32, Value) {
     let (code, text) = scan(root, &["--json"]);
     (code, serde_json::from_str(&text).expect("JSON"))
 }
 
 /// `line:column kind name` of every hit in a file.
-fn hits(scan: &Value, root: &PathBuf, file: &str) -> Vec<String> {
+fn hits(scan: &Value, root: &Path, file: &str) -> Vec<String> {
     let key = root.join(file).display().to_string();
     let list = scan["hits"][&key].as_array().cloned().unwrap_or_default();
     let told = |hit: &Value| {
@@ -255,6 +258,14 @@ fn broken_and_foreign_sources_are_scanned_and_told() {
     assert_eq!(hits(&found, &root, "b.rs"), ["1:5 import compat::MessageRouter"]);
     assert_eq!(hits(&found, &root, "latin.py"), ["2:8 import core.message_router"]);
     assert!(scan(&root, &[]).1.contains("a.py:2: a syntax error begins here or later"));
+}
+
+#[test]
+fn a_source_as_deep_as_it_is_long_is_no_trouble() {
+    let sum = format!("from app.core.message_router import Message\nx = 1{}\n", " + Message".repeat(50_000));
+    let root = tree("deep", &[("a.py", &sum)]);
+    let (code, found) = scanned(&root);
+    assert_eq!((code, hits(&found, &root, "a.py").len()), (6, 50_001));
 }
 
 const RUST: &str = "\

@@ -19,7 +19,6 @@ use tree_sitter::{Node, Parser};
 #[path = "../src/migrate/names.rs"]
 #[expect(dead_code, reason = "the table is what this test needs")]
 mod names;
-#[expect(dead_code, reason = "other tests need more of it")]
 mod tree;
 
 /// Names from the scanner's table and the facades' notes, kept by the compiler: each of these exists. Of a method the
@@ -147,6 +146,18 @@ fn the_table_of_facades_is_the_compatibility_layer() {
 }
 
 #[test]
+fn the_migration_guide_has_a_row_for_every_facade() {
+    let guide = tree::read("docs/migration.md");
+    let rows: Vec<Vec<String>> = tree::table_rows(&guide).collect();
+    for item in facade_items().iter().filter(|item| item.owner.is_empty() && !SERVICE.contains(&&*item.name))
+    {
+        // The result of a facade's call stands in the text beside it.
+        let there = rows.iter().any(|row| row.get(1) == Some(&item.name)) || item.name == "BroadcastResult";
+        assert!(there && guide.contains(&item.name), "{} is not in docs/migration.md", item.name);
+    }
+}
+
+#[test]
 fn every_facade_is_deprecated_with_the_canonical_call_in_its_note() {
     let version: Vec<u64> = numbers(env!("CARGO_PKG_VERSION"));
     let mut wrong = Vec::new();
@@ -222,6 +233,7 @@ const CARRIED_OUT: &[&str] = &[
 ];
 
 #[test]
+#[expect(clippy::print_stdout, reason = "who is trusted, for whoever asks with --nocapture")]
 fn only_the_router_and_the_models_make_effects() {
     let (mut made, mut read) = (Vec::new(), BTreeSet::new());
     for path in product_files().filter(|path| !path.starts_with("router/src/") || path.contains("/compat/")) {
@@ -233,8 +245,8 @@ fn only_the_router_and_the_models_make_effects() {
             read.insert(path);
         }
     }
+    println!("who is written to is read in {read:#?}");
     assert!(made.is_empty(), "effects that no router made: {made:#?}");
-    println!("who is written to is read in: {read:#?}");
     let others: Vec<_> =
         read.iter().filter(|path| !CARRIED_OUT.iter().any(|place| path.starts_with(place))).collect();
     assert!(others.is_empty(), "these look at who is written to; say here why they may: {others:?}");
@@ -252,6 +264,7 @@ const OTHER_MEANINGS: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+#[expect(clippy::print_stdout, reason = "what is let through, for whoever asks with --nocapture")]
 fn host_programs_name_no_kind_of_message() {
     let hosts = ["router/server/src/", "simulator/src/world/", "src/"];
     let (mut wrong, mut met) = (Vec::new(), BTreeSet::new());
@@ -367,7 +380,9 @@ fn effects(text: &str) -> Effects {
             "struct_expression" => names_effect("name"),
             "call_expression" => names_effect("function"),
             // Under another name it would not be found.
-            "use_declaration" => ["Effect::", "Effect as"].iter().any(|end| text[node.byte_range()].contains(end)),
+            "use_declaration" => {
+                ["Effect::", "Effect as"].iter().any(|end| text[node.byte_range()].contains(end))
+            }
             _ => false,
         };
         if makes {
@@ -396,7 +411,7 @@ fn kinds(text: &str) -> Vec<(usize, String)> {
         let found_here = match node.kind() {
             "identifier" | "type_identifier" => imported && slice == "Kind",
             "scoped_identifier" | "scoped_type_identifier" => {
-                ["router::Kind", "router::message::Kind"].iter().any(|path| slice == *path)
+                ["router::Kind", "router::message::Kind"].contains(&slice)
             }
             "string_content" => spellings.contains(slice),
             _ => false,

@@ -104,12 +104,16 @@ fn first_error(root: Node<'_>) -> Option<usize> {
     }
 }
 
-/// Calls `visit` for every node below, parents first; `false` leaves out what is below the node.
+/// Calls `visit` for the node and every one below, parents first and in order; `false` leaves out what is below the node.
+/// Not by recursion: a sum of many terms is as deep as it is long.
 fn walk<'t>(node: Node<'t>, visit: &mut dyn FnMut(Node<'t>) -> bool) {
-    if visit(node) {
-        let mut cursor = node.walk();
-        for child in node.named_children(&mut cursor).collect::<Vec<_>>() {
-            walk(child, visit);
+    let mut waiting = vec![node];
+    while let Some(node) = waiting.pop() {
+        if visit(node) {
+            let mut cursor = node.walk();
+            let below = waiting.len();
+            waiting.extend(node.named_children(&mut cursor));
+            waiting[below..].reverse();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod events;
 mod messages;
+mod sequences;
 mod tools;
 
 use std::fmt::Debug;

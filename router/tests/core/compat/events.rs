@@ -136,12 +136,15 @@ fn a_host_that_connects_its_sockets_itself_lets_no_facade_do_it() {
     assert!(out.is_empty());
 }
 
+fn context() -> tools::Context {
+    tools::Context::new("ada", "th", "run-7", "req-7").expect("a context")
+}
+
 #[test]
 fn scoped_router_is_a_handle_of_its_user() {
     let mut pair = Pair::new();
     let mut events = WebSocketEventRouter::new();
     named(&mut pair, &mut events);
-    let context = || tools::Context::new("ada", "th", "run-7", "req-7").expect("a context");
     let mut facade = UserScopedWebSocketEventRouter::create_for_user(context());
     let connected = pair.same(
         |lent| facade.over(lent).register_connection("t3", None, Ticket(4)),
@@ -192,6 +195,34 @@ fn scoped_router_is_a_handle_of_its_user() {
         },
     );
     assert_eq!(names, ["t1", "t2", "t3"]);
+    scoped_answers(&mut pair, &mut facade);
+    for (name, there) in [("t3", true), ("e1", false)] {
+        let closed = pair.same(
+            |lent| facade.over(lent).unregister_connection(name),
+            |router, now, out| {
+                router.handle(now, Input::Unregister { user: Some("ada"), name }, out);
+                there
+            },
+        );
+        assert_eq!(closed, there, "{name}");
+    }
+    pair.now = pair.now.after(pair.new.config().idle_us);
+    pair.same(
+        |lent| facade.over(lent).cleanup_stale_connections(),
+        |router, now, out| {
+            router.handle(now, Input::SweepIdle, out);
+            3
+        },
+    );
+    assert_eq!(facade.get_user_context().request(), "req-7");
+    let unused: Vec<_> =
+        facade.compat_uses().iter().filter(|(_, calls)| *calls == 0).map(|(name, _)| name).collect();
+    assert_eq!(unused, ["create_user_event_router", "get_websocket_router_with_context"], "other makers");
+}
+
+/// What it says of its user's connections, without an effect.
+fn scoped_answers(pair: &mut Pair, facade: &mut UserScopedWebSocketEventRouter) {
+    let stamp = Context::default();
     for (name, owned) in [("t1", true), ("e1", false), ("t9", false)] {
         let answer = pair.same(
             |lent| facade.over(lent).validate_user_access(name),
@@ -219,38 +250,22 @@ fn scoped_router_is_a_handle_of_its_user() {
         },
     );
     assert_eq!(stats["total_connections"], 3);
-    for (name, there) in [("t3", true), ("e1", false)] {
-        let closed = pair.same(
-            |lent| facade.over(lent).unregister_connection(name),
-            |router, now, out| {
-                router.handle(now, Input::Unregister { user: Some("ada"), name }, out);
-                there
-            },
-        );
-        assert_eq!(closed, there, "{name}");
-    }
-    pair.now = pair.now.after(pair.new.config().idle_us);
-    pair.same(
-        |lent| facade.over(lent).cleanup_stale_connections(),
-        |router, now, out| {
-            router.handle(now, Input::SweepIdle, out);
-            3
-        },
-    );
-    assert_eq!(facade.get_user_context().request(), "req-7");
-    // Its makers are counted each in the value that it made.
-    let [mut uses, makers @ ..] = [
-        facade.compat_uses().clone(),
-        UserScopedWebSocketEventRouter::create_user_event_router(context()).compat_uses().clone(),
-        UserScopedWebSocketEventRouter::get_websocket_router_with_context(context()).compat_uses().clone(),
+}
+
+#[test]
+fn the_old_makers_are_counted_each_in_what_it_made() {
+    let made = [
+        ("create_for_user", UserScopedWebSocketEventRouter::create_for_user(context())),
+        ("create_user_event_router", UserScopedWebSocketEventRouter::create_user_event_router(context())),
+        (
+            "get_websocket_router_with_context",
+            UserScopedWebSocketEventRouter::get_websocket_router_with_context(context()),
+        ),
     ];
-    for (maker, name) in makers.iter().zip(["create_user_event_router", "get_websocket_router_with_context"])
-    {
-        assert_eq!((maker.of(name), maker.total(), uses.of(name)), (1, 1, 0));
+    for (maker, facade) in made {
+        assert_eq!((facade.compat_uses().of(maker), facade.compat_uses().total()), (1, 1), "{maker}");
     }
-    uses.clone_from(facade.compat_uses());
-    let unused: Vec<_> = uses.iter().filter(|(_, calls)| *calls == 0).map(|(name, _)| name).collect();
-    assert_eq!(unused, ["create_user_event_router", "get_websocket_router_with_context"]);
+    assert_eq!(UserScopedWebSocketEventRouter::new(context()).compat_uses().total(), 0);
 }
 
 #[test]
