@@ -301,6 +301,7 @@ fn a_program_that_decides_is_found() {
                 return;
             }
             if let Effect::Send { conn, .. } = effect {}
+            report(AgentEvent::Data { kind: "agent_thinking", data: "chat" });
         }
 
         #[cfg(test)]
@@ -314,7 +315,7 @@ fn a_program_that_decides_is_found() {
     assert_eq!((effects.made, effects.reads_recipients), (vec![3, 10, 11], true));
     let kinds = kinds(source);
     let lines: Vec<_> = kinds.iter().map(|(line, kind)| format!("{line} {kind}")).collect();
-    assert_eq!(lines, ["2 Kind", "8 Kind", "10 Kind", "13 user_message"]);
+    assert_eq!(lines, ["2 Kind", "8 Kind", "10 Kind", "13 user_message", "17 chat"]);
 }
 
 #[test]
@@ -394,7 +395,8 @@ fn effects(text: &str) -> Effects {
     found
 }
 
-/// Where a source names a kind of message: as `Kind`, if it is the router's, or as the text of a type.
+/// Where a source names a kind of message: as `Kind`, if it is the router's, or as the text of a type. What an agent
+/// reports is none.
 fn kinds(text: &str) -> Vec<(usize, String)> {
     let spellings: BTreeSet<&str> = router::Kind::spellings().iter().map(|(name, _)| *name).collect();
     let mut imported = false;
@@ -413,7 +415,7 @@ fn kinds(text: &str) -> Vec<(usize, String)> {
             "scoped_identifier" | "scoped_type_identifier" => {
                 ["router::Kind", "router::message::Kind"].contains(&slice)
             }
-            "string_content" => spellings.contains(slice),
+            "string_content" => spellings.contains(slice) && !reported(node, text),
             _ => false,
         };
         if found_here {
@@ -421,6 +423,14 @@ fn kinds(text: &str) -> Vec<(usize, String)> {
         }
     });
     found
+}
+
+/// Whether a text is the type of an event that an agent reports: `AgentEvent::Data { kind: TEXT, … }`.
+fn reported(node: Node<'_>, text: &str) -> bool {
+    let field = node.parent().and_then(|literal| literal.parent());
+    let field = field.filter(|field| text[field.byte_range()].starts_with("kind:"));
+    let event = field.and_then(|field| field.parent()?.parent()?.child_by_field_name("name"));
+    event.is_some_and(|name| text[name.byte_range()].ends_with("AgentEvent::Data"))
 }
 
 fn line(node: Node<'_>) -> usize {
