@@ -23,8 +23,8 @@ struct Scan {
     files_with_hits: usize,
     /// Share of files without a hit, percent.
     compliance_percent: f64,
-    /// Files with a syntax error, and the line at which the construct that has it begins: in it something may have been
-    /// missed.
+    /// Files with a place that the parser does not understand, and the line at which the first begins: in it something
+    /// may have been missed.
     broken: BTreeMap<String, usize>,
     /// Hits per file.
     counts: BTreeMap<String, usize>,
@@ -99,7 +99,7 @@ fn told(scan: &Scan) -> String {
     }
     for (path, line) in &scan.broken {
         text.push_str(&format!(
-            "{path}:{line}: a syntax error begins here or later; something may have been missed\n"
+            "{path}:{line}: the parser does not understand what begins here; something in it may have been missed\n"
         ));
     }
     text.push_str(&format!(

@@ -65,7 +65,8 @@ impl Hit {
 pub(crate) struct Scanned {
     /// The hits, in order.
     pub(crate) hits: Vec<Hit>,
-    /// Where the first construct with a syntax error begins: its line, from 1. In it something may have been missed.
+    /// Where the first place begins that the parser does not understand: its line, from 1. In it something may have been
+    /// missed.
     pub(crate) broken_at: Option<usize>,
 }
 

@@ -114,3 +114,16 @@ fn rust_paths_through_the_compatibility_layer_are_found() {
         ]
     );
 }
+
+#[test]
+fn whatever_is_cut_off_is_scanned() {
+    let python = "from . import (handlers as h)\n@patch('a.core.message_router.M')\ndef f(a: \"h.X\", *b, c=h) -> h.Y:\n    \
+                  return load(\"..x\", package=\"a.b\"), lambda h, *i: h.z\n";
+    let rust = "use router::{compat::{self as old, *}, Router as R};\nfn f(x: old::Uses) { m!(router::compat::Lent, [x]) }\n";
+    for (language, source) in [(Language::Python, python), (Language::Rust, rust)] {
+        for end in 0..=source.len() {
+            scan(language, &["a", "websocket_core", "x"], &source[..end]).expect("read");
+            scan(language, &[], &source[end..]).expect("read");
+        }
+    }
+}
