@@ -216,7 +216,7 @@ pub(crate) enum MigrateCommand {
         /// A source file or a tree
         path: PathBuf,
         /// Share of files that must be free of them, percent
-        #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+        #[arg(long, value_name = "PERCENT", default_value_t = 100.0, value_parser = percent)]
         at_least: f64,
         /// Print the hits as JSON
         #[arg(long)]
@@ -452,4 +452,10 @@ pub(crate) struct FiguresOptions {
 pub(crate) struct CompletionsOptions {
     /// Which shell
     pub(crate) shell: Shell,
+}
+
+/// A share, 0 to 100.
+fn percent(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=100.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 100".to_owned())
 }
