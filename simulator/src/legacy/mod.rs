@@ -9,5 +9,7 @@
 //! whole server made of them between the simulator's clients and agents.
 
 pub mod hazards;
+pub mod message_types;
+pub mod python;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
