@@ -9,6 +9,7 @@
 //! whole server made of them between the simulator's clients and agents.
 
 pub mod hazards;
+pub mod message_router;
 pub mod message_types;
 pub mod python;
 

@@ -11,8 +11,10 @@
 //! | [`text`] | `str()` and `repr()` |
 //! | [`number`] | `float()`, `int()`, and the lenient numbers of typed models |
 //! | [`moment`] | dates and times of ISO 8601 as the standard library reads them |
+//! | [`heap`] | the order of timers |
 //! | [`json`] | reading and writing JSON, with its `NaN`, its long integers and its lost duplicates |
 
+pub mod heap;
 pub mod json;
 pub mod moment;
 pub mod number;
