@@ -76,15 +76,14 @@ pub(super) fn typed(raw: &Value, hazards: Hazards) -> Result<Typed, Refused> {
 ///
 /// H13: at any length. H12: a number that is none, which makes the acknowledgement unreadable.
 fn echoed(given: &Value, hazards: Hazards) -> Value {
-    let mut shown = given.clone();
-    if !hazards.has(Hazard::H12) && json::is_unwritable(given) {
-        shown = json::dumps(given).into();
+    let unwritable = json::is_unwritable(given) && !hazards.has(Hazard::H12);
+    let shown = if unwritable { json::dumps(given).into() } else { given.clone() };
+    match shown.as_str() {
+        Some(text) if !hazards.has(Hazard::H13) => {
+            text.chars().take(ECHO_CHARS_MAX).collect::<String>().into()
+        }
+        Some(_) | None => shown,
     }
-    let cut = match &shown {
-        Value::Str(text) if !hazards.has(Hazard::H13) => Some(text.chars().take(ECHO_CHARS_MAX).collect()),
-        _ => None::<String>,
-    };
-    cut.map_or(shown, Value::Str)
 }
 
 /// Characters of a type that are repeated, without H13.
@@ -94,12 +93,7 @@ const ECHO_CHARS_MAX: usize = 64;
 ///
 /// H1: a type whose outbound name is the same becomes `agent_progress`. H15: the caller's own object is marked, and
 /// is the payload when there is no other. H22: the user it names is kept, whoever sent it.
-pub(super) fn prepare(
-    raw: &mut Value,
-    user: &Value,
-    now: f64,
-    hazards: Hazards,
-) -> Result<Message, Refused> {
+pub(super) fn prepare(raw: &mut Value, user: &Value, now: f64, hazards: Hazards) -> Result<Message, Refused> {
     if json_rpc::is_json_rpc(raw) {
         let kind = json_rpc::kind(raw, hazards).map_err(|_| Refused::new("NOT_AN_OBJECT", ""))?;
         return Ok(Message::new(kind, raw.clone(), now));

@@ -31,14 +31,15 @@ pub mod custom;
 mod figures;
 mod handlers;
 mod host;
-// pub mod identity;
-// pub mod main_loop;
+pub mod identity;
+pub mod main_loop;
 pub mod message;
 pub mod registry;
 mod reply;
 pub mod socket;
 mod task;
-// tests
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -330,11 +331,8 @@ impl MessageRouter {
                 return None;
             }
         };
-        let finished = if routed {
-            Finished::Message(self.ended(result, &mut cx))
-        } else {
-            Finished::Call(result)
-        };
+        let finished =
+            if routed { Finished::Message(self.ended(result, &mut cx)) } else { Finished::Call(result) };
         Some((id, at, finished))
     }
 

@@ -91,11 +91,7 @@ impl Resume {
 }
 
 /// The end of a host's handler: a reply that cannot be sent is an exception of the handler.
-pub(super) fn custom(
-    reply: Option<Value>,
-    returns: Result<Value, Raised>,
-    cx: &mut Context<'_>,
-) -> Step {
+pub(super) fn custom(reply: Option<Value>, returns: Result<Value, Raised>, cx: &mut Context<'_>) -> Step {
     match reply.map(|reply| cx.send_json(reply)) {
         Some(Err(raised)) => Step::Done(Err(raised)),
         Some(Ok(())) | None => Step::Done(returns),

@@ -236,7 +236,8 @@ mod tests {
         let back = |kind: MessageType, hazards| {
             frontend(Given::Type(kind), hazards).ok().and_then(|name| MessageType::from_text(&name))
         };
-        let lost = |hazards| MessageType::ALL.iter().filter(|kind| back(**kind, hazards) != Some(**kind)).count();
+        let lost =
+            |hazards| MessageType::ALL.iter().filter(|kind| back(**kind, hazards) != Some(**kind)).count();
         assert_eq!(lost(Hazards::ALL), 3);
         assert_eq!(lost(Hazards::ALL.without(Hazard::H29)), 0);
     }

@@ -333,9 +333,19 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in
-            ["", "{", "{\"a\":01}", "{\"a\":1}x", "\u{feff}{}", "{\"a\":1,}", "// c\n{}", "[1.]", "\"\t\"", "-", "{a:1}"]
-        {
+        for text in [
+            "",
+            "{",
+            "{\"a\":01}",
+            "{\"a\":1}x",
+            "\u{feff}{}",
+            "{\"a\":1,}",
+            "// c\n{}",
+            "[1.]",
+            "\"\t\"",
+            "-",
+            "{a:1}",
+        ] {
             assert!(matches!(loads(text), Err(Fault::Malformed(_))), "{text:?}");
         }
     }

@@ -62,10 +62,12 @@ pub fn int(text: &str) -> Option<Value> {
         return None;
     }
     let whole = format!("{sign}{digits}");
-    Some(whole.parse().map_or_else(
-        |_| Value::Big(format!("{sign}{}", digits.trim_start_matches('0')).into()),
-        Value::Int,
-    ))
+    Some(
+        whole.parse().map_or_else(
+            |_| Value::Big(format!("{sign}{}", digits.trim_start_matches('0')).into()),
+            Value::Int,
+        ),
+    )
 }
 
 /// Why a value is no float.
@@ -99,9 +101,7 @@ pub fn lenient_int(value: &Value) -> Option<i64> {
     match value {
         Value::Bool(value) => Some(i64::from(*value)),
         Value::Int(value) => Some(*value),
-        Value::Float(value) => {
-            (value.fract() == 0.0 && value.abs() < 9.2e18).then_some(*value as i64)
-        }
+        Value::Float(value) => (value.fract() == 0.0 && value.abs() < 9.2e18).then_some(*value as i64),
         Value::Str(text) => {
             let text = strip(text);
             let whole = text.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|byte| byte == b'0'));

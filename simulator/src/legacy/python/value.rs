@@ -308,7 +308,8 @@ mod tests {
     #[test]
     fn what_json_cannot_hold_comes_back_as_it_went() {
         let digits = "1".repeat(400);
-        for value in [Value::Float(f64::INFINITY), Value::Big(digits.into()), Value::Int(7), Value::dict([])] {
+        for value in [Value::Float(f64::INFINITY), Value::Big(digits.into()), Value::Int(7), Value::dict([])]
+        {
             assert_eq!(Value::from_recorded(&value.to_recorded()), value);
         }
         let nan = Value::from_recorded(&Value::Float(f64::NAN).to_recorded());

@@ -109,8 +109,7 @@ impl Sockets for Recorded {
                 ("text", read)
             }
         };
-        let frame =
-            json!({"conn": socket.conn, "user": socket.user, "frame": helper, "message": message.to_recorded()});
+        let frame = json!({"conn": socket.conn, "user": socket.user, "frame": helper, "message": message.to_recorded()});
         self.sent.push((now_us, frame));
         Ok(())
     }

@@ -55,7 +55,8 @@ impl Handler for Watched {
     fn handle(&mut self, user: &Value, message: &Message) -> Reaction {
         let text = |text: &Option<String>| text.as_deref().map_or(Json::Null, Json::from);
         // Within a case all readings of the clock are recorded as such.
-        let read = message.timestamp >= START_US as f64 / 1e6 && message.timestamp < START_US as f64 / 1e6 + 3600.0;
+        let read =
+            message.timestamp >= START_US as f64 / 1e6 && message.timestamp < START_US as f64 / 1e6 + 3600.0;
         self.log.add(json!({
             "handler": self.definition["id"], "user": user.to_recorded(), "type": message.kind.wire(),
             "payload": message.payload.to_recorded(),

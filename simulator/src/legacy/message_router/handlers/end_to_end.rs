@@ -108,8 +108,7 @@ impl Task {
                 reply::server(MessageType::AgentResponseChunk, data, now)
             }
             _ => {
-                let data =
-                    [id, ("status", "completed".into()), ("total_chunks", Value::Int(1)), stamp];
+                let data = [id, ("status", "completed".into()), ("total_chunks", Value::Int(1)), stamp];
                 reply::server(MessageType::AgentResponseComplete, data, now)
             }
         };

@@ -96,14 +96,9 @@ impl BuiltIn {
             BuiltIn::JsonRpc => &[JsonRpcRequest, JsonRpcResponse, JsonRpcNotification],
             BuiltIn::Error => &[ErrorMessage],
             BuiltIn::Batch => &[Broadcast, RoomMessage],
-            BuiltIn::EndToEnd => &[
-                AgentTask,
-                AgentStatusRequest,
-                BroadcastTest,
-                DirectMessage,
-                ResilienceTest,
-                RecoveryTest,
-            ],
+            BuiltIn::EndToEnd => {
+                &[AgentTask, AgentStatusRequest, BroadcastTest, DirectMessage, ResilienceTest, RecoveryTest]
+            }
         }
     }
 

@@ -76,8 +76,7 @@ impl Reports {
             ("status", "processed".into()),
             ("method", message.get("method").cloned().unwrap_or_else(|| "".into())),
         ]);
-        let answer =
-            Value::dict([("jsonrpc", "2.0".into()), ("result", result), ("id", id.clone())]);
+        let answer = Value::dict([("jsonrpc", "2.0".into()), ("result", result), ("id", id.clone())]);
         let sent = match live_or_double(cx.sockets.look(cx.conn), cx.hazards) {
             Ok(true) => cx.send_json(answer).is_ok(),
             // H16: an answer that nobody gets is a success.
