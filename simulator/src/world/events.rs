@@ -2,7 +2,7 @@
 
 use router::{Connect, Input};
 
-use super::World;
+use super::{Subject, World};
 use super::carry::ticket_of;
 use crate::actors::user::User;
 use crate::client::{Client, Verdict};
@@ -10,7 +10,7 @@ use crate::dialect::{Dialect, Goldenpath, Outgoing};
 use crate::network::{Down, Event, LinkRef, Up};
 use crate::plan::{Action, ActionKind};
 
-impl World<'_> {
+impl<S: Subject> World<'_, S> {
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive => self.arrive(),

@@ -1,0 +1,172 @@
+//! Endpoint: accepts sockets, waits for their set-up, reads them, and notices when they fall silent.
+//!
+//! It owns a socket from its accept to its close. What a socket says before its set-up is over waits here; the
+//! receive loop of a connection hands on one frame at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use router::{Close, ConnId, Connect, Effect, Effects, Instant, Ticket, Tier, UserId};
+use serde_json::json;
+
+use super::common::{Alarm, Common, send};
+use super::wire;
+
+/// The open sockets.
+#[derive(Debug, Default)]
+pub(super) struct Endpoint {
+    sockets: BTreeMap<ConnId, Socket>,
+    /// How often each index has been used.
+    generations: Vec<u32>,
+    free: Vec<u32>,
+}
+
+/// One accepted socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) user: UserId,
+    pub(super) tier: Tier,
+    ready: bool,
+    /// Frames that were read and not handed on.
+    held: VecDeque<String>,
+    heard_at: Instant,
+    beats: u32,
+    /// Whether its loop has ended; what comes in is no longer read.
+    closing: bool,
+}
+
+impl Endpoint {
+    /// Accepts a socket, or turns it away.
+    pub(super) fn accept(
+        &mut self,
+        common: &mut Common,
+        connect: &Connect<'_>,
+        out: &mut Effects,
+    ) -> Option<ConnId> {
+        let of_user = self.sockets.values().filter(|socket| *socket.user == *connect.user).count();
+        if of_user >= common.limits.connections_per_user_max as usize {
+            let text = wire::error("CONNECTION_LIMIT", "", common.now);
+            refuse(connect.ticket, &text, Close::ConnectionLimit, out);
+            return None;
+        }
+        let conn = self.name();
+        let ready = common.limits.ready_after_us == 0;
+        if !ready {
+            common.alarm(common.limits.ready_after_us, Alarm::Ready(conn));
+        }
+        common.alarm(common.limits.heartbeat_us, Alarm::Heartbeat(conn));
+        let socket = Socket {
+            user: connect.user.into(),
+            tier: connect.tier,
+            ready,
+            held: VecDeque::new(),
+            heard_at: common.now,
+            beats: 0,
+            closing: false,
+        };
+        self.sockets.insert(conn, socket);
+        out.push(Effect::Accepted { ticket: connect.ticket, conn });
+        Some(conn)
+    }
+
+    /// A socket without a valid token.
+    pub(super) fn unauthenticated(common: &Common, ticket: Ticket, out: &mut Effects) {
+        refuse(ticket, &wire::error("AUTH_FAILED", "", common.now), Close::AuthFailed, out);
+    }
+
+    /// Takes in a frame; true if it waits to be read by [`Endpoint::next`].
+    pub(super) fn receive(&mut self, common: &mut Common, conn: ConnId, text: &str) -> bool {
+        let Some(socket) = self.sockets.get_mut(&conn).filter(|socket| !socket.closing) else { return false };
+        common.accounts.received += 1;
+        socket.held.push_back(text.to_owned());
+        true
+    }
+
+    /// The next frame that the receive loop of a connection hands on, if it is not waiting for something.
+    pub(super) fn next(&mut self, common: &Common, conn: ConnId) -> Option<(UserId, Tier, String)> {
+        let socket = self.sockets.get_mut(&conn).filter(|socket| !socket.closing && socket.ready)?;
+        socket.heard_at = common.now;
+        socket.beats = 0;
+        Some((socket.user.clone(), socket.tier, socket.held.pop_front()?))
+    }
+
+    /// The set-up of a connection is over.
+    pub(super) fn set_up(&mut self, conn: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(&conn) {
+            socket.ready = true;
+        }
+    }
+
+    /// The client showed that it lives.
+    pub(super) fn alive(&mut self, common: &Common, conn: ConnId) {
+        if let Some(socket) = self.sockets.get_mut(&conn) {
+            socket.heard_at = common.now;
+            socket.beats = 0;
+        }
+    }
+
+    /// Asks a silent client for a sign of life, and closes one that gave none. The frame to send, if one is due.
+    pub(super) fn heartbeat(
+        &mut self,
+        common: &mut Common,
+        conn: ConnId,
+        out: &mut Effects,
+    ) -> Option<String> {
+        let (now, every_us) = (common.now, common.limits.heartbeat_us);
+        let socket = self.sockets.get_mut(&conn).filter(|socket| !socket.closing)?;
+        let silent_us = now.since(socket.heard_at);
+        let asked_us = every_us * u64::from(socket.beats);
+        if silent_us < every_us + asked_us {
+            common.alarm(every_us + asked_us - silent_us, Alarm::Heartbeat(conn));
+            return None;
+        }
+        if socket.beats >= common.limits.heartbeats_missed_max {
+            self.close(conn, Close::Unresponsive, out);
+            return None;
+        }
+        socket.beats += 1;
+        common.alarm(every_us, Alarm::Heartbeat(conn));
+        out.push(Effect::Ping { conn });
+        Some(wire::server("heartbeat", &json!({"connection_id": wire::conn_id(conn)}), now))
+    }
+
+    /// Ends the loop of a connection.
+    pub(super) fn close(&mut self, conn: ConnId, close: Close, out: &mut Effects) {
+        if let Some(socket) = self.sockets.get_mut(&conn).filter(|socket| !socket.closing) {
+            socket.closing = true;
+            out.push(Effect::Close { conn, close });
+        }
+    }
+
+    /// The socket is gone. The frames that nobody will read any more.
+    pub(super) fn gone(&mut self, conn: ConnId) -> Option<(Socket, usize)> {
+        let socket = self.sockets.remove(&conn)?;
+        self.free.push(conn.index() as u32);
+        let unread = socket.held.len();
+        Some((socket, unread))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Frames read and not handed on.
+    pub(super) fn held(&self) -> u64 {
+        self.sockets.values().map(|socket| socket.held.len() as u64).sum()
+    }
+
+    /// A name for a new connection: a free index, and how often it has been used.
+    fn name(&mut self) -> ConnId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.generations.push(0);
+            self.generations.len() as u32 - 1
+        });
+        let generation = &mut self.generations[index as usize];
+        *generation += 1;
+        ConnId::from_parts(index, *generation)
+    }
+}
+
+fn refuse(ticket: Ticket, text: &str, close: Close, out: &mut Effects) {
+    let frame = out.text(text);
+    out.push(Effect::Refused { ticket, frame, close });
+}
