@@ -179,6 +179,9 @@ pub(crate) struct ConformOptions {
     /// Files of recorded cases (.jsonl or .jsonl.gz) or directories of them; by default the project's own
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// What the cases are played on
+    #[arg(long, value_enum, default_value_t = ConformSubject::Router)]
+    pub(crate) subject: ConformSubject,
     /// Only the cases of one unit
     #[arg(long)]
     pub(crate) unit: Option<String>,
@@ -190,6 +193,14 @@ pub(crate) struct ConformOptions {
     pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ConformSubject {
+    /// The canonical router: it must keep what was promised
+    Router,
+    /// The executable models of what it replaces: they must repeat what was recorded
+    Legacy,
 }
 
 #[derive(Args, Debug)]
