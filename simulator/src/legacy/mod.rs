@@ -9,5 +9,10 @@
 //! whole server made of them between the simulator's clients and agents.
 
 pub mod hazards;
+mod played;
+pub mod server;
+pub mod shown;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
+pub use played::Played;
+pub use server::LegacyServer;

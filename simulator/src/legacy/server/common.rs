@@ -26,12 +26,8 @@ pub(super) enum Alarm {
     Ready(ConnId),
     /// The connection may have been silent for too long.
     Heartbeat(ConnId),
-    /// The recovery queue of the connection's user is sent now.
-    Replay(ConnId),
     /// The run has taken too long.
     Deadline(RunRef),
-    /// An agent that waited in vain for a connection gives up.
-    GiveUp(RunRef),
     /// Nobody came back for what is kept for the user.
     Forget(UserId),
 }

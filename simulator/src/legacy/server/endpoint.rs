@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use router::{Close, ConnId, Connect, Effect, Effects, Instant, Ticket, Tier, UserId};
+use router::{Close, ConnId, Connect, Effect, Effects, ErrorCode, Instant, Ticket, Tier, UserId};
 use serde_json::json;
 
-use super::common::{Alarm, Common, send};
+use super::common::{Alarm, Common};
 use super::wire;
 
 /// The open sockets.
@@ -22,9 +22,9 @@ pub(super) struct Endpoint {
 
 /// One accepted socket.
 #[derive(Debug)]
-pub(super) struct Socket {
-    pub(super) user: UserId,
-    pub(super) tier: Tier,
+struct Socket {
+    user: UserId,
+    tier: Tier,
     ready: bool,
     /// Frames that were read and not handed on.
     held: VecDeque<String>,
@@ -41,10 +41,10 @@ impl Endpoint {
         common: &mut Common,
         connect: &Connect<'_>,
         out: &mut Effects,
-    ) -> Option<ConnId> {
+    ) -> Option<(ConnId, UserId)> {
         let of_user = self.sockets.values().filter(|socket| *socket.user == *connect.user).count();
         if of_user >= common.limits.connections_per_user_max as usize {
-            let text = wire::error("CONNECTION_LIMIT", "", common.now);
+            let text = wire::error(ErrorCode::ConnectionLimit, "", common.now);
             refuse(connect.ticket, &text, Close::ConnectionLimit, out);
             return None;
         }
@@ -54,8 +54,9 @@ impl Endpoint {
             common.alarm(common.limits.ready_after_us, Alarm::Ready(conn));
         }
         common.alarm(common.limits.heartbeat_us, Alarm::Heartbeat(conn));
+        let user: UserId = connect.user.into();
         let socket = Socket {
-            user: connect.user.into(),
+            user: user.clone(),
             tier: connect.tier,
             ready,
             held: VecDeque::new(),
@@ -65,27 +66,27 @@ impl Endpoint {
         };
         self.sockets.insert(conn, socket);
         out.push(Effect::Accepted { ticket: connect.ticket, conn });
-        Some(conn)
+        Some((conn, user))
     }
 
     /// A socket without a valid token.
     pub(super) fn unauthenticated(common: &Common, ticket: Ticket, out: &mut Effects) {
-        refuse(ticket, &wire::error("AUTH_FAILED", "", common.now), Close::AuthFailed, out);
+        refuse(ticket, &wire::error(ErrorCode::AuthFailed, "", common.now), Close::AuthFailed, out);
     }
 
     /// Takes in a frame; true if it waits to be read by [`Endpoint::next`].
     pub(super) fn receive(&mut self, common: &mut Common, conn: ConnId, text: &str) -> bool {
         let Some(socket) = self.sockets.get_mut(&conn).filter(|socket| !socket.closing) else { return false };
         common.accounts.received += 1;
+        socket.heard_at = common.now;
+        socket.beats = 0;
         socket.held.push_back(text.to_owned());
         true
     }
 
     /// The next frame that the receive loop of a connection hands on, if it is not waiting for something.
-    pub(super) fn next(&mut self, common: &Common, conn: ConnId) -> Option<(UserId, Tier, String)> {
+    pub(super) fn next(&mut self, conn: ConnId) -> Option<(UserId, Tier, String)> {
         let socket = self.sockets.get_mut(&conn).filter(|socket| !socket.closing && socket.ready)?;
-        socket.heard_at = common.now;
-        socket.beats = 0;
         Some((socket.user.clone(), socket.tier, socket.held.pop_front()?))
     }
 
@@ -137,16 +138,16 @@ impl Endpoint {
         }
     }
 
-    /// The socket is gone. The frames that nobody will read any more.
-    pub(super) fn gone(&mut self, conn: ConnId) -> Option<(Socket, usize)> {
+    /// The socket is gone: how many of its frames nobody will read any more.
+    pub(super) fn gone(&mut self, conn: ConnId) -> Option<usize> {
         let socket = self.sockets.remove(&conn)?;
         self.free.push(conn.index() as u32);
-        let unread = socket.held.len();
-        Some((socket, unread))
+        Some(socket.held.len())
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.sockets.len()
+    /// Open sockets.
+    pub(super) fn len(&self) -> u64 {
+        self.sockets.len() as u64
     }
 
     /// Frames read and not handed on.

@@ -3,7 +3,7 @@
 //! It writes nothing itself. Handlers of the agent types are registered per connection when it is accepted, and go
 //! with it.
 
-use router::{ConnId, ErrorCode, Kind, Tier, UserId, message};
+use router::{Close, ConnId, ErrorCode, Kind, Tier, UserId, message};
 use serde_json::json;
 
 use super::agents::Ask;
@@ -21,6 +21,8 @@ pub(super) enum Act {
     Stop { user: UserId, run_id: Option<String> },
     /// The client has everything up to this cursor.
     Confirm { user: UserId, cursor: u64 },
+    /// The loop of the connection ends.
+    Close(Close),
 }
 
 /// What became of a message.
