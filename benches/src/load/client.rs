@@ -323,6 +323,7 @@ impl Tab {
             | FrameKind::Welcome { .. }
             | FrameKind::Heartbeat
             | FrameKind::Gap { .. }
+            | FrameKind::Quality
             | FrameKind::Other => {}
         }
     }

@@ -76,13 +76,14 @@ impl Stage {
     /// A whole run, one text per event.
     fn run(&self) -> Vec<String> {
         let call = r#","tool_call_id":"c0","tool_name":"search""#;
+        let said = |member: &str| format!(r#","{member}":"{}""#, self.plan.canary(0));
         let ended = r#","tool_call_id":"c0","tool_name":"search","status":"completed","success":true"#;
         vec![
             self.event("agent_started", 1, ""),
-            self.event("agent_thinking", 2, ""),
+            self.event("agent_thinking", 2, &said("reasoning")),
             self.event("tool_executing", 3, call),
-            self.event("tool_completed", 4, ended),
-            self.event("agent_completed", 5, ""),
+            self.event("tool_completed", 4, &format!("{ended}{}", said("results"))),
+            self.event("agent_completed", 5, &said("final_response")),
         ]
     }
 

@@ -37,6 +37,7 @@ impl<S: Subject> World<'_, S> {
                 }
             }
             Effect::CancelRun { run, .. } => self.agents.cancel(*run),
+            Effect::AgentRefused(_) if self.misbehaving => {}
             Effect::AgentRefused(refused) => {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
                 self.note_fault(refused.why.name(), &detail);

@@ -125,6 +125,8 @@ pub struct World<'a, S = Router> {
     pool: (u64, u64),
     trace_line: String,
     stopped: bool,
+    /// Whether an unruly agent reports what is to be refused.
+    misbehaving: bool,
 }
 
 impl<'a> World<'a> {
@@ -195,6 +197,7 @@ impl<'a, S: Subject> World<'a, S> {
             pool: (0, 0),
             trace_line: String::new(),
             stopped: false,
+            misbehaving: false,
         }
     }
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::common::{Alarm, Common};
 use super::validate::{Letter, Order};
+use crate::legacy::Hazard;
 
 /// A message that asks for an agent.
 #[derive(Clone, Debug)]
@@ -48,6 +49,15 @@ struct Run {
     order: Order,
 }
 
+/// Why a run that did not end by itself is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Stopped,
+    TimedOut,
+    /// Nobody could be told of its events.
+    Unheard,
+}
+
 /// The runs at work.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
@@ -55,6 +65,8 @@ pub(super) struct Agents {
     generations: Vec<u32>,
     free: Vec<u32>,
     started: u64,
+    /// The run that the one supervisor works on, as its attributes say.
+    supervisor: Option<Rc<Context>>,
 }
 
 impl Agents {
@@ -80,7 +92,23 @@ impl Agents {
         });
         common.alarm(common.limits.agent_deadline_us, Alarm::Deadline(run));
         self.runs.insert(run, Run { context: context.clone(), order: Order::default() });
+        self.supervisor = Some(context.clone());
         out.push(Effect::StartRun(Box::new(request)));
+        context
+    }
+
+    /// An agent begins: the context that it works in.
+    pub(super) fn begin(&mut self, common: &Common, context: Rc<Context>) -> Rc<Context> {
+        // G20: user and thread are read from the shared supervisor after a wait in which another run may have set them.
+        let Some(latest) = self.supervisor.clone().filter(|_| common.has(Hazard::G20)) else { return context };
+        let context = Rc::new(Context {
+            user: latest.user.clone(),
+            thread_id: latest.thread_id.clone(),
+            ..Context::clone(&context)
+        });
+        if let Some(run) = self.runs.get_mut(&context.run) {
+            run.context = context.clone();
+        }
         context
     }
 
@@ -92,7 +120,7 @@ impl Agents {
     /// Takes in what an agent reports: the events to emit for it, in order.
     pub(super) fn report(
         &mut self,
-        _common: &mut Common,
+        common: &mut Common,
         run: RunRef,
         event: OwnedEvent,
     ) -> Result<Vec<OwnedEvent>, Refusal> {
@@ -101,7 +129,12 @@ impl Agents {
         if matches!(event, OwnedEvent::Failed { .. }) {
             events = close_tools(&mut state.order);
         }
-        state.order.step(&event)?;
+        if let Err(rule) = state.order.step(&event) {
+            // G28: only first occurrences are looked at, and this is no first one.
+            if !common.has(Hazard::G28) {
+                return Err(rule.into());
+            }
+        }
         events.push(event);
         Ok(events)
     }
@@ -122,17 +155,16 @@ impl Agents {
     /// Ends a run that did not end by itself: the events to emit for it.
     pub(super) fn end(
         &mut self,
-        _common: &mut Common,
         run: RunRef,
-        reason: CancelReason,
+        ending: Ending,
         out: &mut Effects,
     ) -> Vec<OwnedEvent> {
         let Some(state) = self.runs.get_mut(&run) else { return Vec::new() };
         let mut events = close_tools(&mut state.order);
-        let (code, message) = match reason {
-            CancelReason::Stopped => ("CANCELLED", "The run was stopped"),
-            CancelReason::TimedOut => ("TIMEOUT", "The agent took too long"),
-            CancelReason::Shutdown => ("SHUTDOWN", "The server is shutting down"),
+        let (code, message) = match ending {
+            Ending::Stopped => ("CANCELLED", "The run was stopped"),
+            Ending::TimedOut => ("TIMEOUT", "The agent took too long"),
+            Ending::Unheard => ("AGENT_FAILED", "The agent could not finish this request"),
         };
         let failed = OwnedEvent::Failed { code: code.to_owned(), message: message.to_owned() };
         if state.order.step(&failed).is_err() {
@@ -142,6 +174,8 @@ impl Agents {
             events.push(started);
         }
         events.push(failed);
+        let reason =
+            if ending == Ending::TimedOut { CancelReason::TimedOut } else { CancelReason::Stopped };
         out.push(Effect::CancelRun { run, reason });
         events
     }

@@ -26,6 +26,10 @@ pub(super) enum Alarm {
     Ready(ConnId),
     /// The connection may have been silent for too long.
     Heartbeat(ConnId),
+    /// What the connection's user missed is sent to it now: its client had this cursor.
+    Replay(ConnId, Option<u64>),
+    /// An agent that waited for a connection of its user gives up.
+    GiveUp(RunRef),
     /// The run has taken too long.
     Deadline(RunRef),
     /// Nobody came back for what is kept for the user.

@@ -12,6 +12,11 @@ use serde_json::{Map, Value, json};
 use super::common::{Alarm, Common, send};
 use super::emit::Event;
 use super::wire;
+use crate::checkers::bounds::Breach;
+use crate::legacy::Hazard;
+
+/// Pause of the old manager before it replayed, microseconds.
+const REPLAY_PAUSE_US: u64 = 100_000;
 
 /// All users' connections, and what is kept for them.
 #[derive(Debug, Default)]
@@ -31,6 +36,8 @@ struct Lane {
     /// The newest cursor that any connection was written.
     written: u64,
     confirmed: u64,
+    /// Failed events that come back after a newer one.
+    late: Vec<Kept>,
     idle_at: Instant,
 }
 
@@ -67,10 +74,18 @@ impl Deliver {
             Outlet { user: user.clone(), in_flight: VecDeque::new(), queue: VecDeque::new(), served: false };
         self.outlets.insert(conn, outlet);
         self.reply(common, conn, &welcome, out);
+        // G1: the endpoint never registers the socket.
+        if common.has(Hazard::G1) {
+            return;
+        }
         if let Some(lane) = self.lanes.get_mut(user) {
             lane.conns.push(conn);
-            let from = resume.unwrap_or(lane.written);
-            self.replay(common, conn, from, out);
+        }
+        // G31: the replay begins after a pause, and what is new does not wait for it.
+        if common.has(Hazard::G31) {
+            common.alarm(REPLAY_PAUSE_US, Alarm::Replay(conn, resume));
+        } else {
+            self.replay(common, conn, resume, out);
         }
     }
 
@@ -79,6 +94,15 @@ impl Deliver {
         let Some(outlet) = self.outlets.remove(&conn) else { return };
         if let Some(lane) = self.lanes.get_mut(&outlet.user) {
             lane.conns.retain(|known| *known != conn);
+            let failed = || outlet.in_flight.iter().chain(outlet.queue.iter().map(|(cursor, _)| cursor));
+            // G10: the failed send counts as delivered, and the event comes back late. G24: what failed is marked for a
+            // retry, and nothing is sent again.
+            if common.has(Hazard::G10) || common.has(Hazard::G24) {
+                let (late, kept) =
+                    lane.kept.drain(..).partition(|kept| failed().any(|cursor| *cursor == kept.cursor));
+                lane.kept = kept;
+                lane.late.append(&mut Vec::from(if common.has(Hazard::G10) { late } else { VecDeque::new() }));
+            }
         }
         self.idle(common, &outlet.user);
     }
@@ -90,13 +114,23 @@ impl Deliver {
 
     /// An event for all connections of a user. How many it was handed to.
     pub(super) fn publish(&mut self, common: &mut Common, event: Event, out: &mut Effects) -> u64 {
-        let Event { to, mut members } = event;
+        let Event { owner, to, mut members } = event;
+        if owner != to {
+            common.accounts.breach(|| misaddressed(&owner, &to, &members));
+        }
         let lane = self.lanes.entry(to).or_default();
+        // G12: with nobody there, the event is dropped.
+        if lane.conns.is_empty() && common.has(Hazard::G12) {
+            return 0;
+        }
         lane.cursor += 1;
         let cursor = lane.cursor;
         members.insert("cursor".to_owned(), json!(cursor));
         let text: Rc<str> = text_of(&members).into();
-        lane.kept.push_back(Kept { cursor, members });
+        // G11: the event is kept when all tabs failed, and is lost to one tab that failed alone.
+        if lane.conns.is_empty() || !common.has(Hazard::G11) {
+            lane.kept.push_back(Kept { cursor, members });
+        }
         if lane.kept.len() > common.limits.recovery_frames_max as usize {
             lane.kept.pop_front();
         }
@@ -104,9 +138,27 @@ impl Deliver {
         for conn in &conns {
             self.hand(common, *conn, cursor, &text, out);
         }
+        self.come_late(common, &conns, out);
         let handed = conns.len() as u64;
         common.accounts.handed += handed;
         handed
+    }
+
+    /// G10: what had failed is sent after a newer event, nested and without its cursor.
+    fn come_late(&mut self, common: &Common, conns: &[ConnId], out: &mut Effects) {
+        for conn in conns {
+            let lane = self.outlets.get(conn).and_then(|outlet| self.lanes.get_mut(&outlet.user));
+            for Kept { members, .. } in lane.map(|lane| std::mem::take(&mut lane.late)).unwrap_or_default() {
+                let text = json!({
+                    "type": members.get("type"),
+                    "data": members,
+                    "critical": true,
+                    "recovered": true,
+                    "timestamp": wire::unix(common.now),
+                });
+                self.reply(common, *conn, &text.to_string(), out);
+            }
+        }
     }
 
     /// A socket wrote its oldest frames.
@@ -129,6 +181,10 @@ impl Deliver {
     /// A client has everything up to a cursor.
     pub(super) fn confirm(&mut self, common: &mut Common, user: &UserId, cursor: u64) {
         common.accounts.confirmations += 1;
+        // G23: there are two trackers, and the other one is told.
+        if common.has(Hazard::G23) {
+            return;
+        }
         if let Some(lane) = self.lanes.get_mut(user) {
             lane.confirmed = lane.confirmed.max(cursor);
             common.accounts.confirmed += 1;
@@ -147,14 +203,20 @@ impl Deliver {
         common.alarm(common.limits.recovery_ttl_us, Alarm::Forget(user.clone()));
     }
 
-    /// Forgets a user whom nobody came back for.
-    pub(super) fn forget(&mut self, common: &Common, user: &UserId) {
+    /// A frame for all connections of a user that is not kept.
+    pub(super) fn tell(&mut self, common: &Common, user: &UserId, text: &str, out: &mut Effects) {
+        let conns = self.lanes.get(user).map(|lane| lane.conns.clone()).unwrap_or_default();
+        for conn in conns {
+            self.reply(common, conn, text, out);
+        }
+    }
+
+    /// Forgets a user whom nobody came back for; true if it did.
+    pub(super) fn forget(&mut self, common: &Common, user: &UserId) -> bool {
         let gone = |lane: &Lane| {
             lane.conns.is_empty() && common.now.since(lane.idle_at) >= common.limits.recovery_ttl_us
         };
-        if self.lanes.get(user).is_some_and(gone) {
-            self.lanes.remove(user);
-        }
+        self.lanes.get(user).is_some_and(gone) && self.lanes.remove(user).is_some()
     }
 
     /// Users, frames on their way to sockets, events kept.
@@ -173,9 +235,10 @@ impl Deliver {
         (self.outlets.len() as u64, served as u64)
     }
 
-    /// Sends what came after a cursor, in order, ahead of anything newer.
-    fn replay(&mut self, common: &Common, conn: ConnId, from: u64, out: &mut Effects) {
+    /// Sends what came after the client's cursor, in order; without one, what no connection was written.
+    pub(super) fn replay(&mut self, common: &Common, conn: ConnId, resume: Option<u64>, out: &mut Effects) {
         let Some(lane) = self.outlets.get(&conn).and_then(|outlet| self.lanes.get(&outlet.user)) else { return };
+        let from = resume.unwrap_or(lane.written);
         let first = lane.kept.front().map_or(lane.cursor + 1, |kept| kept.cursor);
         let mut texts = Vec::new();
         if from + 1 < first {
@@ -202,6 +265,18 @@ impl Deliver {
         } else {
             outlet.queue.push_back((cursor, text.clone()));
         }
+    }
+}
+
+/// An event goes to the user of its run and to nobody else.
+fn misaddressed(owner: &UserId, to: &UserId, members: &Map<String, Value>) -> Breach {
+    let text = |key: &str| members.get(key).and_then(Value::as_str).map(str::to_owned);
+    Breach {
+        rule: "iso.I2",
+        user: Some(owner.to_string()),
+        run: text("run_id"),
+        event: text("type"),
+        detail: format!("an event of {owner} is addressed to {to}"),
     }
 }
 

@@ -13,11 +13,14 @@ use super::agents::Context;
 use super::common::Common;
 use super::tools::Emitted;
 use super::wire;
+use crate::legacy::Hazard;
 
 /// The emitters of the runs at work.
 #[derive(Debug, Default)]
 pub(super) struct Emit {
     emitters: BTreeMap<RunRef, Emitter>,
+    /// Timers that emitters started for their batches.
+    timers: u64,
 }
 
 /// What one run's events have in common.
@@ -31,6 +34,8 @@ struct Emitter {
 /// A frame on its way to a user's connections; the delivery adds `cursor`.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
+    /// Whose run it is of.
+    pub(super) owner: UserId,
     /// Whose connections get it.
     pub(super) to: UserId,
     pub(super) members: Map<String, Value>,
@@ -38,23 +43,42 @@ pub(super) struct Event {
 
 impl Emit {
     /// A run was started: it gets its emitter.
-    pub(super) fn acquire(&mut self, _common: &mut Common, context: &Rc<Context>) {
+    pub(super) fn acquire(&mut self, common: &Common, context: &Rc<Context>) {
+        // G13: there is one emitter per user in the pool, and whoever acquires it sets its context.
+        if common.has(Hazard::G13) {
+            for pooled in self.emitters.values_mut().filter(|pooled| pooled.context.user == context.user) {
+                pooled.context = context.clone();
+            }
+        }
+        self.timers += 1;
         let emitter = Emitter { context: context.clone(), seq: 0, agent_name: String::new() };
         self.emitters.insert(context.run, emitter);
     }
 
-    /// The run is over.
-    pub(super) fn release(&mut self, run: RunRef) {
-        self.emitters.remove(&run);
+    /// The agent begins, in this context.
+    pub(super) fn begin(&mut self, context: &Rc<Context>) {
+        if let Some(emitter) = self.emitters.get_mut(&context.run)
+            && emitter.context.user != context.user
+        {
+            emitter.context = context.clone();
+        }
     }
 
-    /// Emitters alive.
+    /// The run is over.
+    pub(super) fn release(&mut self, common: &Common, run: RunRef) {
+        // G15: the timer of its batches outlives the emitter.
+        if self.emitters.remove(&run).is_some() && !common.has(Hazard::G15) {
+            self.timers -= 1;
+        }
+    }
+
+    /// Emitters and their timers.
     pub(super) fn alive(&self) -> u64 {
-        self.emitters.len() as u64
+        self.emitters.len() as u64 + self.timers
     }
 
     /// Whether what an agent reports may be emitted at all: it must not name anybody else.
-    pub(super) fn admit(&self, _common: &mut Common, context: &Context, event: &OwnedEvent) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, common: &Common, context: &Context, event: &OwnedEvent) -> Result<(), Refusal> {
         let OwnedEvent::Data { data, .. } = event else { return Ok(()) };
         let Ok(Value::Object(members)) = serde_json::from_str(data.get()) else {
             return Err(Refusal::NotAnObject);
@@ -69,18 +93,39 @@ impl Emit {
             };
             value.as_str().is_some_and(|text| text != own)
         };
+        // G25: only keys that end in `_user_id` are looked at; other ids are overwritten further on.
+        if common.has(Hazard::G25) {
+            return Ok(());
+        }
         if members.iter().any(foreign) { Err(Refusal::ForeignId) } else { Ok(()) }
     }
 
     /// The frames of an event.
-    pub(super) fn emit(&mut self, common: &mut Common, context: &Context, emitted: Emitted) -> Vec<Event> {
+    pub(super) fn emit(&mut self, common: &Common, context: &Context, emitted: Emitted) -> Vec<Event> {
+        if is_lost(common, &emitted.event) {
+            return Vec::new();
+        }
         let Some(emitter) = self.emitters.get_mut(&context.run) else { return Vec::new() };
         let Emitted { event, tool_name } = emitted;
         if let OwnedEvent::Started { agent, .. } = &event {
             emitter.agent_name = or(agent, "unknown_agent").to_owned();
         }
         emitter.seq += 1;
-        let (kind, own) = body(event, tool_name);
+        let replaced = matches!(event, OwnedEvent::Thinking { .. }) && common.has(Hazard::G8);
+        let misaddressed = match &event {
+            OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. } => {
+                common.has(Hazard::G5) || common.has(Hazard::G26)
+            }
+            _ => common.has(Hazard::G26),
+        };
+        let (mut kind, mut own) = body(event, tool_name);
+        // G8: the caller's data has a `type` of its own, which wins.
+        if replaced {
+            "reasoning".clone_into(&mut kind);
+        }
+        if common.has(Hazard::G9) {
+            forget_results(&kind, &mut own);
+        }
         let Emitter { context, seq, agent_name } = emitter;
         let mut members = own;
         for (key, value) in [
@@ -99,7 +144,33 @@ impl Emit {
         if is_critical(&kind) {
             members.insert("critical".to_owned(), Value::Bool(true));
         }
-        vec![Event { to: context.user.clone(), members }]
+        // G5: the thread is addressed as if it were a user. G26: a stand-in for the missing context says so, too.
+        let to = if misaddressed { context.thread_id.as_str().into() } else { context.user.clone() };
+        vec![Event { owner: context.user.clone(), to, members }]
+    }
+}
+
+/// Whether the bridge never sends an event.
+fn is_lost(common: &Common, event: &OwnedEvent) -> bool {
+    match event {
+        // G6: the bridge lacks the methods. G7: its context lacks a request id, and is refused.
+        OwnedEvent::Thinking { .. } => common.has(Hazard::G6) || common.has(Hazard::G14),
+        OwnedEvent::Completed { .. } => common.has(Hazard::G7) || common.has(Hazard::G14),
+        // G14: an emitter without a context refuses the five, and passes all else.
+        OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. } => {
+            common.has(Hazard::G14)
+        }
+        OwnedEvent::Progress { .. } | OwnedEvent::Failed { .. } | OwnedEvent::Data { .. } => false,
+    }
+}
+
+/// G9: what a tool and an agent produced is passed where nobody looks, and the wire has defaults.
+fn forget_results(kind: &str, own: &mut Map<String, Value>) {
+    if kind == "tool_completed" {
+        own.insert("results".to_owned(), json!({}));
+        own.insert("duration".to_owned(), json!(0));
+    } else if kind == "agent_completed" {
+        own.insert("final_response".to_owned(), json!("Task completed"));
     }
 }
 

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use router::{Close, ConnId, Connect, Effect, Effects, ErrorCode, Instant, Ticket, Tier, UserId};
+use router::{Close, ConnId, Connect, Effect, Effects, ErrorCode, Instant, RunRef, Ticket, Tier, UserId};
 use serde_json::json;
 
 use super::common::{Alarm, Common};
 use super::wire;
+use crate::legacy::Hazard;
 
 /// The open sockets.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub(super) struct Endpoint {
     /// How often each index has been used.
     generations: Vec<u32>,
     free: Vec<u32>,
+    accepted: usize,
 }
 
 /// One accepted socket.
@@ -25,13 +27,33 @@ pub(super) struct Endpoint {
 struct Socket {
     user: UserId,
     tier: Tier,
+    mode: Mode,
     ready: bool,
+    /// The run that the receive loop waits for.
+    waits_for: Option<RunRef>,
     /// Frames that were read and not handed on.
     held: VecDeque<String>,
     heard_at: Instant,
     beats: u32,
     /// Whether its loop has ended; what comes in is no longer read.
     closing: bool,
+}
+
+/// How the endpoint was asked to serve a socket; it makes no difference to what is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Main,
+    Factory,
+    Isolated,
+}
+
+/// A frame that the receive loop hands on.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) user: UserId,
+    pub(super) tier: Tier,
+    pub(super) mode: Mode,
+    pub(super) text: String,
 }
 
 impl Endpoint {
@@ -49,7 +71,8 @@ impl Endpoint {
             return None;
         }
         let conn = self.name();
-        let ready = common.limits.ready_after_us == 0;
+        // G32: readiness is read off the transport, and that is ready at once.
+        let ready = common.limits.ready_after_us == 0 || common.has(Hazard::G32);
         if !ready {
             common.alarm(common.limits.ready_after_us, Alarm::Ready(conn));
         }
@@ -58,7 +81,9 @@ impl Endpoint {
         let socket = Socket {
             user: user.clone(),
             tier: connect.tier,
+            mode: self.mode(),
             ready,
+            waits_for: None,
             held: VecDeque::new(),
             heard_at: common.now,
             beats: 0,
@@ -85,9 +110,29 @@ impl Endpoint {
     }
 
     /// The next frame that the receive loop of a connection hands on, if it is not waiting for something.
-    pub(super) fn next(&mut self, conn: ConnId) -> Option<(UserId, Tier, String)> {
-        let socket = self.sockets.get_mut(&conn).filter(|socket| !socket.closing && socket.ready)?;
-        Some((socket.user.clone(), socket.tier, socket.held.pop_front()?))
+    pub(super) fn next(&mut self, conn: ConnId) -> Option<Read> {
+        let may_read = |socket: &&mut Socket| !socket.closing && socket.ready && socket.waits_for.is_none();
+        let socket = self.sockets.get_mut(&conn).filter(may_read)?;
+        let text = socket.held.pop_front()?;
+        Some(Read { user: socket.user.clone(), tier: socket.tier, mode: socket.mode, text })
+    }
+
+    /// The receive loop of a connection started a run.
+    pub(super) fn started(&mut self, common: &Common, conn: ConnId, run: RunRef) {
+        // G16: the loop awaits it.
+        if common.has(Hazard::G16)
+            && let Some(socket) = self.sockets.get_mut(&conn)
+        {
+            socket.waits_for = Some(run);
+        }
+    }
+
+    /// A run is over: the connection whose loop waited for it.
+    pub(super) fn ended(&mut self, run: RunRef) -> Option<ConnId> {
+        let waits = |(_, socket): &(&ConnId, &mut Socket)| socket.waits_for == Some(run);
+        let (conn, socket) = self.sockets.iter_mut().find(waits)?;
+        socket.waits_for = None;
+        Some(*conn)
     }
 
     /// The set-up of a connection is over.
@@ -153,6 +198,12 @@ impl Endpoint {
     /// Frames read and not handed on.
     pub(super) fn held(&self) -> u64 {
         self.sockets.values().map(|socket| socket.held.len() as u64).sum()
+    }
+
+    /// Clients ask for the modes in turn.
+    fn mode(&mut self) -> Mode {
+        self.accepted += 1;
+        [Mode::Main, Mode::Factory, Mode::Isolated][self.accepted % 3]
     }
 
     /// A name for a new connection: a free index, and how often it has been used.

@@ -24,8 +24,9 @@
 //! | stage | hazards |
 //! |---|---|
 //! | [`endpoint`] | the receive loop, modes, set-up, identities: H7, H18, H20, H21, H28, G1, G16, G17, G19, G32 |
-//! | [`routing`] | types, handlers, replies, outcomes: H1 to H6, H8 to H16, H22 to H29, C, Q, G0, G2 to G4 |
-//! | [`agents`] | contexts, supervisor, stop: G18, G20 to G22, G27 |
+//! | [`quality`] | the quality router: Q |
+//! | [`routing`] | types, handlers, replies, outcomes: H1 to H6, H8 to H16, H22 to H29, C, G0, G2 to G4, G21 |
+//! | [`agents`] | contexts, supervisor, stop: G18, G20, G22, G27 |
 //! | [`validate`] | the order of a run: G28, G29 |
 //! | [`tools`] | dispatchers, engine, permissions: T |
 //! | [`emit`] | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
@@ -39,6 +40,7 @@ mod common;
 mod deliver;
 mod emit;
 mod endpoint;
+mod quality;
 mod routing;
 mod tools;
 mod validate;
@@ -47,21 +49,25 @@ mod wire;
 use std::rc::Rc;
 
 use router::{
-    CancelReason, Close, Config, ConnId, Connect, Effect, Effects, ErrorCode, Input, Instant, OwnedEvent,
-    QualityRequest, Refusal, RefusedEvent, RunRef,
+    Close, Config, ConnId, Connect, Effect, Effects, ErrorCode, Input, Instant, OwnedEvent, QualityRequest,
+    Refusal, RefusedEvent, Rule, RunRef,
 };
+use serde_json::json;
 use serde_json::value::RawValue;
 
-use self::agents::{Agents, Context};
+use self::agents::{Agents, Context, Ending};
 use self::common::{Alarm, Common, Outcome};
 use self::deliver::Deliver;
 use self::emit::Emit;
-use self::endpoint::Endpoint;
+use self::endpoint::{Endpoint, Mode, Read};
 use self::routing::{Act, Inbound, Routing};
 use self::tools::Tools;
 use crate::checkers::bounds::{Breach, Held};
-use crate::legacy::Hazards;
+use crate::legacy::{Hazard, Hazards};
 use crate::world::Subject;
+
+/// How long the old bridge waited for a connection, over all its retries, microseconds.
+const BRIDGE_PATIENCE_US: u64 = 3_000_000;
 
 /// A chat back end of the old kind; drive it as a [`Subject`].
 #[derive(Debug)]
@@ -92,7 +98,7 @@ impl LegacyServer {
     fn connect(&mut self, connect: &Connect<'_>, out: &mut Effects) {
         let common = &mut self.common;
         let Some((conn, user)) = self.endpoint.accept(common, connect, out) else { return };
-        self.routing.connected(conn, &user, connect.tier);
+        self.routing.connected(common, conn, &user, connect.tier);
         self.deliver.connect(common, conn, &user, connect.resume, out);
     }
 
@@ -101,13 +107,18 @@ impl LegacyServer {
         for _ in 0..unread {
             self.common.accounts.outcome(Outcome::Unhandled);
         }
-        self.routing.disconnected(conn);
+        self.routing.disconnected(&self.common, conn);
         self.deliver.disconnect(&mut self.common, conn);
     }
 
     /// The receive loop of a connection: on until nothing is left to read, or it waits.
     fn read(&mut self, conn: ConnId, out: &mut Effects) {
-        while let Some((user, tier, text)) = self.endpoint.next(conn) {
+        while let Some(Read { user, tier, mode, text }) = self.endpoint.next(conn) {
+            // G19: the answers of the other modes are of types that cannot be built.
+            if mode != Mode::Main && self.common.has(Hazard::G19) {
+                self.common.accounts.outcome(Outcome::HandlerError);
+                return self.endpoint.close(conn, Close::Unregistered, out);
+            }
             let frame = Inbound { conn, user: &user, tier, text: &text };
             let routed = self.routing.route(&mut self.common, &frame);
             self.common.accounts.outcome(routed.outcome);
@@ -123,16 +134,22 @@ impl LegacyServer {
             Act::Reply(text) => self.deliver.reply(common, conn, &text, out),
             Act::Confirm { user, cursor } => self.deliver.confirm(common, &user, cursor),
             Act::Close(close) => self.endpoint.close(conn, close, out),
+            Act::Tell { user, text } => self.deliver.tell(common, &user, &text, out),
             Act::Start(ask) => {
                 let context = self.agents.start(common, ask, out);
                 self.emit.acquire(common, &context);
+                self.endpoint.started(common, conn, context.run);
             }
             Act::Stop { user, run_id } => {
                 let runs = self.agents.of_user(&user, run_id.as_deref());
                 let ids: Vec<String> = runs.iter().map(|context| context.run_id.clone()).collect();
                 self.deliver.reply(common, conn, &wire::stopped(&ids, &user, common.now), out);
+                // G18: that was all.
+                if common.has(Hazard::G18) {
+                    return;
+                }
                 for context in runs {
-                    self.cut_short(&context, CancelReason::Stopped, out);
+                    self.cut_short(&context, Ending::Stopped, out);
                 }
             }
         }
@@ -140,28 +157,46 @@ impl LegacyServer {
 
     /// What an agent reports.
     fn report(&mut self, run: RunRef, event: OwnedEvent, out: &mut Effects) -> Result<(), Refusal> {
-        let context = self.agents.context(run).ok_or(Refusal::Rule(router::Rule::R6))?;
-        self.emit.admit(&mut self.common, &context, &event)?;
+        let mut context = self.agents.context(run).ok_or(Refusal::Rule(Rule::R6))?;
+        self.emit.admit(&self.common, &context, &event)?;
         let over = Agents::is_over(&event);
+        if let OwnedEvent::Started { .. } = event {
+            context = self.agents.begin(&self.common, context);
+            self.emit.begin(&context);
+        }
+        let answer = if let OwnedEvent::Completed { response, .. } = &event { Some(response.clone()) } else { None };
         let events = self.agents.report(&mut self.common, run, event)?;
         self.emit_all(&context, events, out);
+        // G22: the handler that waited for the agent reports the end once more.
+        if let Some(answer) = answer.filter(|_| self.common.has(Hazard::G22)) {
+            let text = json!({ "type": "agent_completed", "payload": { "response": answer } }).to_string();
+            self.deliver.tell(&self.common, &context.user, &text, out);
+        }
         if over {
-            self.over(&context);
+            self.over(&context, out);
         }
         Ok(())
     }
 
     /// Ends a run that did not end by itself.
-    fn cut_short(&mut self, context: &Rc<Context>, reason: CancelReason, out: &mut Effects) {
-        let events = self.agents.end(&mut self.common, context.run, reason, out);
+    fn cut_short(&mut self, context: &Rc<Context>, ending: Ending, out: &mut Effects) {
+        let events = self.agents.end(context.run, ending, out);
         self.emit_all(context, events, out);
-        self.over(context);
+        self.over(context, out);
     }
 
     /// The way of a run's events to its user.
     fn emit_all(&mut self, context: &Rc<Context>, events: Vec<OwnedEvent>, out: &mut Effects) {
         let common = &mut self.common;
         for event in events {
+            // G27: the bridge waits for a connection, and then raises into the agent.
+            let raises = matches!(
+                event,
+                OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. }
+            );
+            if raises && common.has(Hazard::G27) && !self.deliver.is_connected(&context.user) {
+                common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
+            }
             for emitted in self.tools.pass(common, context, event) {
                 for event in self.emit.emit(common, context, emitted) {
                     let delivered = self.deliver.publish(common, event, out);
@@ -172,11 +207,14 @@ impl LegacyServer {
     }
 
     /// A run said its last word.
-    fn over(&mut self, context: &Rc<Context>) {
+    fn over(&mut self, context: &Rc<Context>, out: &mut Effects) {
         self.agents.remove(context.run);
         self.tools.clean_up(context.run);
-        self.emit.release(context.run);
+        self.emit.release(&self.common, context.run);
         self.deliver.idle(&mut self.common, &context.user);
+        if let Some(conn) = self.endpoint.ended(context.run) {
+            self.read(conn, out);
+        }
     }
 
     fn wake(&mut self, alarm: Alarm, out: &mut Effects) {
@@ -193,12 +231,19 @@ impl LegacyServer {
             }
             Alarm::Deadline(run) => {
                 if let Some(context) = self.agents.context(run) {
-                    self.cut_short(&context, CancelReason::TimedOut, out);
+                    self.cut_short(&context, Ending::TimedOut, out);
+                }
+            }
+            Alarm::Replay(conn, resume) => self.deliver.replay(common, conn, resume, out),
+            Alarm::GiveUp(run) => {
+                let context = self.agents.context(run);
+                if let Some(context) = context.filter(|context| !self.deliver.is_connected(&context.user)) {
+                    self.cut_short(&context, Ending::Unheard, out);
                 }
             }
             Alarm::Forget(user) => {
-                if self.agents.of_user(&user, None).is_empty() {
-                    self.deliver.forget(common, &user);
+                if self.agents.of_user(&user, None).is_empty() && self.deliver.forget(common, &user) {
+                    self.routing.forget(common, &user);
                 }
             }
         }
@@ -269,7 +314,7 @@ impl Subject for LegacyServer {
             frames,
             inbound: self.endpoint.held(),
             events,
-            other: self.routing.handlers() + self.tools.active() + self.emit.alive(),
+            other: self.routing.kept() + self.tools.active() + self.emit.alive(),
         }
     }
 
@@ -277,7 +322,7 @@ impl Subject for LegacyServer {
         self.deliver.pool()
     }
 
-    /// It asks nobody: quality is no part of it.
+    /// It asks nobody: its own quality service answers at once.
     fn answer(&self, _request: &QualityRequest, _now: Instant) -> Option<Box<RawValue>> {
         None
     }

@@ -3,12 +3,16 @@
 //! It writes nothing itself. Handlers of the agent types are registered per connection when it is accepted, and go
 //! with it.
 
+use std::collections::BTreeMap;
+
 use router::{Close, ConnId, ErrorCode, Kind, Tier, UserId, message};
 use serde_json::json;
 
 use super::agents::Ask;
 use super::common::{Common, Outcome};
+use super::quality::Quality;
 use super::wire;
+use crate::legacy::Hazard;
 
 /// What a message leads to, in order.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub(super) enum Act {
     Stop { user: UserId, run_id: Option<String> },
     /// The client has everything up to this cursor.
     Confirm { user: UserId, cursor: u64 },
+    /// A frame to all connections of the user, not kept.
+    Tell { user: UserId, text: String },
     /// The loop of the connection ends.
     Close(Close),
 }
@@ -33,7 +39,7 @@ pub(super) struct Routed {
 }
 
 impl Routed {
-    fn new(outcome: Outcome, acts: Vec<Act>) -> Self {
+    pub(super) fn new(outcome: Outcome, acts: Vec<Act>) -> Self {
         Self { outcome, acts }
     }
 
@@ -61,6 +67,9 @@ pub(super) struct Inbound<'a> {
 pub(super) struct Routing {
     /// Handlers of the agent types, one per connection, in the order in which they came.
     handlers: Vec<AgentHandler>,
+    /// Handlers by the index of their connection, for as long as the process lives.
+    cache: BTreeMap<usize, (UserId, Tier)>,
+    quality: Quality,
 }
 
 /// A handler that starts agents for the connection it was made for.
@@ -73,18 +82,33 @@ struct AgentHandler {
 
 impl Routing {
     /// A connection was accepted: its handlers are registered.
-    pub(super) fn connected(&mut self, conn: ConnId, user: &UserId, tier: Tier) {
-        self.handlers.push(AgentHandler { conn, user: user.clone(), tier });
+    pub(super) fn connected(&mut self, common: &Common, conn: ConnId, user: &UserId, tier: Tier) {
+        let mut handler = AgentHandler { conn, user: user.clone(), tier };
+        // G21: the cache knows a handler by the identity of an object, which is given again to a later one.
+        if common.has(Hazard::G21) {
+            let (user, tier) = self.cache.entry(conn.index()).or_insert((user.clone(), tier));
+            handler = AgentHandler { conn, user: user.clone(), tier: *tier };
+        }
+        self.handlers.push(handler);
     }
 
     /// A connection is gone, and its handlers with it.
-    pub(super) fn disconnected(&mut self, conn: ConnId) {
+    pub(super) fn disconnected(&mut self, common: &Common, conn: ConnId) {
+        // G2: nobody takes them out of the process-wide list.
+        if common.has(Hazard::G2) {
+            return;
+        }
         self.handlers.retain(|handler| handler.conn != conn);
     }
 
-    /// Handlers registered.
-    pub(super) fn handlers(&self) -> u64 {
-        self.handlers.len() as u64
+    /// A user is gone for good.
+    pub(super) fn forget(&mut self, common: &Common, user: &UserId) {
+        self.quality.forget(common, user);
+    }
+
+    /// Handlers and subscriptions kept.
+    pub(super) fn kept(&self) -> u64 {
+        (self.handlers.len() + self.cache.len()) as u64 + self.quality.kept()
     }
 
     /// Routes a frame.
@@ -96,6 +120,10 @@ impl Routing {
         }
         let envelope = match message::scan(frame.text, user.as_bytes(), common.limits.nesting_max) {
             Ok(envelope) => envelope,
+            // G17: the loop takes it for an object and fails.
+            Err(fault) if fault.code == ErrorCode::NotAnObject && common.has(Hazard::G17) => {
+                return Routed::new(Outcome::HandlerError, vec![Act::Close(Close::Unregistered)]);
+            }
             Err(fault) => return refused(fault.code, &fault.path),
         };
         let name = match envelope.kind {
@@ -107,13 +135,26 @@ impl Routing {
         let Some(kind) = Kind::from_name(&name) else {
             return Routed::reply(Outcome::Unhandled, wire::ack(&name, user, now));
         };
+        // G0: a name that is also an outbound one is taken for progress, and progress needs no answer.
+        if common.has(Hazard::G0) && (kind.starts_run() || kind == Kind::Ping) {
+            return Routed::quiet();
+        }
+        if common.has(Hazard::G0) && kind == Kind::StopAgent {
+            return Routed::reply(Outcome::Unhandled, wire::ack(&name, user, now));
+        }
+        // G3: the handler of an alias calls what its bridge does not have. G4: the fallback handler passes an id where
+        // its service wants a context. Nobody is told.
+        let is_alias = kind == Kind::UserMessage && name != kind.name();
+        if (is_alias && common.has(Hazard::G3)) || (kind == Kind::StartAgent && common.has(Hazard::G4)) {
+            return Routed::new(Outcome::HandlerError, Vec::new());
+        }
         self.handle(common, frame, kind, &envelope)
     }
 
     /// The handler of a recognised type.
     fn handle(
         &mut self,
-        common: &Common,
+        common: &mut Common,
         frame: &Inbound<'_>,
         kind: Kind,
         envelope: &message::Envelope<'_>,
@@ -143,6 +184,10 @@ impl Routing {
                 let confirm = |cursor| Act::Confirm { user: user.clone(), cursor };
                 Routed::new(Outcome::Handled, cursor.map(confirm).into_iter().collect())
             }
+            Kind::GetQualityMetrics
+            | Kind::ValidateContent
+            | Kind::GenerateQualityReport
+            | Kind::SubscribeQualityAlerts => self.quality.route(common, user, kind, envelope),
             _ => Routed::reply(Outcome::Unhandled, wire::ack(kind.name(), user, now)),
         }
     }
@@ -165,7 +210,9 @@ impl Routing {
         let Some(text) = members.iter().find_map(|member| payload.text(member)) else {
             return refused(ErrorCode::EmptyMessage);
         };
-        let Some(handler) = self.handlers.iter().find(|handler| handler.conn == frame.conn) else {
+        // G2: the list is searched for a handler that takes the type, and all of them do.
+        let takes = |handler: &&AgentHandler| handler.conn == frame.conn || common.has(Hazard::G2);
+        let Some(handler) = self.handlers.iter().find(takes) else {
             return refused(ErrorCode::AgentUnavailable);
         };
         let id = |raw: Option<message::Raw<'_>>, member: &str| {

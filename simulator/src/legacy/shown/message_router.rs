@@ -1,4 +1,4 @@
-//! Hazards of the catalogue `message_router`.
+//! Hazards of the primary message router and its endpoint.
 
 use super::{Absent, Shown};
 

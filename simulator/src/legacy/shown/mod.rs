@@ -61,10 +61,14 @@ impl Shown {
         Self { scenario, ..self }
     }
 
+    /// The first finding of each rule with the switch on, in the order in which they were broken.
+    pub fn findings(&self) -> Vec<Finding> {
+        play(self.scenario, self.seed, Hazards::of([self.hazard]))
+    }
+
     /// The first finding of the rule with the switch on.
     pub fn first(&self) -> Option<Finding> {
-        let findings = play(self.scenario, self.seed, Hazards::of([self.hazard]));
-        findings.into_iter().find(|finding| finding.rule == self.rule)
+        self.findings().into_iter().find(|finding| finding.rule == self.rule)
     }
 
     /// All findings with the switch off: there should be none.

@@ -1,4 +1,4 @@
-//! Hazards of the catalogue `routers_other`.
+//! Hazards of the other routers, the broadcast paths and the connection manager.
 
 use super::{Absent, Shown};
 

@@ -1,4 +1,4 @@
-//! Hazards of the catalogue `tool_dispatch`.
+//! Hazards of the tool dispatchers and the engine behind them.
 
 use super::{Absent, Shown};
 
