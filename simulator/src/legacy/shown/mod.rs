@@ -44,9 +44,9 @@ pub struct Absent {
 }
 
 impl Shown {
-    /// In [`SCENARIO`], under its first seed.
+    /// In [`SCENARIO`], under its own seed.
     const fn new(hazard: Hazard, rule: &'static str) -> Self {
-        Self { hazard, rule, scenario: SCENARIO, seed: 1 }
+        Self { hazard, rule, scenario: SCENARIO, seed: 7 }
     }
 
     /// Under another seed.
