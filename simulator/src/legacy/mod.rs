@@ -11,6 +11,11 @@
 pub mod hazards;
 pub mod message_router;
 pub mod message_types;
+mod played;
 pub mod python;
+pub mod server;
+pub mod shown;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
+pub use played::Played;
+pub use server::LegacyServer;
