@@ -118,13 +118,13 @@ impl LegacyServer {
 
     /// The receive loop of a connection: on until nothing is left to read, or it waits.
     fn read(&mut self, conn: ConnId, out: &mut Effects) {
-        while let Some(Read { user, tier, mode, text }) = self.endpoint.next(conn) {
+        while let Some(Read { user, mode, text }) = self.endpoint.next(conn) {
             // G19: the answers of the other modes are of types that cannot be built.
             if mode != Mode::Main && self.common.has(Hazard::G19) {
                 self.common.accounts.outcome(Outcome::HandlerError);
                 return self.endpoint.close(conn, Close::Unregistered, out);
             }
-            let frame = Inbound { conn, user: &user, tier, text: &text };
+            let frame = Inbound { conn, user: &user, text: &text };
             let routed = self.routing.route(&mut self.common, &frame);
             self.common.accounts.outcome(routed.outcome);
             for act in routed.acts {
@@ -169,7 +169,8 @@ impl LegacyServer {
             context = self.agents.begin(&self.common, context);
             self.emit.begin(&context);
         }
-        let answer = if let OwnedEvent::Completed { response, .. } = &event { Some(response.clone()) } else { None };
+        let answer =
+            if let OwnedEvent::Completed { response, .. } = &event { Some(response.clone()) } else { None };
         let events = self.agents.report(&mut self.common, run, event)?;
         self.emit_all(&context, events, out);
         // G22: the handler that waited for the agent reports the end once more.
@@ -197,7 +198,9 @@ impl LegacyServer {
             // G27: the bridge waits for a connection, and then raises into the agent.
             let raises = matches!(
                 event,
-                OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. }
+                OwnedEvent::Started { .. }
+                    | OwnedEvent::ToolExecuting { .. }
+                    | OwnedEvent::ToolCompleted { .. }
             );
             if raises && common.has(Hazard::G27) && !self.deliver.is_connected(&context.user) {
                 common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
