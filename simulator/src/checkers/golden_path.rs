@@ -151,13 +151,12 @@ impl GoldenPath {
 
     /// An answer about quality goes to all tabs; the one that asked must get it, with the ids of its question.
     fn told_of_quality(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let mine = |question: &Question| {
-            question.tab == seen.tab && *question.message == *seen.frame.message_id
-        };
+        let mine =
+            |question: &Question| question.tab == seen.tab && *question.message == *seen.frame.message_id;
         let Some(at) = self.questions.iter().position(mine) else { return };
         let question = self.questions.swap_remove(at);
         self.inspect(seen, ledger);
-        if question.thread != key_of(seen.frame.thread_id) {
+        if question.thread != seen.thread {
             let detail = format!("answers {} in thread {}", question.message, seen.frame.thread_id);
             ledger.push(seen.finding("iso.I2", NAME, detail));
         }
@@ -182,7 +181,7 @@ impl GoldenPath {
     /// Takes in an event that the cursor rule let through.
     pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
         let request = seen.frame.request_id;
-        let key = key_of(request);
+        let key = seen.request;
         let Some(index) = self.open.iter().position(|asked| asked.key == key) else {
             if !self.done.contains(&key) {
                 ledger.push(seen.finding("golden.unasked", NAME, format!("nobody sent request {request}")));

@@ -78,7 +78,12 @@ impl Emit {
     }
 
     /// Whether what an agent reports may be emitted at all: it must not name anybody else.
-    pub(super) fn admit(&self, common: &Common, context: &Context, event: &OwnedEvent) -> Result<(), Refusal> {
+    pub(super) fn admit(
+        &self,
+        common: &Common,
+        context: &Context,
+        event: &OwnedEvent,
+    ) -> Result<(), Refusal> {
         let OwnedEvent::Data { data, .. } = event else { return Ok(()) };
         let Ok(Value::Object(members)) = serde_json::from_str(data.get()) else {
             return Err(Refusal::NotAnObject);
@@ -112,12 +117,11 @@ impl Emit {
         }
         emitter.seq += 1;
         let replaced = matches!(event, OwnedEvent::Thinking { .. }) && common.has(Hazard::G8);
-        let misaddressed = match &event {
-            OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. } => {
-                common.has(Hazard::G5) || common.has(Hazard::G26)
-            }
-            _ => common.has(Hazard::G26),
-        };
+        let raises = matches!(
+            event,
+            OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. }
+        );
+        let misaddressed = (raises && common.has(Hazard::G5)) || common.has(Hazard::G26);
         let (mut kind, mut own) = body(event, tool_name);
         // G8: the caller's data has a `type` of its own, which wins.
         if replaced {

@@ -119,7 +119,7 @@ impl LegacyServer {
 
     /// The receive loop of a connection: on until nothing is left to read, or it waits.
     fn read(&mut self, conn: ConnId, out: &mut Effects) {
-        while let Some(Read { user, tier, mode, text }) = self.endpoint.next(conn) {
+        while let Some(Read { user, mode, text }) = self.endpoint.next(conn) {
             // G19: the answers of the other modes are of types that cannot be built.
             // H28: likewise, as their constructor says.
             let now = self.common.now;
@@ -128,7 +128,7 @@ impl LegacyServer {
                 self.common.accounts.outcome(Outcome::HandlerError);
                 return self.endpoint.close(conn, Close::Unregistered, out);
             }
-            let frame = Inbound { conn, user: &user, tier, text: &text };
+            let frame = Inbound { conn, user: &user, text: &text };
             let routed = self.routing.route(&mut self.common, &frame);
             self.common.accounts.outcome(routed.outcome);
             for act in routed.acts {

@@ -80,7 +80,6 @@ pub(super) struct Inbound<'a> {
     pub(super) conn: ConnId,
     /// Who the connection was authenticated as.
     pub(super) user: &'a UserId,
-    pub(super) tier: Tier,
     pub(super) text: &'a str,
 }
 
@@ -258,13 +257,18 @@ impl Routing {
     fn unchecked(&mut self, common: &mut Common, frame: &Inbound<'_>, mut raw: Value) -> Routed {
         let heard = self.messages.route(common, frame.conn, frame.user, &mut raw);
         let Some(asked) = &heard.ask else { return Routed::heard(heard) };
-        let tier =
-            self.handlers.iter().find(|handler| *handler.user == *asked.user).map(|handler| handler.tier);
+        let of_user = |handler: &&AgentHandler| *handler.user == *asked.user;
+        // Who is named may have no connection: then the sender's own handler has it.
+        let own = |handler: &&AgentHandler| handler.conn == frame.conn;
+        let handlers = &self.handlers;
+        let Some(handler) = handlers.iter().find(of_user).or_else(|| handlers.iter().find(own)) else {
+            return Routed::heard(heard);
+        };
         let named = raw.get("type").and_then(Value::as_str).and_then(MessageType::from_text);
         let ask = Ask {
             conn: frame.conn,
             user: asked.user.as_str().into(),
-            tier: tier.unwrap_or(frame.tier),
+            tier: handler.tier,
             kind: named.and_then(|kind| Kind::from_name(kind.wire())).unwrap_or(Kind::UserMessage),
             thread_id: asked.thread_id.clone().unwrap_or_default(),
             request_id: raw.get("message_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
