@@ -53,6 +53,11 @@ impl Common {
         self.hazards.has(hazard)
     }
 
+    /// All of them.
+    pub(super) const fn hazards(&self) -> Hazards {
+        self.hazards
+    }
+
     /// Wakes a stage in `after_us` microseconds.
     pub(super) fn alarm(&mut self, after_us: u64, alarm: Alarm) {
         self.set += 1;
