@@ -5,6 +5,7 @@
 
 mod compare;
 mod report;
+mod tool_dispatcher;
 mod units;
 
 use serde_json::{Map, Value};
