@@ -9,6 +9,11 @@
 //! whole server made of them between the simulator's clients and agents.
 
 pub mod hazards;
+mod played;
+pub mod server;
+pub mod shown;
 pub mod tool_dispatcher;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
+pub use played::Played;
+pub use server::LegacyServer;
