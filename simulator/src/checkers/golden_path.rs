@@ -151,9 +151,8 @@ impl GoldenPath {
 
     /// An answer about quality goes to all tabs; the one that asked must get it, with the ids of its question.
     fn told_of_quality(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let mine = |question: &Question| {
-            question.tab == seen.tab && *question.message == *seen.frame.message_id
-        };
+        let mine =
+            |question: &Question| question.tab == seen.tab && *question.message == *seen.frame.message_id;
         let Some(at) = self.questions.iter().position(mine) else { return };
         let question = self.questions.swap_remove(at);
         self.inspect(seen, ledger);

@@ -275,7 +275,11 @@ fn bounds_are_judged_once_where_they_break() {
     let who = || ("u".to_owned(), "tab-0".to_owned());
     (31..40).for_each(|frames| bounds.window(5, frames, &who, &mut ledger));
     bounds.accounts(6, Ok(()), &mut ledger);
-    bounds.accounts(7, Err(bounds::Breach::of_accounts("frames: 1 came in, 2 accounted for".to_owned())), &mut ledger);
+    bounds.accounts(
+        7,
+        Err(bounds::Breach::of_accounts("frames: 1 came in, 2 accounted for".to_owned())),
+        &mut ledger,
+    );
     bounds.accounts(8, Err(bounds::Breach::of_accounts("again".to_owned())), &mut ledger);
     bounds.finish(9, bounds::Held { runs: 1, ..bounds::Held::default() }, &mut ledger);
     assert_eq!(rules(ledger.findings()), ["bounds.queue", "account.D10", "bounds.memory"]);

@@ -101,7 +101,11 @@ impl Deliver {
                 let (late, kept) =
                     lane.kept.drain(..).partition(|kept| failed().any(|cursor| *cursor == kept.cursor));
                 lane.kept = kept;
-                lane.late.append(&mut Vec::from(if common.has(Hazard::G10) { late } else { VecDeque::new() }));
+                lane.late.append(&mut Vec::from(if common.has(Hazard::G10) {
+                    late
+                } else {
+                    VecDeque::new()
+                }));
             }
         }
         self.idle(common, &outlet.user);
@@ -237,7 +241,9 @@ impl Deliver {
 
     /// Sends what came after the client's cursor, in order; without one, what no connection was written.
     pub(super) fn replay(&mut self, common: &Common, conn: ConnId, resume: Option<u64>, out: &mut Effects) {
-        let Some(lane) = self.outlets.get(&conn).and_then(|outlet| self.lanes.get(&outlet.user)) else { return };
+        let Some(lane) = self.outlets.get(&conn).and_then(|outlet| self.lanes.get(&outlet.user)) else {
+            return;
+        };
         let from = resume.unwrap_or(lane.written);
         let first = lane.kept.front().map_or(lane.cursor + 1, |kept| kept.cursor);
         let mut texts = Vec::new();

@@ -89,7 +89,7 @@ impl LegacyServer {
             endpoint: Endpoint::default(),
             routing: Routing::default(),
             agents: Agents::default(),
-            tools: Tools::default(),
+            tools: Tools::new(hazards),
             emit: Emit::default(),
             deliver: Deliver::default(),
         }
@@ -164,7 +164,8 @@ impl LegacyServer {
             context = self.agents.begin(&self.common, context);
             self.emit.begin(&context);
         }
-        let answer = if let OwnedEvent::Completed { response, .. } = &event { Some(response.clone()) } else { None };
+        let answer =
+            if let OwnedEvent::Completed { response, .. } = &event { Some(response.clone()) } else { None };
         let events = self.agents.report(&mut self.common, run, event)?;
         self.emit_all(&context, events, out);
         // G22: the handler that waited for the agent reports the end once more.
@@ -192,12 +193,15 @@ impl LegacyServer {
             // G27: the bridge waits for a connection, and then raises into the agent.
             let raises = matches!(
                 event,
-                OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. }
+                OwnedEvent::Started { .. }
+                    | OwnedEvent::ToolExecuting { .. }
+                    | OwnedEvent::ToolCompleted { .. }
             );
             if raises && common.has(Hazard::G27) && !self.deliver.is_connected(&context.user) {
                 common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
             }
-            for emitted in self.tools.pass(common, context, event) {
+            let connected = self.deliver.is_connected(&context.user);
+            for emitted in self.tools.pass(common, context, connected, event) {
                 for event in self.emit.emit(common, context, emitted) {
                     let delivered = self.deliver.publish(common, event, out);
                     common.accounts.claimed += delivered;
@@ -209,7 +213,7 @@ impl LegacyServer {
     /// A run said its last word.
     fn over(&mut self, context: &Rc<Context>, out: &mut Effects) {
         self.agents.remove(context.run);
-        self.tools.clean_up(context.run);
+        self.tools.clean_up(&mut self.common, context);
         self.emit.release(&self.common, context.run);
         self.deliver.idle(&mut self.common, &context.user);
         if let Some(conn) = self.endpoint.ended(context.run) {
@@ -232,6 +236,12 @@ impl LegacyServer {
             Alarm::Deadline(run) => {
                 if let Some(context) = self.agents.context(run) {
                     self.cut_short(&context, Ending::TimedOut, out);
+                }
+            }
+            Alarm::Tool(run, call) => {
+                // The engine gives a tool up and reports its end in the agent's place.
+                if let Some(event) = self.tools.overdue(run, &call) {
+                    _ = self.report(run, event, out);
                 }
             }
             Alarm::Replay(conn, resume) => self.deliver.replay(common, conn, resume, out),
@@ -298,7 +308,8 @@ impl Subject for LegacyServer {
     }
 
     fn check(&self) -> Result<(), Breach> {
-        self.common.accounts.check(self.endpoint.held())
+        self.common.accounts.check(self.endpoint.held())?;
+        self.tools.check(self.common.now)
     }
 
     fn verify(&self) -> Result<(), Breach> {
