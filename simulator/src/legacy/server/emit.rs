@@ -117,12 +117,11 @@ impl Emit {
         }
         emitter.seq += 1;
         let replaced = matches!(event, OwnedEvent::Thinking { .. }) && common.has(Hazard::G8);
-        let misaddressed = match &event {
-            OwnedEvent::Started { .. }
-            | OwnedEvent::ToolExecuting { .. }
-            | OwnedEvent::ToolCompleted { .. } => common.has(Hazard::G5) || common.has(Hazard::G26),
-            _ => common.has(Hazard::G26),
-        };
+        let raises = matches!(
+            event,
+            OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. }
+        );
+        let misaddressed = (raises && common.has(Hazard::G5)) || common.has(Hazard::G26);
         let (mut kind, mut own) = body(event, tool_name);
         // G8: the caller's data has a `type` of its own, which wins.
         if replaced {

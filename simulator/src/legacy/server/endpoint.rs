@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use router::{Close, ConnId, Connect, Effect, Effects, ErrorCode, Instant, RunRef, Ticket, Tier, UserId};
+use router::{Close, ConnId, Connect, Effect, Effects, ErrorCode, Instant, RunRef, Ticket, UserId};
 use serde_json::json;
 
 use super::common::{Alarm, Common};
@@ -26,7 +26,6 @@ pub(super) struct Endpoint {
 #[derive(Debug)]
 struct Socket {
     user: UserId,
-    tier: Tier,
     mode: Mode,
     ready: bool,
     /// The run that the receive loop waits for.
@@ -51,7 +50,6 @@ pub(super) enum Mode {
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) user: UserId,
-    pub(super) tier: Tier,
     pub(super) mode: Mode,
     pub(super) text: String,
 }
@@ -80,7 +78,6 @@ impl Endpoint {
         let user: UserId = connect.user.into();
         let socket = Socket {
             user: user.clone(),
-            tier: connect.tier,
             mode: self.mode(),
             ready,
             waits_for: None,
@@ -114,7 +111,7 @@ impl Endpoint {
         let may_read = |socket: &&mut Socket| !socket.closing && socket.ready && socket.waits_for.is_none();
         let socket = self.sockets.get_mut(&conn).filter(may_read)?;
         let text = socket.held.pop_front()?;
-        Some(Read { user: socket.user.clone(), tier: socket.tier, mode: socket.mode, text })
+        Some(Read { user: socket.user.clone(), mode: socket.mode, text })
     }
 
     /// The receive loop of a connection started a run.

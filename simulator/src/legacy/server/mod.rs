@@ -7,15 +7,15 @@
 //!           loop        acts                                                         reconnect
 //! ```
 //!
-//! **The way of a message.** [`endpoint`] takes a frame from a socket; before the set-up is over it waits there. The
-//! receive loop hands one frame after the other to [`routing`], which reads it, finds the handler of its type and says
-//! what is to happen: a reply, a start, a stop, a confirmation. [`agents`] makes the context of a run and starts its
-//! agent; [`emit`] makes the run's emitter.
+//! **The way of a message.** `endpoint` takes a frame from a socket; before the set-up is over it waits there. The
+//! receive loop hands one frame after the other to `routing`, which reads it, finds the handler of its type and says
+//! what is to happen: a reply, a start, a stop, a confirmation. `agents` makes the context of a run and starts its
+//! agent; `emit` makes the run's emitter.
 //!
-//! **The way of an event.** What the agent reports is admitted by [`emit`] (it must name nobody else) and by
-//! [`validate`] (it must be the next letter of the run's word), passes [`tools`] (calls and their ends), becomes a frame
-//! with the ids of its run in [`emit`], and goes to all connections of the run's user by [`deliver`], which keeps it for
-//! those who come back. Every stage works on what is handed to it and reports what it did; [`common`] holds the
+//! **The way of an event.** What the agent reports is admitted by `emit` (it must name nobody else) and by
+//! `validate` (it must be the next letter of the run's word), passes `tools` (calls and their ends), becomes a frame
+//! with the ids of its run in `emit`, and goes to all connections of the run's user by `deliver`, which keeps it for
+//! those who come back. Every stage works on what is handed to it and reports what it did; `common` holds the
 //! switches, limits, clock, alarms and accounts that all of them use.
 //!
 //! With every hazard off this is what was intended, in the canonical wire form: no checker has a word to say. With a
@@ -23,14 +23,19 @@
 //!
 //! | stage | hazards |
 //! |---|---|
-//! | [`endpoint`] | the receive loop, modes, set-up, identities: H7, H18, H20, H21, H28, G1, G16, G17, G19, G32 |
-//! | [`quality`] | the quality router: Q |
-//! | [`routing`] | types, handlers, replies, outcomes: H1 to H6, H8 to H16, H22 to H29, C, G0, G2 to G4, G21 |
-//! | [`agents`] | contexts, supervisor, stop: G18, G20, G22, G27 |
-//! | [`validate`] | the order of a run: G28, G29 |
-//! | [`tools`] | dispatchers, engine, permissions: T |
-//! | [`emit`] | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
-//! | [`deliver`] | registry, broadcast, recovery: E, S, B, M, G10 to G12, G24, G31 |
+//! | `endpoint` | the receive loop, modes, set-up, identities: H7, H18, H20, H21, H28, G1, G16, G17, G19, G32 |
+//! | `quality` | the quality router: Q |
+//! | `routing` | types, handlers, replies, outcomes: H1 to H6, H8 to H16, H22 to H29, C, G0, G2 to G4, G21 |
+//! | `agents` | contexts, supervisor, stop: G18, G20, G22, G27 |
+//! | `validate` | the order of a run: G28, G29 |
+//! | `tools` | dispatchers, engine, permissions: T |
+//! | `emit` | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
+//! | `deliver` | registry, broadcast, recovery: E, S, B, M, G10 to G12, G24, G31 |
+//!
+//! **To add a hazard:** ask `common.has(Hazard::X)` at the place where the old part went wrong, with a comment that says
+//! how; let `accounts.breach` or `held` tell what only the server can see; give the hazard its row in
+//! [`shown`](crate::legacy::shown), with the rule that names it; run the tests `hazards`, and write `docs/hazards.md` anew
+//! with `goldenpath hazards --page`.
 //!
 //! It is a model: memory and speed matter little, and there is no drain, no rate and no JSON-RPC. A world hands in
 //! nothing of that.
@@ -113,13 +118,13 @@ impl LegacyServer {
 
     /// The receive loop of a connection: on until nothing is left to read, or it waits.
     fn read(&mut self, conn: ConnId, out: &mut Effects) {
-        while let Some(Read { user, tier, mode, text }) = self.endpoint.next(conn) {
+        while let Some(Read { user, mode, text }) = self.endpoint.next(conn) {
             // G19: the answers of the other modes are of types that cannot be built.
             if mode != Mode::Main && self.common.has(Hazard::G19) {
                 self.common.accounts.outcome(Outcome::HandlerError);
                 return self.endpoint.close(conn, Close::Unregistered, out);
             }
-            let frame = Inbound { conn, user: &user, tier, text: &text };
+            let frame = Inbound { conn, user: &user, text: &text };
             let routed = self.routing.route(&mut self.common, &frame);
             self.common.accounts.outcome(routed.outcome);
             for act in routed.acts {

@@ -58,7 +58,6 @@ pub(super) struct Inbound<'a> {
     pub(super) conn: ConnId,
     /// Who the connection was authenticated as.
     pub(super) user: &'a UserId,
-    pub(super) tier: Tier,
     pub(super) text: &'a str,
 }
 
