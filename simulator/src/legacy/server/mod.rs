@@ -95,7 +95,7 @@ impl LegacyServer {
             endpoint: Endpoint::default(),
             routing: Routing::new(hazards),
             agents: Agents::default(),
-            tools: Tools::default(),
+            tools: Tools::new(hazards),
             emit: Emit::default(),
             deliver: Deliver::default(),
         }
@@ -209,7 +209,8 @@ impl LegacyServer {
             if raises && common.has(Hazard::G27) && !self.deliver.is_connected(&context.user) {
                 common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
             }
-            for emitted in self.tools.pass(common, context, event) {
+            let connected = self.deliver.is_connected(&context.user);
+            for emitted in self.tools.pass(common, context, connected, event) {
                 for event in self.emit.emit(common, context, emitted) {
                     let delivered = self.deliver.publish(common, event, out);
                     common.accounts.claimed += delivered;
@@ -221,7 +222,7 @@ impl LegacyServer {
     /// A run said its last word.
     fn over(&mut self, context: &Rc<Context>, out: &mut Effects) {
         self.agents.remove(context.run);
-        self.tools.clean_up(context.run);
+        self.tools.clean_up(&mut self.common, context);
         self.emit.release(&self.common, context.run);
         self.deliver.idle(&mut self.common, &context.user);
         if let Some(conn) = self.endpoint.ended(context.run) {
@@ -244,6 +245,12 @@ impl LegacyServer {
             Alarm::Deadline(run) => {
                 if let Some(context) = self.agents.context(run) {
                     self.cut_short(&context, Ending::TimedOut, out);
+                }
+            }
+            Alarm::Tool(run, call) => {
+                // The engine gives a tool up and reports its end in the agent's place.
+                if let Some(event) = self.tools.overdue(run, &call) {
+                    _ = self.report(run, event, out);
                 }
             }
             Alarm::Replay(conn, resume) => self.deliver.replay(common, conn, resume, out),
@@ -310,7 +317,8 @@ impl Subject for LegacyServer {
     }
 
     fn check(&self) -> Result<(), Breach> {
-        self.common.accounts.check(self.endpoint.held())
+        self.common.accounts.check(self.endpoint.held())?;
+        self.tools.check(self.common.now)
     }
 
     fn verify(&self) -> Result<(), Breach> {
