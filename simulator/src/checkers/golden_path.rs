@@ -127,7 +127,14 @@ impl GoldenPath {
             return;
         }
         self.inspect(seen, ledger);
-        match self.awaited(seen.tab).pop_front() {
+        let awaited = self.awaited(seen.tab);
+        let fits = awaited.iter().position(|awaited| awaited.what.fits(&seen.frame.kind));
+        // Answers come in order: what was asked before has got none.
+        for Awaited { at_us, what } in awaited.drain(..fits.unwrap_or_default()) {
+            let detail = format!("no answer {what:?} to a message of {:.6} s", at_us as f64 / 1e6);
+            ledger.push(seen.finding(what.rule(), NAME, detail));
+        }
+        match awaited.pop_front() {
             Some(Awaited { at_us, what }) if what.fits(&seen.frame.kind) => {
                 let took_us = seen.at_us.saturating_sub(at_us);
                 if what == Answer::Pong {
@@ -249,7 +256,7 @@ impl GoldenPath {
         for (tab, awaited) in self.answers.iter().enumerate() {
             for Awaited { at_us, what } in awaited {
                 let detail = format!("no answer {what:?} to a message of {:.6} s", *at_us as f64 / 1e6);
-                push(what.rule(), &detail, Some(tab as u8), "");
+                push("golden.answer", &detail, Some(tab as u8), "");
             }
         }
     }
@@ -359,7 +366,7 @@ fn says_something(event: RunEventKind, frame: &ServerFrame<'_>) -> bool {
 }
 
 impl Answer {
-    /// The rule that its absence breaks.
+    /// The rule that is broken when a later message is answered, and this one not.
     fn rule(self) -> &'static str {
         if self == Answer::Error("FOREIGN_USER_ID") { "iso.I4" } else { "golden.answer" }
     }

@@ -15,6 +15,7 @@ mod played;
 pub mod python;
 pub mod server;
 pub mod shown;
+pub mod tool_dispatcher;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
 pub use played::Played;

@@ -7,6 +7,7 @@ mod compare;
 mod message_router;
 mod message_types;
 mod report;
+mod tool_dispatcher;
 mod units;
 
 use serde_json::{Map, Value};

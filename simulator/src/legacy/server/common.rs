@@ -30,6 +30,8 @@ pub(super) enum Alarm {
     Replay(ConnId, Option<u64>),
     /// An agent that waited for a connection of its user gives up.
     GiveUp(RunRef),
+    /// The tool of a call has taken too long.
+    Tool(RunRef, String),
     /// The run has taken too long.
     Deadline(RunRef),
     /// Nobody came back for what is kept for the user.

@@ -7,15 +7,15 @@
 //!           loop        acts                                                         reconnect
 //! ```
 //!
-//! **The way of a message.** [`endpoint`] takes a frame from a socket; before the set-up is over it waits there. The
-//! receive loop hands one frame after the other to [`routing`], which reads it, finds the handler of its type and says
-//! what is to happen: a reply, a start, a stop, a confirmation. [`agents`] makes the context of a run and starts its
-//! agent; [`emit`] makes the run's emitter.
+//! **The way of a message.** `endpoint` takes a frame from a socket; before the set-up is over it waits there. The
+//! receive loop hands one frame after the other to `routing`, which reads it, finds the handler of its type and says
+//! what is to happen: a reply, a start, a stop, a confirmation. `agents` makes the context of a run and starts its
+//! agent; `emit` makes the run's emitter.
 //!
-//! **The way of an event.** What the agent reports is admitted by [`emit`] (it must name nobody else) and by
-//! [`validate`] (it must be the next letter of the run's word), passes [`tools`] (calls and their ends), becomes a frame
-//! with the ids of its run in [`emit`], and goes to all connections of the run's user by [`deliver`], which keeps it for
-//! those who come back. Every stage works on what is handed to it and reports what it did; [`common`] holds the
+//! **The way of an event.** What the agent reports is admitted by `emit` (it must name nobody else) and by
+//! `validate` (it must be the next letter of the run's word), passes `tools` (calls and their ends), becomes a frame
+//! with the ids of its run in `emit`, and goes to all connections of the run's user by `deliver`, which keeps it for
+//! those who come back. Every stage works on what is handed to it and reports what it did; `common` holds the
 //! switches, limits, clock, alarms and accounts that all of them use.
 //!
 //! With every hazard off this is what was intended, in the canonical wire form: no checker has a word to say. With a
@@ -23,15 +23,15 @@
 //!
 //! | stage | hazards |
 //! |---|---|
-//! | [`endpoint`] | the receive loop, modes, set-up, identities: H18, H21, H28, G1, G16, G19, G32 |
-//! | [`quality`] | the quality router: Q |
-//! | [`routing`] | what is read and what is refused: H7, H8, H12, H22, C, G0, G2 to G4, G17, G21 |
-//! | [`messages`] | types, handlers, replies, figures, by the message router's model: H1 to H6, H13, H14, H22, H25, H28 |
-//! | [`agents`] | contexts, supervisor, stop: G18, G20, G22, G27 |
-//! | [`validate`] | the order of a run: G28, G29 |
-//! | [`tools`] | dispatchers, engine, permissions: T |
-//! | [`emit`] | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
-//! | [`deliver`] | registry, broadcast, recovery: E, S, B, M, G10 to G12, G24, G31 |
+//! | `endpoint` | the receive loop, modes, set-up, identities: H18, H21, H28, G1, G16, G19, G32 |
+//! | `quality` | the quality router: Q |
+//! | `routing` | what is read and what is refused: H7, H8, H12, H22, C, G0, G2 to G4, G17, G21 |
+//! | `messages` | types, handlers, replies, figures, by the message router's model: H1 to H6, H13, H14, H22, H25, H28 |
+//! | `agents` | contexts, supervisor, stop: G18, G20, G22, G27 |
+//! | `validate` | the order of a run: G28, G29 |
+//! | `tools` | dispatchers, engine, permissions: T |
+//! | `emit` | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
+//! | `deliver` | registry, broadcast, recovery: E, S, B, M, G10 to G12, G24, G31 |
 //!
 //! **To add a hazard:** ask `common.has(Hazard::X)` at the place where the old part went wrong, with a comment that says
 //! how; let `accounts.breach` or `held` tell what only the server can see; give the hazard its row in
@@ -96,7 +96,7 @@ impl LegacyServer {
             endpoint: Endpoint::default(),
             routing: Routing::new(hazards),
             agents: Agents::default(),
-            tools: Tools::default(),
+            tools: Tools::new(hazards),
             emit: Emit::default(),
             deliver: Deliver::default(),
         }
@@ -210,7 +210,8 @@ impl LegacyServer {
             if raises && common.has(Hazard::G27) && !self.deliver.is_connected(&context.user) {
                 common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
             }
-            for emitted in self.tools.pass(common, context, event) {
+            let connected = self.deliver.is_connected(&context.user);
+            for emitted in self.tools.pass(common, context, connected, event) {
                 for event in self.emit.emit(common, context, emitted) {
                     let delivered = self.deliver.publish(common, event, out);
                     common.accounts.claimed += delivered;
@@ -222,7 +223,7 @@ impl LegacyServer {
     /// A run said its last word.
     fn over(&mut self, context: &Rc<Context>, out: &mut Effects) {
         self.agents.remove(context.run);
-        self.tools.clean_up(context.run);
+        self.tools.clean_up(&mut self.common, context);
         self.emit.release(&self.common, context.run);
         self.deliver.idle(&mut self.common, &context.user);
         if let Some(conn) = self.endpoint.ended(context.run) {
@@ -245,6 +246,12 @@ impl LegacyServer {
             Alarm::Deadline(run) => {
                 if let Some(context) = self.agents.context(run) {
                     self.cut_short(&context, Ending::TimedOut, out);
+                }
+            }
+            Alarm::Tool(run, call) => {
+                // The engine gives a tool up and reports its end in the agent's place.
+                if let Some(event) = self.tools.overdue(run, &call) {
+                    _ = self.report(run, event, out);
                 }
             }
             Alarm::Replay(conn, resume) => self.deliver.replay(common, conn, resume, out),
@@ -311,7 +318,8 @@ impl Subject for LegacyServer {
     }
 
     fn check(&self) -> Result<(), Breach> {
-        self.common.accounts.check(self.endpoint.held())
+        self.common.accounts.check(self.endpoint.held())?;
+        self.tools.check(self.common.now)
     }
 
     fn verify(&self) -> Result<(), Breach> {

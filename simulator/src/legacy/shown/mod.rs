@@ -50,13 +50,11 @@ impl Shown {
     }
 
     /// Under another seed.
-    #[expect(dead_code, reason = "for rows to come")]
     const fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
     /// In another scenario.
-    #[expect(dead_code, reason = "for rows to come")]
     const fn within(self, scenario: &'static str) -> Self {
         Self { scenario, ..self }
     }
