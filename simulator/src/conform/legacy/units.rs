@@ -16,7 +16,8 @@ const UNITS: &[(&str, Open)] = &[
 ];
 
 /// The units that have a model, in the order of reports.
-pub(super) const NAMES: &[&str] = &["message_router", "message_router_intended", "message_types", "tool_dispatcher"];
+pub(super) const NAMES: &[&str] =
+    &["message_router", "message_router_intended", "message_types", "tool_dispatcher"];
 
 /// Opens the model of a unit with the set-up of a case; `None` for a unit without one.
 pub(super) fn open(
