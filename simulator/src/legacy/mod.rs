@@ -9,7 +9,10 @@
 //! whole server made of them between the simulator's clients and agents.
 
 pub mod hazards;
+pub mod message_router;
+pub mod message_types;
 mod played;
+pub mod python;
 pub mod server;
 pub mod shown;
 pub mod tool_dispatcher;

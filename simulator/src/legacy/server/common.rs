@@ -55,7 +55,7 @@ impl Common {
         self.hazards.has(hazard)
     }
 
-    /// All switches.
+    /// All of them.
     pub(super) const fn hazards(&self) -> Hazards {
         self.hazards
     }

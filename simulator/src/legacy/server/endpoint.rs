@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::common::{Alarm, Common};
 use super::wire;
-use crate::legacy::Hazard;
+use crate::legacy::{Hazard, message_router::identity};
 
 /// The open sockets.
 #[derive(Debug, Default)]
@@ -61,8 +61,12 @@ impl Endpoint {
         common: &mut Common,
         connect: &Connect<'_>,
         out: &mut Effects,
-    ) -> Option<(ConnId, UserId)> {
-        let of_user = self.sockets.values().filter(|socket| *socket.user == *connect.user).count();
+    ) -> Option<(ConnId, UserId, Mode)> {
+        // H21: everybody on the level of demonstrations, which is the default, has one name.
+        let (level, subject) = (identity::default_level(common.hazards()), Some(connect.user));
+        let user = identity::user(level, "", subject, common.now.as_micros(), common.hazards());
+        let user: UserId = user.as_deref().unwrap_or(connect.user).into();
+        let of_user = self.sockets.values().filter(|socket| socket.user == user).count();
         if of_user >= common.limits.connections_per_user_max as usize {
             let text = wire::error(ErrorCode::ConnectionLimit, "", common.now);
             refuse(connect.ticket, &text, Close::ConnectionLimit, out);
@@ -75,10 +79,10 @@ impl Endpoint {
             common.alarm(common.limits.ready_after_us, Alarm::Ready(conn));
         }
         common.alarm(common.limits.heartbeat_us, Alarm::Heartbeat(conn));
-        let user: UserId = connect.user.into();
+        let mode = self.mode();
         let socket = Socket {
             user: user.clone(),
-            mode: self.mode(),
+            mode,
             ready,
             waits_for: None,
             held: VecDeque::new(),
@@ -88,7 +92,7 @@ impl Endpoint {
         };
         self.sockets.insert(conn, socket);
         out.push(Effect::Accepted { ticket: connect.ticket, conn });
-        Some((conn, user))
+        Some((conn, user, mode))
     }
 
     /// A socket without a valid token.
@@ -116,8 +120,8 @@ impl Endpoint {
 
     /// The receive loop of a connection started a run.
     pub(super) fn started(&mut self, common: &Common, conn: ConnId, run: RunRef) {
-        // G16: the loop awaits it.
-        if common.has(Hazard::G16)
+        // G16, H18: the loop awaits it.
+        if (common.has(Hazard::G16) || common.has(Hazard::H18))
             && let Some(socket) = self.sockets.get_mut(&conn)
         {
             socket.waits_for = Some(run);

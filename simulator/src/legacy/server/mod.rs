@@ -45,6 +45,7 @@ mod common;
 mod deliver;
 mod emit;
 mod endpoint;
+mod messages;
 mod quality;
 mod routing;
 mod tools;
@@ -92,7 +93,7 @@ impl LegacyServer {
         Self {
             common: Common::new(limits, hazards),
             endpoint: Endpoint::default(),
-            routing: Routing::default(),
+            routing: Routing::new(hazards),
             agents: Agents::default(),
             tools: Tools::new(hazards),
             emit: Emit::default(),
@@ -102,8 +103,8 @@ impl LegacyServer {
 
     fn connect(&mut self, connect: &Connect<'_>, out: &mut Effects) {
         let common = &mut self.common;
-        let Some((conn, user)) = self.endpoint.accept(common, connect, out) else { return };
-        self.routing.connected(common, conn, &user, connect.tier);
+        let Some((conn, user, mode)) = self.endpoint.accept(common, connect, out) else { return };
+        self.routing.connected(common, conn, (&user, connect.tier), mode);
         self.deliver.connect(common, conn, &user, connect.resume, out);
     }
 
@@ -120,7 +121,10 @@ impl LegacyServer {
     fn read(&mut self, conn: ConnId, out: &mut Effects) {
         while let Some(Read { user, mode, text }) = self.endpoint.next(conn) {
             // G19: the answers of the other modes are of types that cannot be built.
-            if mode != Mode::Main && self.common.has(Hazard::G19) {
+            // H28: likewise, as their constructor says.
+            let now = self.common.now;
+            let unanswered = mode != Mode::Main && !messages::can_answer(mode, now, self.common.hazards());
+            if (mode != Mode::Main && self.common.has(Hazard::G19)) || unanswered {
                 self.common.accounts.outcome(Outcome::HandlerError);
                 return self.endpoint.close(conn, Close::Unregistered, out);
             }

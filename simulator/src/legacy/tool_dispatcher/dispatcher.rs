@@ -6,7 +6,7 @@ use router::{Instant, tools::Person};
 use serde_json::Value;
 
 use super::{
-    Answer, Context, Ending, Raised,
+    Answer, Context, Ending, Raised, about_an_error,
     engine::{Engine, EngineContext, Started, StateCall},
     event::{Bridge, BridgeCall, Wire},
     permission::{Asked, Permissions},
@@ -320,11 +320,8 @@ impl Dispatcher {
         let masked = self.registry.get(&tool) == Some(&true)
             && self.hazards.has(Hazard::T7)
             && self.engine.wire().bridge == Bridge::Absent;
-        let started = if masked {
-            Err(Raised::about_an_error())
-        } else {
-            self.engine.begin_with_state(now, &asked, out)
-        };
+        let started =
+            if masked { Err(about_an_error()) } else { self.engine.begin_with_state(now, &asked, out) };
         Ok(self.go_on(now, Path::Agent, started, slot, permissions))
     }
 
@@ -445,7 +442,7 @@ fn lacks(attribute: &str) -> Raised {
 
 fn wrapped(path: Path, raised: &Raised) -> String {
     match path {
-        Path::Keyword => format!("Tool execution failed: {raised}"),
+        Path::Keyword => format!("Tool execution failed: {}", raised.text),
         Path::Agent => raised.text.clone(),
     }
 }

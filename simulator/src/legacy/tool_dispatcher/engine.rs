@@ -6,7 +6,7 @@ use router::Instant;
 use serde_json::Value;
 
 use super::{
-    Answer, Ending, Raised,
+    Answer, Ending, Raised, about_an_error,
     event::{Bridge, BridgeCall, Completed, Status, ToolEvent, Wire},
     text,
 };
@@ -206,7 +206,7 @@ impl Engine {
         });
         let (user, thread, run, agent) = match context {
             EngineContext::Ids { user, thread, run, agent } => (user, thread, run, agent),
-            EngineContext::Absent if self.hazards.has(Hazard::T2) => return Err(Raised::about_an_error()),
+            EngineContext::Absent if self.hazards.has(Hazard::T2) => return Err(about_an_error()),
             EngineContext::Absent => {
                 return Err(Raised::new("ValueError", format!("Context is required to execute {tool}")));
             }
@@ -258,7 +258,7 @@ impl Engine {
         if failed && started.form == Form::State && self.wire.bridge == Bridge::Absent {
             // The error was to be wrapped for want of a bridge, and the wrapper was called wrongly.
             if self.hazards.has(Hazard::T7) {
-                return Err(Raised::about_an_error());
+                return Err(about_an_error());
             }
         }
         result.tool.clone_from(&started.tool);

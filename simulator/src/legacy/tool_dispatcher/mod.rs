@@ -43,35 +43,13 @@ pub use self::{
     permission::{Asked, Counts, Permissions},
 };
 
-use std::fmt;
+pub use super::python::Raised;
 
 use serde_json::{Value, json};
 
-/// An exception of the old language.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Raised {
-    /// Its class.
-    pub class: &'static str,
-    /// Its text.
-    pub text: String,
-}
-
-impl Raised {
-    /// An exception of a class, with its text.
-    pub fn new(class: &'static str, text: impl Into<String>) -> Self {
-        Self { class, text: text.into() }
-    }
-
-    /// An exception whose constructor was called wrongly: the class that was meant is gone, and so is the text.
-    fn about_an_error() -> Self {
-        Self::new("TypeError", "ValueError() takes no keyword arguments")
-    }
-}
-
-impl fmt::Display for Raised {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
+/// An exception whose constructor was called wrongly: the class that was meant is gone, and so is the text.
+fn about_an_error() -> Raised {
+    Raised::new("TypeError", "ValueError() takes no keyword arguments")
 }
 
 /// How a tool's body ends.

@@ -318,7 +318,7 @@ fn raised_as(raised: &Raised) -> Played {
     let text: String = raised.text.chars().take(ERROR_CHARS).collect();
     // The input model's own wording goes on after the first thing that it found.
     let error = if raised.class == "ValidationError" { json!({"$prefix": text}) } else { text.into() };
-    Played { state: Some(json!({"error": error})), ..Played::raised(raised.class) }
+    Played { state: Some(json!({"error": error})), ..Played::raised(raised.class.clone()) }
 }
 
 fn specs(action: &Action) -> Vec<ScriptedTool> {
