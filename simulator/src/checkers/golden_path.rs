@@ -132,7 +132,7 @@ impl GoldenPath {
         // Answers come in order: what was asked before has got none.
         for Awaited { at_us, what } in awaited.drain(..fits.unwrap_or_default()) {
             let detail = format!("no answer {what:?} to a message of {:.6} s", at_us as f64 / 1e6);
-            ledger.push(seen.finding("golden.answer", NAME, detail));
+            ledger.push(seen.finding(what.rule(), NAME, detail));
         }
         match awaited.pop_front() {
             Some(Awaited { at_us, what }) if what.fits(&seen.frame.kind) => {
@@ -366,7 +366,7 @@ fn says_something(event: RunEventKind, frame: &ServerFrame<'_>) -> bool {
 }
 
 impl Answer {
-    /// The rule that another answer in its place breaks.
+    /// The rule that is broken when a later message is answered, and this one not.
     fn rule(self) -> &'static str {
         if self == Answer::Error("FOREIGN_USER_ID") { "iso.I4" } else { "golden.answer" }
     }

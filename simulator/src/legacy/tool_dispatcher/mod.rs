@@ -25,6 +25,7 @@ mod double;
 mod engine;
 mod event;
 mod factory;
+mod made;
 mod permission;
 mod python;
 pub mod text;
@@ -39,7 +40,8 @@ pub use self::{
     double::Double,
     engine::{DEADLINE_US, Engine, EngineContext, EngineFigures, Shutdown, Started, StateCall},
     event::{Bridge, BridgeCall, Completed, Status, ToolEvent, Wire},
-    factory::{Counters, Face, Factory, Given, Handed, Made, Way, constructed_directly},
+    factory::{Counters, Factory, Given, Handed, Way},
+    made::{Face, Made, constructed_directly},
     permission::{Asked, Counts, Permissions},
 };
 

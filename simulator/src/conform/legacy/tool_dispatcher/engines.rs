@@ -3,7 +3,7 @@
 use router::{Instant, tools};
 use serde_json::{Value, json};
 
-use super::{Done, Noted, RUN, USER, seconds, work};
+use super::{Done, Noted, RUN, USER, recorded::seconds, work};
 use crate::{
     conform::{
         Action,
