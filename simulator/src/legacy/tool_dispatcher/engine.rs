@@ -187,7 +187,7 @@ impl Engine {
         Ok(started)
     }
 
-    /// Begins a call in the keyword form. The event shows the whole input model, not the parameters alone.
+    /// Begins a call in the keyword form. `shown` is what its event says of the parameters.
     ///
     /// # Errors
     /// No context, one that is a map, or no bridge, as far as those are defects that are switched on.
@@ -195,7 +195,7 @@ impl Engine {
         &mut self,
         now: Instant,
         tool: &str,
-        kwargs: &Value,
+        shown: String,
         context: EngineContext<'_>,
         out: &mut Vec<BridgeCall>,
     ) -> Result<Started, Raised> {
@@ -233,8 +233,7 @@ impl Engine {
             at: now,
             deadline: self.deadline(now),
         };
-        let summary = text::input_summary(tool, kwargs);
-        self.say(&started, |tool| ToolEvent::Executing { tool, summary }, out);
+        self.say(&started, |tool| ToolEvent::Executing { tool, summary: shown }, out);
         Ok(started)
     }
 

@@ -192,7 +192,7 @@ fn t11_a_call_that_fails_early_stays_in_the_table() {
     let scene = |hazards: Hazards| {
         let mut engine = Engine::new(hazards, Wire::ABSENT);
         let begun =
-            engine.begin_with_input(START, "search", &json!({}), EngineContext::Absent, &mut Vec::new());
+            engine.begin_with_input(START, "search", String::new(), EngineContext::Absent, &mut Vec::new());
         (begun.is_err(), engine.active().0)
     };
     assert_eq!(both(Hazard::T11, scene), ((true, 1), (true, 0)));
