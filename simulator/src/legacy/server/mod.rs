@@ -23,9 +23,10 @@
 //!
 //! | stage | hazards |
 //! |---|---|
-//! | `endpoint` | the receive loop, modes, set-up, identities: H7, H18, H20, H21, H28, G1, G16, G17, G19, G32 |
+//! | `endpoint` | the receive loop, modes, set-up, identities: H18, H21, H28, G1, G16, G19, G32 |
 //! | `quality` | the quality router: Q |
-//! | `routing` | types, handlers, replies, outcomes: H1 to H6, H8 to H16, H22 to H29, C, G0, G2 to G4, G21 |
+//! | `routing` | what is read and what is refused: H7, H8, H12, H22, C, G0, G2 to G4, G17, G21 |
+//! | `messages` | types, handlers, replies, figures, by the message router's model: H1 to H6, H13, H14, H22, H25, H28 |
 //! | `agents` | contexts, supervisor, stop: G18, G20, G22, G27 |
 //! | `validate` | the order of a run: G28, G29 |
 //! | `tools` | dispatchers, engine, permissions: T |
