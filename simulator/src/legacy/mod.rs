@@ -9,5 +9,14 @@
 //! whole server made of them between the simulator's clients and agents.
 
 pub mod hazards;
+pub mod message_router;
+pub mod message_types;
+mod played;
+pub mod python;
+pub mod server;
+pub mod shown;
+pub mod tool_dispatcher;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
+pub use played::Played;
+pub use server::LegacyServer;

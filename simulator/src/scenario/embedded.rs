@@ -24,5 +24,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "load",
         "agree",
         "agree-reconnect",
+        "hazards",
+        "tool-limits",
     ]
 }

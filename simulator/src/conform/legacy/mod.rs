@@ -4,7 +4,10 @@
 //! member by member. What only the old language could tell is left out by a rule on the case's shape, with a reason.
 
 mod compare;
+mod message_router;
+mod message_types;
 mod report;
+mod tool_dispatcher;
 mod units;
 
 use serde_json::{Map, Value};

@@ -2,16 +2,22 @@
 
 use serde_json::{Map, Value};
 
-use super::{Player, PythonOnly};
+use super::{Player, PythonOnly, message_router, message_types, tool_dispatcher};
 use crate::legacy::Hazards;
 
 type Open = fn(&Map<String, Value>, Hazards) -> Result<Box<dyn Player>, PythonOnly>;
 
 /// A line per model: `("core_router", core_router::open)`.
-const UNITS: &[(&str, Open)] = &[];
+const UNITS: &[(&str, Open)] = &[
+    ("message_router", message_router::open),
+    ("message_router_intended", message_router::open),
+    ("message_types", message_types::open),
+    ("tool_dispatcher", tool_dispatcher::open),
+];
 
 /// The units that have a model, in the order of reports.
-pub(super) const NAMES: &[&str] = &[];
+pub(super) const NAMES: &[&str] =
+    &["message_router", "message_router_intended", "message_types", "tool_dispatcher"];
 
 /// Opens the model of a unit with the set-up of a case; `None` for a unit without one.
 pub(super) fn open(

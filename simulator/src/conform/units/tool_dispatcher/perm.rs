@@ -186,7 +186,7 @@ fn metrics(layer: &Permissions) -> Value {
     })
 }
 
-fn person(user: &Value) -> Person {
+pub(in crate::conform) fn person(user: &Value) -> Person {
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
@@ -195,14 +195,19 @@ fn person(user: &Value) -> Person {
         plan: Plan::named(user["plan"].as_str().unwrap_or("free")),
         grants: Grants {
             roles: texts(&user["roles"]).into_iter().collect(),
-            features: features.filter(|(_, on)| **on == true).map(|(name, _)| name.clone()).collect(),
+            features: features.filter(|(_, on)| is_on(on)).map(|(name, _)| name.clone()).collect(),
             admin: user["is_admin"] == true,
         },
     }
 }
 
+/// Whether a recorded feature counts as on: anything but null, false, zero and the empty text.
+fn is_on(value: &Value) -> bool {
+    !value.is_null() && *value != false && *value != 0 && *value != ""
+}
+
 /// A policy as a recording states it: of level BASIC, for all plans, without limits, unless it says otherwise.
-fn policy(args: &Map<String, Value>) -> Result<Policy, Inexpressible> {
+pub(in crate::conform) fn policy(args: &Map<String, Value>) -> Result<Policy, Inexpressible> {
     let mut policy = Policy::open(Level::Basic);
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
