@@ -2,16 +2,20 @@
 
 use serde_json::{Map, Value};
 
-use super::{Player, PythonOnly};
+use super::{Player, PythonOnly, broadcast, event_router, scoped_router};
 use crate::legacy::Hazards;
 
 type Open = fn(&Map<String, Value>, Hazards) -> Result<Box<dyn Player>, PythonOnly>;
 
 /// A line per model: `("core_router", core_router::open)`.
-const UNITS: &[(&str, Open)] = &[];
+const UNITS: &[(&str, Open)] = &[
+    ("event_router", event_router::open),
+    ("scoped_router", scoped_router::open),
+    ("broadcast", broadcast::open),
+];
 
 /// The units that have a model, in the order of reports.
-pub(super) const NAMES: &[&str] = &[];
+pub(super) const NAMES: &[&str] = &["event_router", "scoped_router", "broadcast"];
 
 /// Opens the model of a unit with the set-up of a case; `None` for a unit without one.
 pub(super) fn open(
