@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Scenario(ScenarioOptions),
     /// Play the recorded cases of what this router replaces against it, and say where it differs
     Conform(ConformOptions),
+    /// List what went wrong in the parts that this router replaces, and the rule that names each of them
+    Hazards(HazardsOptions),
     /// Find what is still written against the names that this router replaces
     Migrate(MigrateOptions),
     /// Compare the speed of two revisions, measured in turns on this machine
@@ -75,6 +77,14 @@ pub(crate) struct SimOptions {
     /// Seed; the scenario's own by default
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// What is played: `router`, `legacy` (a server made of the models of what it replaces), or `legacy-PART` with all
+    /// hazards of a part on
+    #[arg(long, default_value = "router", value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// A hazard of the legacy server to switch on, such as G2 or emitter.G13; repeat for more; `all`, or `list` to see
+    /// them
+    #[arg(long = "hazard", value_name = "ID")]
+    pub(crate) hazards: Vec<String>,
     /// Write a trace that `replay` can play again
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -83,6 +93,13 @@ pub(crate) struct SimOptions {
     pub(crate) check_determinism: bool,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HazardsOptions {
+    /// Play each of them and print the page about them as Markdown
+    #[arg(long)]
+    pub(crate) page: bool,
 }
 
 #[derive(Args, Debug)]

@@ -102,6 +102,9 @@ impl Client {
             ActionKind::Heartbeat => Some(Outgoing::Heartbeat),
             ActionKind::Typing { thread } => Some(Outgoing::Typing { thread }),
             ActionKind::Unknown { type_name } => Some(Outgoing::Unknown { type_name }),
+            ActionKind::Quality { type_name, message_id, thread } => {
+                Some(Outgoing::Quality { type_name, message_id, thread })
+            }
             ActionKind::Malformed { frame, .. } => Some(Outgoing::Malformed { frame }),
             ActionKind::Stop { message_id } => {
                 self.run_of(message_id).map(|run_id| Outgoing::Stop { run_id })
@@ -130,6 +133,7 @@ impl Client {
             | FrameKind::Stopped
             | FrameKind::Gap { .. }
             | FrameKind::System
+            | FrameKind::Quality
             | FrameKind::Other => {}
         }
     }

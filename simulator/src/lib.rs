@@ -28,5 +28,5 @@ pub mod script;
 pub mod trace;
 pub mod world;
 
-pub use run::{Replay, replay, report, simulate};
+pub use run::{Replay, replay, report, simulate, simulate_with};
 pub use world::{Options, RunResult, World, router_config};

@@ -3,10 +3,12 @@
 use reports::{Fact, Finding, Kind, Report, ScenarioRef, Tool, Unit, Verdict};
 use router::ConfigError;
 
+use crate::checkers::bounds::Bounds;
 use crate::checkers::{Ledger, cases};
+use crate::legacy::{LegacyServer, Played};
 use crate::scenario::{Expect, Micros, Scenario};
 use crate::trace::{Compare, FirstDifference, Header, HeaderError};
-use crate::world::{Options, RunResult, World};
+use crate::world::{Options, RunResult, World, router_config};
 
 /// Users whose timelines a report shows.
 pub const TIMELINES: u32 = 5;
@@ -18,6 +20,29 @@ pub const TIMELINES: u32 = 5;
 pub fn simulate(scenario: &Scenario, seed: u64, options: Options<'_>) -> Result<Report, ConfigError> {
     let mut result = World::new(scenario.clone(), seed, options)?.run();
     Ok(report(scenario, seed, &mut result))
+}
+
+/// The same with another server in the middle than the router, if `played` says so.
+///
+/// # Errors
+/// The scenario's limits make no sense to the router.
+pub fn simulate_with(
+    scenario: &Scenario,
+    seed: u64,
+    played: &Played,
+    options: Options<'_>,
+) -> Result<Report, ConfigError> {
+    let Played::Legacy(hazards) = played else { return simulate(scenario, seed, options) };
+    let limits = router_config(scenario);
+    limits.validate()?;
+    let bounds = Bounds::new(limits.socket_window_frames);
+    let server = LegacyServer::new(limits, *hazards);
+    let mut result = World::with_subject(scenario.clone(), seed, server, bounds, options).run();
+    let mut report = report(scenario, seed, &mut result);
+    report.replay = Some(format!("goldenpath sim {} --seed {seed}{}", scenario.name, played.arguments()));
+    report.facts.insert(0, Fact::text("subject", "server", "legacy"));
+    report.facts.insert(1, Fact::text("hazards", "hazards on", played.hazards_text()));
+    Ok(report)
 }
 
 /// The report of a run.
@@ -64,7 +89,8 @@ pub fn replay(mut lines: impl Iterator<Item = String>) -> Result<Replay, HeaderE
     let mut compare = Compare::new(lines);
     let mut take = |line: &str| compare.line(line);
     let options = Options { trace: Some(&mut take), timelines: TIMELINES, ..Options::default() };
-    let mut report = simulate(&scenario, header.seed, options)
+    let played = header.played()?;
+    let mut report = simulate_with(&scenario, header.seed, &played, options)
         .map_err(|error| HeaderError::Scenario(error.to_string()))?;
     report.kind = Kind::Replay;
     let difference = compare.finish();

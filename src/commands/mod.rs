@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod conform;
 pub(crate) mod figures;
 pub(crate) mod gate;
+pub(crate) mod hazards;
 pub(crate) mod load;
 pub(crate) mod migrate;
 pub(crate) mod release;

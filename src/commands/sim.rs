@@ -7,7 +7,9 @@ use std::{
 };
 
 use reports::{Report, Verdict};
-use simulator::{Options, plan::Plan, run::TIMELINES, scenario::Scenario, trace::Header};
+use simulator::{
+    Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, trace::Header,
+};
 
 use crate::{arguments::SimOptions, failure::Failure, output, sources};
 
@@ -15,25 +17,30 @@ use crate::{arguments::SimOptions, failure::Failure, output, sources};
 pub(super) fn played(name: &str) -> Result<Report, Failure> {
     let scenario = sources::scenario(name)?;
     let seed = scenario.seed;
-    let mut report = simulate(&scenario, seed, None)?;
-    report.replay = Some(replay(name, seed));
+    let mut report = simulate(&scenario, seed, &Played::Router, None)?;
+    report.replay = Some(replay(name, seed, &Played::Router));
     Ok(report)
 }
 
-fn replay(name: &str, seed: u64) -> String {
-    format!("goldenpath sim --scenario {name} --seed {seed}")
+fn replay(name: &str, seed: u64, played: &Played) -> String {
+    format!("goldenpath sim --scenario {name} --seed {seed}{}", played.arguments())
 }
 
 pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
+    if options.hazards.iter().any(|name| name == "list") {
+        output::data(&super::hazards::table())?;
+        return Ok(Verdict::Pass);
+    }
+    let played = Played::named(&options.subject, &options.hazards).map_err(Failure::Usage)?;
     let scenario = sources::scenario(&options.scenario)?;
     let seed = options.seed.unwrap_or(scenario.seed);
     let mut report = match &options.trace {
-        Some(path) => traced(&scenario, seed, path)?,
-        None => simulate(&scenario, seed, None)?,
+        Some(path) => traced(&scenario, seed, &played, path)?,
+        None => simulate(&scenario, seed, &played, None)?,
     };
-    report.replay = Some(replay(&options.scenario, seed));
+    report.replay = Some(replay(&options.scenario, seed, &played));
     if options.check_determinism {
-        let again = simulate(&scenario, seed, None)?;
+        let again = simulate(&scenario, seed, &played, None)?;
         if again.hash != report.hash {
             let [first, second] = [&report, &again].map(|run| run.hash.clone().unwrap_or_default());
             report.judge(
@@ -49,6 +56,7 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
 fn simulate(
     scenario: &Scenario,
     seed: u64,
+    played: &Played,
     trace: Option<&mut dyn FnMut(&str) -> bool>,
 ) -> Result<Report, Failure> {
     let users = u64::from(Plan::new(scenario.clone(), seed).count());
@@ -62,22 +70,22 @@ fn simulate(
     if let Some(trace) = trace {
         options.trace = Some(trace);
     }
-    let report = simulator::simulate(scenario, seed, options);
+    let report = simulator::simulate_with(scenario, seed, played, options);
     bar.finish_and_clear();
     report.map_err(|error| Failure::Usage(format!("{}: {error}", scenario.name)))
 }
 
 /// Runs and writes every input and effect to a file.
-fn traced(scenario: &Scenario, seed: u64, path: &Path) -> Result<Report, Failure> {
+fn traced(scenario: &Scenario, seed: u64, played: &Played, path: &Path) -> Result<Report, Failure> {
     let failed = |error: std::io::Error| Failure::Internal(format!("{}: {error}", path.display()));
     let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-    writeln!(file, "{}", Header::new(scenario, seed).to_line()).map_err(failed)?;
+    writeln!(file, "{}", Header::new(scenario, seed).with(played).to_line()).map_err(failed)?;
     let mut outcome = Ok(());
     let mut write = |line: &str| {
         outcome = writeln!(file, "{line}");
         outcome.is_ok()
     };
-    let report = simulate(scenario, seed, Some(&mut write))?;
+    let report = simulate(scenario, seed, played, Some(&mut write))?;
     outcome.and_then(|()| file.flush()).map_err(failed)?;
     Ok(report)
 }

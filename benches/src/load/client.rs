@@ -123,6 +123,7 @@ impl Tab {
             | ActionKind::Heartbeat
             | ActionKind::Typing { .. }
             | ActionKind::Unknown { .. }
+            | ActionKind::Quality { .. }
             | ActionKind::Malformed { .. } => self.send_action(&action.kind, action.at_us).await,
         }
     }
@@ -143,7 +144,8 @@ impl Tab {
         if let ActionKind::Say(say) = action {
             let now_us = self.worker.clock.now_us();
             self.user.waiting.borrow_mut().said(&say.message_id, self.tab, intended_us, now_us);
-        } else {
+        } else if !matches!(action, ActionKind::Quality { .. }) {
+            // An answer about quality goes to all tabs, so it cannot be counted on one.
             self.user.waiting.borrow_mut().expects_answer(self.tab);
         }
         self.send().await;
@@ -323,6 +325,7 @@ impl Tab {
             | FrameKind::Welcome { .. }
             | FrameKind::Heartbeat
             | FrameKind::Gap { .. }
+            | FrameKind::Quality
             | FrameKind::Other => {}
         }
     }

@@ -105,8 +105,15 @@ impl Effects {
         self.list.reserve(effects);
     }
 
-    pub(crate) fn push(&mut self, effect: Effect) {
+    /// Appends an effect. A router does so by itself; this is for models that stand in for one.
+    pub fn push(&mut self, effect: Effect) {
         self.list.push(effect);
+    }
+
+    /// Takes in the text of a frame, for effects to name. For models that stand in for a router: what they write is
+    /// theirs to answer for, so the text is not checked.
+    pub fn text(&mut self, text: &str) -> FrameIx {
+        self.share(Frame::copy_of(text))
     }
 
     pub(crate) fn share(&mut self, frame: Frame) -> FrameIx {

@@ -105,6 +105,12 @@ pub struct ConnId {
 }
 
 impl ConnId {
+    /// The name of a connection that somebody else than a router made: for models that stand in for one. To a router
+    /// it is only a name, which it looks up like any other and checks the generation of.
+    pub const fn from_parts(index: u32, generation: u32) -> Self {
+        Self { index, generation, user_hint: 0 }
+    }
+
     /// Dense index, below the largest number of connections ever open at once.
     pub const fn index(self) -> usize {
         self.index as usize
@@ -124,6 +130,11 @@ pub struct RunRef {
 }
 
 impl RunRef {
+    /// The name of a run that somebody else than a router made, as [`ConnId::from_parts`].
+    pub const fn from_parts(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
+
     /// Dense index, below the largest number of runs ever open at once.
     pub const fn index(self) -> usize {
         self.index as usize

@@ -39,6 +39,24 @@ pub(crate) enum RequestText {
 }
 
 impl RunRequest {
+    /// The request of a run that somebody else than a router starts: for models that stand in for one. The other
+    /// fields are public and begin empty; the run's id is made of `number`.
+    pub fn stand_in(run: RunRef, number: u64, user: UserId, text: &str) -> Self {
+        Self {
+            run,
+            user,
+            tier: Tier::Free,
+            thread_id: "".into(),
+            request_id: "".into(),
+            kind: Kind::UserMessage,
+            payload: "{}".into(),
+            deadline: Instant::default(),
+            node: "model".into(),
+            number,
+            text: RequestText::Unescaped(text.into()),
+        }
+    }
+
     /// The text to work on, unescaped.
     pub fn text(&self) -> &str {
         match &self.text {

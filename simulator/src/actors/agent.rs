@@ -4,6 +4,7 @@
 use router::{AgentEvent, RunRef, RunRequest};
 
 use crate::plan::Plan;
+use crate::prng::{Domain, Prng};
 use crate::script::{Beat, Lines, Script, Step, canary_in, script};
 
 /// The agents at work, by the index of their run.
@@ -20,6 +21,8 @@ struct Run {
     since_us: u64,
     agent_name: &'static str,
     canary: Box<str>,
+    /// The owner of the run, if its agent is unruly.
+    unruly: Option<router::UserId>,
     beats: std::vec::IntoIter<Beat>,
 }
 
@@ -30,6 +33,8 @@ pub(crate) struct Report {
     step: Step,
     agent_name: &'static str,
     elapsed_us: u64,
+    /// The owner of the run, if its agent goes on with what it must not.
+    pub(crate) unruly: Option<router::UserId>,
 }
 
 impl Agents {
@@ -38,7 +43,18 @@ impl Agents {
         let Script { agent_name, beats, .. } =
             script(plan.profile(), plan.seed(), &request.user, &request.request_id);
         let canary = canary_in(request.text()).unwrap_or_default().into();
-        let run = Run { run: request.run, since_us: now_us, agent_name, canary, beats: beats.into_iter() };
+        let share = plan.profile().agent.unruly_share;
+        let names = [&*request.user, &request.request_id];
+        let unruly =
+            !share.is_zero() && Prng::keyed(plan.seed(), Domain::Fault, &names).chance(share.get());
+        let run = Run {
+            run: request.run,
+            since_us: now_us,
+            agent_name,
+            canary,
+            unruly: unruly.then(|| request.user.clone()),
+            beats: beats.into_iter(),
+        };
         let next_at = run.next_at();
         let index = request.run.index();
         if self.runs.len() <= index {
@@ -72,6 +88,7 @@ impl Agents {
             agent_name: run.agent_name,
             elapsed_us: now_us.saturating_sub(run.since_us),
             step,
+            unruly: run.unruly.clone(),
         };
         lines.write(&report.step, &run.canary);
         let next_at = run.next_at();

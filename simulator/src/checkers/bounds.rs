@@ -31,6 +31,30 @@ pub struct Held {
     pub inbound: u64,
     /// Events kept for replay.
     pub events: u64,
+    /// Whatever else a subject keeps by user, connection or run; a router's is in the fields above.
+    pub other: u64,
+}
+
+/// What a subject says of itself that is against the contract. The first one is the one that matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// The rule.
+    pub rule: &'static str,
+    /// Whom it happened to, if one user.
+    pub user: Option<String>,
+    /// The run it concerns, if one.
+    pub run: Option<String>,
+    /// The event or message it concerns, if one.
+    pub event: Option<String>,
+    /// What is wrong.
+    pub detail: String,
+}
+
+impl Breach {
+    /// Accounts that do not add up.
+    pub fn of_accounts(detail: String) -> Self {
+        Self { rule: "account.D10", user: None, run: None, event: None, detail }
+    }
 }
 
 impl Bounds {
@@ -60,12 +84,13 @@ impl Bounds {
         }
     }
 
-    /// The router's own accounts; the first breach is the one that matters.
-    pub fn accounts(&mut self, at_us: u64, check: Result<(), String>, ledger: &mut Ledger) {
-        if let Err(detail) = check
+    /// What the subject says of itself; the first breach is the one that matters.
+    pub fn accounts(&mut self, at_us: u64, check: Result<(), Breach>, ledger: &mut Ledger) {
+        if let Err(breach) = check
             && !std::mem::replace(&mut self.accounts_broken, true)
         {
-            ledger.push(Finding::new("account.D10", NAME, at_us, detail));
+            let Breach { rule, user, run, event, detail } = breach;
+            ledger.push(Finding { user, run, event, ..Finding::new(rule, NAME, at_us, detail) });
         }
     }
 

@@ -59,6 +59,7 @@ impl Delivery {
             | FrameKind::Error { .. }
             | FrameKind::Stopped
             | FrameKind::System
+            | FrameKind::Quality
             | FrameKind::Other => {}
         }
         match seen.verdict {

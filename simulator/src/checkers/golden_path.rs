@@ -1,5 +1,9 @@
 //! `golden.*`: every planned run ends complete, on every tab of its user, with the terminal its plan says
-//!; and every other message gets its answer, in order.
+//!; every other message gets its answer, in order, in time and not before the connection is set up; and what the
+//! agent said stands in the events that say it.
+//!
+//! `iso.I4`: a message that names another user is refused. `wire.echo`, `wire.internals`: an answer repeats at most 64
+//! characters of a type, and no name of the server's insides.
 
 use std::collections::VecDeque;
 
@@ -10,6 +14,13 @@ use crate::script::Terminal;
 
 const NAME: &str = "golden_path";
 
+/// Longest time to an answer, microseconds, of a client that reads.
+const ANSWER_MAX_US: u64 = 5_000_000;
+/// Characters of an unknown type that its acknowledgement repeats at most.
+const ECHO_MAX: usize = 64;
+/// What only somebody inside would write.
+const INTERNALS: [&str; 3] = ["MessageType.", "is not defined", "Traceback"];
+
 /// What one user asked for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GoldenPath {
@@ -17,6 +28,18 @@ pub(super) struct GoldenPath {
     /// Keys of requests whose runs ended on every tab.
     done: Vec<u64>,
     answers: Vec<VecDeque<Awaited>>,
+    /// When each tab's connection is set up, at the earliest.
+    ready_at_us: Vec<u64>,
+    questions: Vec<Question>,
+}
+
+/// A question about quality.
+#[derive(Clone, Debug)]
+struct Question {
+    at_us: u64,
+    tab: u8,
+    message: Box<str>,
+    thread: u64,
 }
 
 /// A message that started a run.
@@ -25,6 +48,8 @@ struct Asked {
     key: u64,
     request_id: Box<str>,
     at_us: u64,
+    /// When it may be taken up, at the earliest.
+    ready_at_us: u64,
     expected: ExpectedRun,
     tabs: Vec<View>,
 }
@@ -56,15 +81,29 @@ enum Answer {
 }
 
 impl GoldenPath {
+    /// A tab connects; what it says is not taken up before `ready_at_us`.
+    pub(super) fn connecting(&mut self, tab: u8, ready_at_us: u64) {
+        let tab = usize::from(tab);
+        if self.ready_at_us.len() <= tab {
+            self.ready_at_us.resize(tab + 1, 0);
+        }
+        self.ready_at_us[tab] = ready_at_us;
+    }
+
     pub(super) fn sent(&mut self, at_us: u64, tab: u8, tabs: u8, action: &ActionKind) {
         let what = match action {
-            ActionKind::Say(say) => return self.said(at_us, tabs, say),
+            ActionKind::Say(say) => return self.said(at_us, tab, tabs, say),
             ActionKind::Ping => Answer::Pong,
             ActionKind::Heartbeat => Answer::HeartbeatAck,
             ActionKind::Typing { .. } => Answer::System,
             ActionKind::Unknown { .. } => Answer::Acknowledged,
             ActionKind::Malformed { expected_code, .. } => Answer::Error(expected_code),
             ActionKind::Stop { .. } => Answer::Stopped,
+            ActionKind::Quality { message_id, thread, .. } => {
+                let question =
+                    Question { at_us, tab, message: message_id.as_str().into(), thread: key_of(thread) };
+                return self.questions.push(question);
+            }
             ActionKind::Connect
             | ActionKind::Disconnect
             | ActionKind::Reconnect
@@ -77,26 +116,66 @@ impl GoldenPath {
     /// Answers that were on their way are lost with their connection; the plan keeps them apart.
     pub(super) fn disconnected(&mut self, tab: u8) {
         self.awaited(tab).clear();
+        self.questions.retain(|question| question.tab != tab);
     }
 
-    pub(super) fn answered(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+    pub(super) fn answered(&mut self, seen: &Seen<'_>, in_time: bool, ledger: &mut Ledger) {
+        if seen.frame.kind == FrameKind::Quality {
+            return self.told_of_quality(seen, ledger);
+        }
         if !is_answer(&seen.frame.kind) {
             return;
         }
+        self.inspect(seen, ledger);
         match self.awaited(seen.tab).pop_front() {
             Some(Awaited { at_us, what }) if what.fits(&seen.frame.kind) => {
+                let took_us = seen.at_us.saturating_sub(at_us);
                 if what == Answer::Pong {
-                    ledger.times.pong.record(seen.at_us.saturating_sub(at_us));
+                    ledger.times.pong.record(took_us);
+                }
+                if in_time && took_us > ANSWER_MAX_US {
+                    let detail = format!("the answer {what:?} took {:.6} s", took_us as f64 / 1e6);
+                    ledger.push(seen.finding("golden.late", NAME, detail));
                 }
             }
             Some(Awaited { what, .. }) => {
                 let detail = format!("{} where {what:?} was due", told(seen.frame));
-                ledger.push(seen.finding("golden.answer", NAME, detail));
+                ledger.push(seen.finding(what.rule(), NAME, detail));
             }
             None => {
                 let detail = format!("{} where nothing was asked", told(seen.frame));
                 ledger.push(seen.finding("golden.answer", NAME, detail));
             }
+        }
+    }
+
+    /// An answer about quality goes to all tabs; the one that asked must get it, with the ids of its question.
+    fn told_of_quality(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        let mine = |question: &Question| {
+            question.tab == seen.tab && *question.message == *seen.frame.message_id
+        };
+        let Some(at) = self.questions.iter().position(mine) else { return };
+        let question = self.questions.swap_remove(at);
+        self.inspect(seen, ledger);
+        if question.thread != key_of(seen.frame.thread_id) {
+            let detail = format!("answers {} in thread {}", question.message, seen.frame.thread_id);
+            ledger.push(seen.finding("iso.I2", NAME, detail));
+        }
+    }
+
+    /// What holds for every answer, whatever was asked.
+    fn inspect(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        let ready_at_us = self.ready_at_us.get(usize::from(seen.tab)).copied().unwrap_or_default();
+        if seen.at_us < ready_at_us {
+            ledger.push(seen.finding("golden.setup", NAME, "answered before the connection was set up"));
+        }
+        let echo = seen.frame.received_type.chars().count();
+        if echo > ECHO_MAX {
+            let detail = format!("repeats {echo} characters of the type, at most {ECHO_MAX} agreed");
+            ledger.push(seen.finding("wire.echo", NAME, detail));
+        }
+        if let Some(internal) = INTERNALS.into_iter().find(|internal| seen.text.contains(internal)) {
+            ledger.push(seen.finding("wire.internals", NAME, format!("says `{internal}`")));
         }
     }
 
@@ -114,6 +193,14 @@ impl GoldenPath {
         let tab = usize::from(seen.tab);
         if asked.tabs.len() <= tab {
             asked.tabs.resize(tab + 1, View::default());
+        }
+        if seen.at_us < asked.ready_at_us {
+            ledger.push(seen.finding("golden.setup", NAME, "taken up before the connection was set up"));
+        }
+        if says_something(event, seen.frame) && !seen.frame.body.starts_with("cny-") {
+            let head: String = seen.frame.body.chars().take(40).collect();
+            let detail = format!("says `{head}`, which is not what the agent said");
+            ledger.push(seen.finding("golden.value", NAME, detail));
         }
         asked.tabs[tab].step(event, seen.frame);
         if !event.is_terminal() {
@@ -156,19 +243,25 @@ impl GoldenPath {
                 push("golden.incomplete", &detail, Some(tab as u8), &asked.request_id);
             }
         }
+        for Question { at_us, tab, message, .. } in &self.questions {
+            let detail = format!("no answer to the question of {:.6} s", *at_us as f64 / 1e6);
+            push("golden.answer", &detail, Some(*tab), message);
+        }
         for (tab, awaited) in self.answers.iter().enumerate() {
             for Awaited { at_us, what } in awaited {
                 let detail = format!("no answer {what:?} to a message of {:.6} s", *at_us as f64 / 1e6);
-                push("golden.answer", &detail, Some(tab as u8), "");
+                push(what.rule(), &detail, Some(tab as u8), "");
             }
         }
     }
 
-    fn said(&mut self, at_us: u64, tabs: u8, say: &Say) {
+    fn said(&mut self, at_us: u64, tab: u8, tabs: u8, say: &Say) {
+        let ready_at_us = self.ready_at_us.get(usize::from(tab)).copied().unwrap_or_default();
         self.open.push(Asked {
             key: key_of(&say.message_id),
             request_id: say.message_id.as_str().into(),
             at_us,
+            ready_at_us,
             expected: say.expected,
             tabs: vec![View::default(); usize::from(tabs)],
         });
@@ -248,11 +341,30 @@ const fn is_answer(kind: &FrameKind<'_>) -> bool {
         | FrameKind::Event(_)
         | FrameKind::Heartbeat
         | FrameKind::Gap { .. }
+        | FrameKind::Quality
         | FrameKind::Other => false,
     }
 }
 
+/// Whether the event carries words of the agent, each of which begins with a canary.
+fn says_something(event: RunEventKind, frame: &ServerFrame<'_>) -> bool {
+    match event {
+        RunEventKind::Thinking | RunEventKind::Completed => true,
+        // A tool that was closed for its run's end has no result.
+        RunEventKind::ToolCompleted => matches!(frame.status, "completed" | "error"),
+        RunEventKind::Started
+        | RunEventKind::Progress
+        | RunEventKind::ToolExecuting
+        | RunEventKind::Error => false,
+    }
+}
+
 impl Answer {
+    /// The rule that its absence breaks.
+    fn rule(self) -> &'static str {
+        if self == Answer::Error("FOREIGN_USER_ID") { "iso.I4" } else { "golden.answer" }
+    }
+
     fn fits(self, kind: &FrameKind<'_>) -> bool {
         match self {
             Answer::Pong => *kind == FrameKind::Pong,

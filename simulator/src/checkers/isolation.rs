@@ -1,5 +1,9 @@
 //! `iso.I1`: nothing of another user arrives. Every text of a user and of its agents carries the user's canary;
 //! threads and user ids are told apart over all users too.
+//!
+//! `iso.I2`: what a run is, is fixed when it starts: its events name one request, one thread and one agent.
+
+use std::collections::VecDeque;
 
 use super::{Ledger, Seen, key_of};
 use crate::dialect::FrameKind;
@@ -13,7 +17,21 @@ const NAME: &str = "isolation";
 pub(super) struct Isolation {
     /// Keys of the threads that this user named.
     threads: Vec<u64>,
+    /// The newest runs, as the first event of each described them.
+    runs: VecDeque<Identity>,
 }
+
+/// What the events of a run have in common, as keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    run: u64,
+    request: u64,
+    thread: u64,
+    agent: u64,
+}
+
+/// Runs whose identity is remembered: more than a user has open.
+const RUNS_MAX: usize = 64;
 
 impl Isolation {
     pub(super) fn said(&mut self, say: &Say) {
@@ -28,18 +46,47 @@ impl Isolation {
     }
 
     /// Judges every frame, repeats too: what the cursor rule drops has still crossed.
-    pub(super) fn received(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
+    pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
         let frame = seen.frame;
         if !frame.user_id.is_empty() && frame.user_id != seen.id {
             ledger.push(seen.finding("iso.I1", NAME, format!("user_id is {}", frame.user_id)));
         }
         let foreign = |thread: &str| !thread.is_empty() && !self.threads.contains(&key_of(thread));
-        if matches!(frame.kind, FrameKind::Event(_)) && foreign(frame.thread_id) {
+        if matches!(frame.kind, FrameKind::Event(_) | FrameKind::Quality) && foreign(frame.thread_id) {
             let detail = format!("thread_id is {}, which this user never used", frame.thread_id);
             ledger.push(seen.finding("iso.I1", NAME, detail));
         }
         if let Some(canary) = foreign_canary(seen.text, seen.canary) {
             ledger.push(seen.finding("iso.I1", NAME, format!("carries {canary}, not {}", seen.canary)));
+        }
+        if matches!(frame.kind, FrameKind::Event(_)) && !foreign(frame.thread_id) {
+            self.same_run(seen, ledger);
+        }
+    }
+
+    /// Compares an event with the first one of its run.
+    fn same_run(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        let frame = seen.frame;
+        let now = Identity {
+            run: key_of(frame.run_id),
+            request: key_of(frame.request_id),
+            thread: key_of(frame.thread_id),
+            agent: key_of(frame.agent_name),
+        };
+        let Some(known) = self.runs.iter().rev().find(|known| known.run == now.run) else {
+            if self.runs.len() == RUNS_MAX {
+                self.runs.pop_front();
+            }
+            return self.runs.push_back(now);
+        };
+        let rows = [
+            ("request_id", frame.request_id, known.request == now.request),
+            ("thread_id", frame.thread_id, known.thread == now.thread),
+            ("agent_name", frame.agent_name, known.agent == now.agent),
+        ];
+        if let Some((member, value, _)) = rows.into_iter().find(|(_, _, same)| !same) {
+            let detail = format!("{member} is {value}, and was another when the run began");
+            ledger.push(seen.finding("iso.I2", NAME, detail));
         }
     }
 }

@@ -81,6 +81,7 @@ impl Journey {
             | FrameKind::Stopped
             | FrameKind::Gap { .. }
             | FrameKind::System
+            | FrameKind::Quality
             | FrameKind::Other => {}
         }
     }

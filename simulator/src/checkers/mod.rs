@@ -3,12 +3,12 @@
 //!
 //! | module | rules |
 //! |---|---|
-//! | `isolation` | `iso.I1` |
+//! | `isolation` | `iso.I1`, `iso.I2` |
 //! | `order` | `run.R1` to `run.R7` |
 //! | `delivery` | `deliver.I2`, `deliver.I3`, `deliver.I4` |
-//! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.unasked` |
-//! | [`bounds`] | `bounds.queue`, `bounds.memory`, `account.D10` |
-//! | here | `wire.invalid`, `golden.closed` |
+//! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.late`, `golden.setup`, `golden.unasked`, `golden.value`, `iso.I4`, `wire.echo`, `wire.internals` |
+//! | [`bounds`] | `bounds.queue`, `bounds.memory`, `account.D10`, and what a subject says of itself |
+//! | here | `wire.invalid`, `wire.type`, `golden.closed` |
 
 pub mod bounds;
 mod cases;
@@ -55,6 +55,8 @@ pub struct Checkers {
     ledger: Ledger,
     timelines: timeline::Timelines,
     projection: Option<Projection>,
+    /// Whether every client reads what comes at once.
+    all_read: bool,
 }
 
 mod timeline;
@@ -95,6 +97,7 @@ impl Checkers {
             ledger: Ledger::new(watch.domain, watch.findings_max),
             timelines: timeline::Timelines::new(watch.timelines),
             projection: watch.projection.then(Projection::default),
+            all_read: plan.scenario().slow_reader.share.get() == 0.0,
             plan: plan.clone(),
             watch,
         }
@@ -102,6 +105,7 @@ impl Checkers {
 
     /// A tab connects, for the first time or again, with a cursor or without.
     pub fn connecting(&mut self, at_us: u64, user: u32, tab: u8, resume: Option<u64>) {
+        let ready_after_us = self.plan.scenario().limits.ready_after_us();
         let session = self.session(user);
         let tab_index = usize::from(tab);
         if session.connections.len() <= tab_index {
@@ -109,6 +113,7 @@ impl Checkers {
         }
         session.connections[tab_index] += 1;
         let again = session.connections[tab_index] > 1;
+        session.golden_path.connecting(tab, at_us + ready_after_us);
         session.delivery.connecting(tab, again, resume.is_some());
         session.journey.connecting(at_us, tab, again);
         self.ledger.counts.connections += 1;
@@ -128,7 +133,9 @@ impl Checkers {
                 self.timelines.mark(user, tab, at_us, say.kind.wire_type());
             }
             ActionKind::Stop { .. } => self.timelines.mark(user, tab, at_us, "stop_agent"),
-            ActionKind::Typing { thread } => session.isolation.owns(thread),
+            ActionKind::Typing { thread } | ActionKind::Quality { thread, .. } => {
+                session.isolation.owns(thread);
+            }
             ActionKind::Heartbeat => return,
             ActionKind::Ping
             | ActionKind::Unknown { .. }
@@ -169,7 +176,11 @@ impl Checkers {
         ledger.count(frame, text.len());
         isolation.received(&seen, ledger);
         delivery.received(&seen, ledger);
-        golden_path.answered(&seen, ledger);
+        golden_path.answered(&seen, self.all_read, ledger);
+        if frame.kind == FrameKind::Other {
+            let detail = format!("`{}` is no type that the contract names", frame.type_name);
+            ledger.push(seen.finding("wire.type", "wire", detail));
+        }
         if verdict == Verdict::Repeat {
             return;
         }

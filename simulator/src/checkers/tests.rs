@@ -76,13 +76,14 @@ impl Stage {
     /// A whole run, one text per event.
     fn run(&self) -> Vec<String> {
         let call = r#","tool_call_id":"c0","tool_name":"search""#;
+        let said = |member: &str| format!(r#","{member}":"{}""#, self.plan.canary(0));
         let ended = r#","tool_call_id":"c0","tool_name":"search","status":"completed","success":true"#;
         vec![
             self.event("agent_started", 1, ""),
-            self.event("agent_thinking", 2, ""),
+            self.event("agent_thinking", 2, &said("reasoning")),
             self.event("tool_executing", 3, call),
-            self.event("tool_completed", 4, ended),
-            self.event("agent_completed", 5, ""),
+            self.event("tool_completed", 4, &format!("{ended}{}", said("results"))),
+            self.event("agent_completed", 5, &said("final_response")),
         ]
     }
 
@@ -274,8 +275,8 @@ fn bounds_are_judged_once_where_they_break() {
     let who = || ("u".to_owned(), "tab-0".to_owned());
     (31..40).for_each(|frames| bounds.window(5, frames, &who, &mut ledger));
     bounds.accounts(6, Ok(()), &mut ledger);
-    bounds.accounts(7, Err("frames: 1 came in, 2 accounted for".to_owned()), &mut ledger);
-    bounds.accounts(8, Err("again".to_owned()), &mut ledger);
+    bounds.accounts(7, Err(bounds::Breach::of_accounts("frames: 1 came in, 2 accounted for".to_owned())), &mut ledger);
+    bounds.accounts(8, Err(bounds::Breach::of_accounts("again".to_owned())), &mut ledger);
     bounds.finish(9, bounds::Held { runs: 1, ..bounds::Held::default() }, &mut ledger);
     assert_eq!(rules(ledger.findings()), ["bounds.queue", "account.D10", "bounds.memory"]);
     assert_eq!(ledger.findings().iter().map(|finding| finding.at_us).collect::<Vec<_>>(), [5, 7, 9]);

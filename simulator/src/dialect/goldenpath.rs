@@ -40,6 +40,15 @@ impl Dialect for Goldenpath {
                 quoted(type_name, out);
                 out.push_str(r#","payload":{}}"#);
             }
+            Outgoing::Quality { type_name, message_id, thread } => {
+                out.push_str(r#"{"type":"#);
+                quoted(type_name, out);
+                out.push_str(r#","payload":{},"thread_id":"#);
+                quoted(thread, out);
+                out.push_str(r#","message_id":"#);
+                quoted(message_id, out);
+                out.push('}');
+            }
             Outgoing::Malformed { frame } => out.push_str(frame),
             Outgoing::Stop { run_id } => {
                 out.push_str(r#"{"type":"stop_agent","payload":{},"run_id":"#);
@@ -78,6 +87,9 @@ struct Members<'a> {
     error_code: &'a str,
     message_id: &'a str,
     timestamp: &'a str,
+    agent_name: &'a str,
+    received_type: &'a str,
+    body: &'a str,
     data_user_id: &'a str,
     seq: u64,
     cursor: u64,
@@ -123,6 +135,9 @@ impl<'a> Members<'a> {
             b"error_code" => self.error_code = text,
             b"message_id" => self.message_id = text,
             b"timestamp" => self.timestamp = text,
+            b"agent_name" => self.agent_name = text,
+            b"received_type" => self.received_type = text,
+            b"reasoning" | b"results" | b"final_response" => self.body = text,
             _ => {}
         }
     }
@@ -156,6 +171,13 @@ impl<'a> Members<'a> {
             "agent_stopped" => FrameKind::Stopped,
             "recovery_gap" => FrameKind::Gap { from: self.from, to: self.to },
             "system_message" | "subscribed" | "unsubscribed" => FrameKind::System,
+            "quality_metrics"
+            | "content_validation_result"
+            | "quality_report_generated"
+            | "quality_alerts_subscribed"
+            | "quality_alerts_unsubscribed"
+            | "quality_update"
+            | "quality_alert" => FrameKind::Quality,
             _ => FrameKind::Other,
         }
     }
@@ -177,6 +199,9 @@ impl<'a> Members<'a> {
             error_code: self.error_code,
             message_id: self.message_id,
             timestamp: self.timestamp,
+            agent_name: self.agent_name,
+            received_type: self.received_type,
+            body: self.body,
             seq: self.seq,
             cursor: self.cursor,
             recovered: self.recovered,

@@ -53,6 +53,15 @@ pub enum Outgoing<'a> {
         /// The frame.
         frame: &'a str,
     },
+    /// A question about quality.
+    Quality {
+        /// Its type.
+        type_name: &'a str,
+        /// Its `message_id`.
+        message_id: &'a str,
+        /// The thread.
+        thread: &'a str,
+    },
     /// Ends one run.
     Stop {
         /// The run.
@@ -104,6 +113,8 @@ pub enum FrameKind<'a> {
     },
     /// Anything the server says about the connection.
     System,
+    /// An answer about quality, or news of it: the members of `docs/wire.md`.
+    Quality,
     /// A type that the dialect does not know.
     Other,
 }
@@ -174,6 +185,12 @@ pub struct ServerFrame<'a> {
     pub message_id: &'a str,
     /// `timestamp`, if it is a text.
     pub timestamp: &'a str,
+    /// `agent_name`, of an event.
+    pub agent_name: &'a str,
+    /// `received_type`, of an acknowledgement.
+    pub received_type: &'a str,
+    /// What the agent said in an event: `reasoning`, `results` or `final_response`, if it is a text.
+    pub body: &'a str,
     /// Position within the run, from 1; 0 if absent.
     pub seq: u64,
     /// Position within everything the user must receive, from 1; 0 if absent.
@@ -198,6 +215,7 @@ impl ServerFrame<'_> {
             | FrameKind::Stopped
             | FrameKind::Gap { .. }
             | FrameKind::System
+            | FrameKind::Quality
             | FrameKind::Other => None,
         }
     }

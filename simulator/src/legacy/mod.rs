@@ -17,5 +17,10 @@ pub mod python;
 pub mod scoped_router;
 pub mod sink;
 pub mod user_id;
+mod played;
+pub mod server;
+pub mod shown;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
+pub use played::Played;
+pub use server::LegacyServer;

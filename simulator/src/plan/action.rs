@@ -41,6 +41,15 @@ pub enum ActionKind {
         /// `error_code` of the answer.
         expected_code: &'static str,
     },
+    /// Asks about quality; the answer names the same message and thread.
+    Quality {
+        /// `type` on the wire.
+        type_name: &'static str,
+        /// `message_id` on the wire, such as `q0007`; unique within the user.
+        message_id: String,
+        /// `thread_id` on the wire.
+        thread: String,
+    },
     /// Stops the run of a message with `stop_agent`, naming its run id (a thread id would stop the thread's
     /// other runs too).
     Stop {
@@ -84,6 +93,8 @@ pub enum MessageKind {
     StartAgent,
     /// `chat`, text in `payload.content`.
     Chat,
+    /// `chat_message`, an alias of `user_message`.
+    ChatMessage,
 }
 
 impl MessageKind {
@@ -93,13 +104,14 @@ impl MessageKind {
             Self::UserMessage => "user_message",
             Self::StartAgent => "start_agent",
             Self::Chat => "chat",
+            Self::ChatMessage => "chat_message",
         }
     }
 
     /// The member of `payload` that carries the text.
     pub const fn text_member(self) -> &'static str {
         match self {
-            Self::UserMessage | Self::Chat => "content",
+            Self::UserMessage | Self::Chat | Self::ChatMessage => "content",
             Self::StartAgent => "user_request",
         }
     }

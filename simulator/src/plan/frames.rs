@@ -1,5 +1,6 @@
 //! Frames that the router refuses, each with the code of its answer, and types that it merely acknowledges.
 
+use crate::dialect::quoted;
 use crate::prng::Prng;
 
 /// Types that are neither canonical nor aliases nor quality types. The last one is longer than what an
@@ -11,6 +12,9 @@ const UNKNOWN_TYPES: [&str; 5] = [
     "presence.update",
     "a_type_name_that_is_much_longer_than_the_sixty_four_characters_an_ack_repeats",
 ];
+
+const QUALITY_TYPES: [&str; 4] =
+    ["get_quality_metrics", "validate_content", "generate_quality_report", "subscribe_quality_alerts"];
 
 const BAD_FRAMES: [(&str, &str); 13] = [
     (r#"{"type":"user_message","payload":{"#, "JSON_PARSE_ERROR"),
@@ -41,6 +45,20 @@ pub(super) fn malformed(frame_bytes_max: u32, prng: &mut Prng) -> (String, &'sta
         None if which == BAD_FRAMES.len() => (too_deep(), "TOO_DEEP"),
         None => (too_large(frame_bytes_max), "TOO_LARGE"),
     }
+}
+
+/// A message that would start a run in another user's name.
+pub(super) fn foreign(other_user: &str, thread: &str, text: &str) -> (String, &'static str) {
+    let mut frame = format!(r#"{{"type":"user_message","user_id":"{other_user}","thread_id":"{thread}","payload":"#);
+    frame.push_str(r#"{"content":"#);
+    quoted(text, &mut frame);
+    frame.push_str("}}");
+    (frame, "FOREIGN_USER_ID")
+}
+
+/// A question about quality.
+pub(super) fn quality_type(prng: &mut Prng) -> &'static str {
+    QUALITY_TYPES[prng.below(QUALITY_TYPES.len() as u64) as usize]
 }
 
 /// One level more than the 64 that are allowed, however the levels are counted.

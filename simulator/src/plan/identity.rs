@@ -18,6 +18,11 @@ pub(super) fn thread(seed: u64, index: u32, number: u32) -> String {
     format!("thread-{index:06}-{number}-{:04x}", opaque & 0xffff)
 }
 
+/// `q0007`.
+pub(super) fn question_id(number: u32) -> String {
+    format!("q{number:04}")
+}
+
 /// `m0007`.
 pub(super) fn message_id(number: u32) -> String {
     format!("m{number:04}")

@@ -42,6 +42,7 @@ struct Draft<'a> {
     /// When the last of what was drafted is over.
     over_at_us: u64,
     messages: u32,
+    questions: u32,
     headroom: Headroom,
     outages: Vec<Outage>,
     actions: Vec<Action>,
@@ -64,9 +65,11 @@ enum Sort {
     Typing,
     Unknown,
     Malformed,
+    Foreign,
+    Quality,
 }
 
-const SORTS: [Sort; 8] = [
+const SORTS: [Sort; 11] = [
     Sort::Say(MessageKind::UserMessage),
     Sort::Say(MessageKind::StartAgent),
     Sort::Say(MessageKind::Chat),
@@ -75,6 +78,9 @@ const SORTS: [Sort; 8] = [
     Sort::Typing,
     Sort::Unknown,
     Sort::Malformed,
+    Sort::Say(MessageKind::ChatMessage),
+    Sort::Foreign,
+    Sort::Quality,
 ];
 
 impl<'a> Draft<'a> {
@@ -89,6 +95,7 @@ impl<'a> Draft<'a> {
             ready_at_us: 0,
             over_at_us: 0,
             messages: 0,
+            questions: 0,
             headroom: Headroom::new(&plan.scenario().limits),
             outages: Vec::new(),
             actions: Vec::new(),
@@ -143,8 +150,8 @@ impl<'a> Draft<'a> {
             let mut later_us = self.headroom.frame_at(at_us);
             later_us = match sort {
                 Sort::Say(_) => self.headroom.run_at(later_us),
-                Sort::Malformed => self.headroom.bad_frame_at(later_us),
-                Sort::Ping | Sort::Heartbeat | Sort::Typing | Sort::Unknown => later_us,
+                Sort::Malformed | Sort::Foreign => self.headroom.bad_frame_at(later_us),
+                Sort::Ping | Sort::Heartbeat | Sort::Typing | Sort::Unknown | Sort::Quality => later_us,
             };
             let first = self.prng.below(u64::from(self.tabs)) as u8;
             let tabs = (0..self.tabs)
@@ -178,6 +185,20 @@ impl<'a> Draft<'a> {
                 let limit = self.plan.scenario().limits.frame_bytes();
                 let (frame, expected_code) = frames::malformed(limit, &mut self.prng);
                 ActionKind::Malformed { frame, expected_code }
+            }
+            Sort::Foreign => {
+                self.headroom.take_bad_frame(at_us);
+                let other = self.plan.user_id((self.index + 1) % self.plan.count().max(1));
+                let (frame, expected_code) = frames::foreign(&other, &self.draw_thread(), &self.canary);
+                ActionKind::Malformed { frame, expected_code }
+            }
+            Sort::Quality => {
+                self.questions += 1;
+                ActionKind::Quality {
+                    type_name: frames::quality_type(&mut self.prng),
+                    message_id: identity::question_id(self.questions),
+                    thread: self.draw_thread(),
+                }
             }
         };
         self.act(at_us, tab, kind);

@@ -70,6 +70,7 @@ impl Summary {
             ActionKind::Ping
             | ActionKind::Heartbeat
             | ActionKind::Typing { .. }
+            | ActionKind::Quality { .. }
             | ActionKind::Stop { .. } => {}
         }
         self.frames_in += 1;

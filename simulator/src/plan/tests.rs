@@ -18,6 +18,7 @@ fn says(user: &UserPlan) -> impl Iterator<Item = (&Action, &Say)> {
         | ActionKind::Typing { .. }
         | ActionKind::Unknown { .. }
         | ActionKind::Malformed { .. }
+        | ActionKind::Quality { .. }
         | ActionKind::Stop { .. }
         | ActionKind::Disconnect
         | ActionKind::Reconnect

@@ -56,6 +56,10 @@ pub struct Agent {
     pub agent_error_share: Share,
     /// Share of runs whose agent falls silent until the deadline ends the run. Default 0.005 (assumption).
     pub timeout_share: Share,
+    /// Share of runs whose agent also reports what it must not: an event that names another user, a second start, an
+    /// event after its end. All of it is refused. Default 0. In virtual time only.
+    #[serde(skip_serializing_if = "Share::is_zero")]
+    pub unruly_share: Share,
 }
 
 impl Default for Agent {
@@ -85,6 +89,7 @@ impl Default for Agent {
             tool_error_share: Share::new(0.03),
             agent_error_share: Share::new(0.01),
             timeout_share: Share::new(0.005),
+            unruly_share: Share::new(0.0),
         }
     }
 }

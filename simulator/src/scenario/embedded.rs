@@ -24,5 +24,6 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "load",
         "agree",
         "agree-reconnect",
+        "hazards",
     ]
 }

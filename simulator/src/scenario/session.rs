@@ -83,20 +83,56 @@ pub struct Mix {
     /// Weight of bad frames: not JSON, not an object, wrong fields, too large.
     #[serde(default)]
     pub malformed: Weight,
+    /// Weight of `chat_message`, an alias of `user_message`.
+    #[serde(default, skip_serializing_if = "Weight::is_zero")]
+    pub chat_message: Weight,
+    /// Weight of messages that name another user of the scenario, which are refused.
+    #[serde(default, skip_serializing_if = "Weight::is_zero")]
+    pub foreign: Weight,
+    /// Weight of questions about quality.
+    #[serde(default, skip_serializing_if = "Weight::is_zero")]
+    pub quality: Weight,
 }
 
 impl Default for Mix {
     fn default() -> Self {
         let [user_message, start_agent, chat, ping, heartbeat, typing, unknown, malformed] =
             [70, 10, 5, 5, 5, 2, 1, 2].map(Weight::new);
-        Self { user_message, start_agent, chat, ping, heartbeat, typing, unknown, malformed }
+        let [chat_message, foreign, quality] = [Weight::new(0); 3];
+        Self {
+            user_message,
+            start_agent,
+            chat,
+            ping,
+            heartbeat,
+            typing,
+            unknown,
+            malformed,
+            chat_message,
+            foreign,
+            quality,
+        }
     }
 }
 
 impl Mix {
     /// The weights in the order of the fields.
-    pub fn weights(self) -> [u32; 8] {
-        let Self { user_message, start_agent, chat, ping, heartbeat, typing, unknown, malformed } = self;
-        [user_message, start_agent, chat, ping, heartbeat, typing, unknown, malformed].map(Weight::get)
+    pub fn weights(self) -> [u32; 11] {
+        let Self { user_message, start_agent, chat, ping, heartbeat, typing, unknown, malformed, .. } = self;
+        let Self { chat_message, foreign, quality, .. } = self;
+        [
+            user_message,
+            start_agent,
+            chat,
+            ping,
+            heartbeat,
+            typing,
+            unknown,
+            malformed,
+            chat_message,
+            foreign,
+            quality,
+        ]
+        .map(Weight::get)
     }
 }

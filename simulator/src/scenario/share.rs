@@ -21,6 +21,11 @@ impl Share {
     pub const fn get(self) -> f64 {
         self.0
     }
+
+    /// Whether it is 0; such a share is left out of a scenario's text where it is the default.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.0 == 0.0
+    }
 }
 
 impl<'de> Deserialize<'de> for Share {
@@ -54,6 +59,11 @@ impl Weight {
     /// The weight as a number.
     pub const fn get(self) -> u32 {
         self.0
+    }
+
+    /// Whether it is 0; such a weight is left out of a scenario's text where it is the default.
+    pub(crate) const fn is_zero(&self) -> bool {
+        self.0 == 0
     }
 }
 

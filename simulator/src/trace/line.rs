@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RunHash;
 use crate::dialect::quoted;
+use crate::legacy::Played;
 use crate::scenario::Scenario;
 
 /// Version of the trace format.
@@ -27,6 +28,9 @@ pub struct Header {
     pub seed: u64,
     /// The scenario's text.
     pub text: String,
+    /// The hazards that were on in the legacy server; absent if the router ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<Vec<String>>,
 }
 
 /// Why a trace cannot be repeated.
@@ -40,6 +44,8 @@ pub enum HeaderError {
     Version(String),
     /// The header's scenario does not parse or does not have the header's hash.
     Scenario(String),
+    /// The header names a hazard that this program does not know.
+    Hazard(String),
 }
 
 impl std::fmt::Display for HeaderError {
@@ -51,6 +57,7 @@ impl std::fmt::Display for HeaderError {
                 write!(f, "written by version {version}, this is {}", env!("CARGO_PKG_VERSION"))
             }
             Self::Scenario(why) => write!(f, "the header's scenario: {why}"),
+            Self::Hazard(why) => write!(f, "the header's hazards: {why}"),
         }
     }
 }
@@ -68,6 +75,24 @@ impl Header {
             seed,
             // Every value of a scenario has a TOML form: it came from one.
             text: toml::to_string(scenario).unwrap_or_default(),
+            legacy: None,
+        }
+    }
+
+    /// The header of a run with this server in the middle.
+    #[must_use]
+    pub fn with(self, played: &Played) -> Self {
+        Self { legacy: played.names(), ..self }
+    }
+
+    /// The server that ran.
+    ///
+    /// # Errors
+    /// The header names a hazard that this program does not know.
+    pub fn played(&self) -> Result<Played, HeaderError> {
+        match &self.legacy {
+            None => Ok(Played::Router),
+            Some(names) => Played::named("legacy", names).map_err(HeaderError::Hazard),
         }
     }
 

@@ -1,14 +1,11 @@
 //! What the router asks for, carried out.
 
-use router::{
-    ConnId, Effect, Effects, Input, Instant, QualityAnswer, RunRef,
-    quality::{self, Gate},
-};
+use router::{ConnId, Effect, Effects, Input, Instant, QualityAnswer, RunRef};
 
-use super::{EPOCH_US, World};
+use super::{EPOCH_US, Subject, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
 
-impl World<'_> {
+impl<S: Subject> World<'_, S> {
     pub(super) fn carry_out(&mut self, effect: &Effect, effects: &Effects) {
         match effect {
             Effect::Accepted { ticket, conn } => self.accepted(link_of(ticket.0), *conn),
@@ -40,6 +37,7 @@ impl World<'_> {
                 }
             }
             Effect::CancelRun { run, .. } => self.agents.cancel(*run),
+            Effect::AgentRefused(_) if self.misbehaving => {}
             Effect::AgentRefused(refused) => {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
                 self.note_fault(refused.why.name(), &detail);
@@ -55,7 +53,7 @@ impl World<'_> {
     pub(super) fn answer_questions(&mut self) {
         while let Some(request) = self.questions.pop_front() {
             let now = Instant::from_micros(EPOCH_US + self.now_us);
-            let answer = quality::answer(&request, self.router.quality_monitor(), &Gate, now);
+            let answer = self.subject.answer(&request, now);
             let answer = answer.as_deref().map_or(QualityAnswer::Failed, QualityAnswer::Ready);
             self.input(Input::Quality { ask: request.ask, answer });
         }

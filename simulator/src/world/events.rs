@@ -1,8 +1,9 @@
 //! What happens by itself: users act, things arrive, agents report.
 
-use router::{Connect, Input};
+use router::{AgentEvent, Connect, Input, RunRef};
+use serde_json::json;
 
-use super::World;
+use super::{Subject, World};
 use super::carry::ticket_of;
 use crate::actors::user::User;
 use crate::client::{Client, Verdict};
@@ -10,7 +11,7 @@ use crate::dialect::{Dialect, Goldenpath, Outgoing};
 use crate::network::{Down, Event, LinkRef, Up};
 use crate::plan::{Action, ActionKind};
 
-impl World<'_> {
+impl<S: Subject> World<'_, S> {
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive => self.arrive(),
@@ -66,6 +67,7 @@ impl World<'_> {
             | ActionKind::Typing { .. }
             | ActionKind::Unknown { .. }
             | ActionKind::Malformed { .. }
+            | ActionKind::Quality { .. }
             | ActionKind::Stop { .. } => self.say(user, *tab, kind),
         }
     }
@@ -252,9 +254,36 @@ impl World<'_> {
             }
             if let Some(event) = report.event(&lines) {
                 self.input(Input::Agent { run: report.run, event });
+                if let Some(owner) = &report.unruly {
+                    self.misbehave(report.run, owner, event);
+                }
             }
         }
         self.lines = lines;
+    }
+
+    /// An unruly agent goes on after its first and its last word with what must be refused.
+    fn misbehave(&mut self, run: RunRef, owner: &str, said: AgentEvent<'_>) {
+        let other = self.plan.index_of(owner);
+        let other = (other.unwrap_or_default() + 1) % self.plan.count();
+        let foreign = json!({
+            "user_id": self.plan.user_id(other),
+            "reasoning": format!("{} of somebody else", self.plan.canary(other)),
+        });
+        let Ok(foreign) = serde_json::value::to_raw_value(&foreign) else { return };
+        self.misbehaving = true;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only the first and the last word matter")]
+        match said {
+            AgentEvent::Started { .. } => {
+                self.input(Input::Agent { run, event: AgentEvent::Data { kind: "agent_thinking", data: &foreign } });
+                self.input(Input::Agent { run, event: said });
+            }
+            AgentEvent::Completed { .. } | AgentEvent::Failed { .. } => {
+                self.input(Input::Agent { run, event: AgentEvent::Thinking { reasoning: "afterthought", step: None } });
+            }
+            _ => {}
+        }
+        self.misbehaving = false;
     }
 
     /// Takes the link from a tab.

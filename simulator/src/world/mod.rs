@@ -3,10 +3,13 @@
 //! The loop takes whatever is due first, a thing on its way or the deadline the router asked for; hands the
 //! router one input; and carries out the effects in their order. There is one thread and one queue, so scenario
 //! and seed decide everything.
+//!
+//! In place of the router there can be another [`Subject`], such as a model of what the router replaces.
 
 mod carry;
 mod config;
 mod events;
+mod subject;
 
 use std::collections::VecDeque;
 
@@ -14,7 +17,7 @@ use router::{Config, ConfigError, Effects, Input, Instant, QualityRequest, Route
 
 use crate::actors::agent::Agents;
 use crate::actors::user::{User, arrivals};
-use crate::checkers::bounds::{Bounds, Held};
+use crate::checkers::bounds::Bounds;
 use crate::checkers::{Checkers, Watch};
 use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
@@ -23,6 +26,7 @@ use crate::script::Lines;
 use crate::trace::{RunHash, line};
 
 pub use config::router_config;
+pub use subject::Subject;
 
 /// Start of every world on the router's clock: 2023-11-14 22:13:20 UTC.
 pub const EPOCH_US: u64 = 1_700_000_000_000_000;
@@ -81,7 +85,7 @@ pub struct RunResult {
     pub inputs: u64,
     /// The checkers, with everything they wrote down.
     pub checkers: Checkers,
-    /// The router's own accounts.
+    /// The router's own accounts; empty if another subject ran.
     pub stats: Stats,
     /// Most frames that were handed to one socket and not yet written.
     pub window_peak: u32,
@@ -92,10 +96,10 @@ pub struct RunResult {
 }
 
 /// A world that has not run yet.
-pub struct World<'a> {
+pub struct World<'a, S = Router> {
     plan: Plan,
     options: Options<'a>,
-    router: Router,
+    subject: S,
     now_us: u64,
     queue: Queue,
     links: Links,
@@ -121,6 +125,8 @@ pub struct World<'a> {
     pool: (u64, u64),
     trace_line: String,
     stopped: bool,
+    /// Whether an unruly agent reports what is to be refused.
+    misbehaving: bool,
 }
 
 impl<'a> World<'a> {
@@ -144,7 +150,19 @@ impl<'a> World<'a> {
         options: Options<'a>,
     ) -> Result<Self, ConfigError> {
         let bounds = Bounds::new(config.socket_window_frames);
-        let router = Router::new(config)?;
+        Ok(Self::with_subject(scenario, seed, Router::new(config)?, bounds, options))
+    }
+}
+
+impl<'a, S: Subject> World<'a, S> {
+    /// A world with that in its middle.
+    pub fn with_subject(
+        scenario: Scenario,
+        seed: u64,
+        subject: S,
+        bounds: Bounds,
+        options: Options<'a>,
+    ) -> Self {
         let links = Links::new(scenario.network.latency, seed);
         let plan = Plan::new(scenario, seed);
         let watch = Watch {
@@ -154,13 +172,13 @@ impl<'a> World<'a> {
             timelines: options.timelines,
             projection: options.projection,
         };
-        Ok(Self {
+        Self {
             checkers: Checkers::new(&plan, watch),
             arrivals: arrivals(&plan).into_iter(),
             users: (0..plan.count()).map(|_| None).collect(),
             plan,
             options,
-            router,
+            subject,
             now_us: 0,
             queue: Queue::default(),
             links,
@@ -179,7 +197,8 @@ impl<'a> World<'a> {
             pool: (0, 0),
             trace_line: String::new(),
             stopped: false,
-        })
+            misbehaving: false,
+        }
     }
 
     /// Runs until every user has left, every run has ended and every recovery window has passed.
@@ -187,7 +206,7 @@ impl<'a> World<'a> {
         self.await_arrival();
         let mut idle_ticks = 0;
         while !self.stopped {
-            let deadline = self.router.next_deadline().map(|(at, _)| at.as_micros().saturating_sub(EPOCH_US));
+            let deadline = self.subject.next_deadline().map(|at| at.as_micros().saturating_sub(EPOCH_US));
             let Some(next) = [deadline, self.queue.next_at()].into_iter().flatten().min() else { break };
             if self.options.until_us.is_some_and(|until_us| next > until_us) {
                 break;
@@ -218,7 +237,7 @@ impl<'a> World<'a> {
         let now = Instant::from_micros(EPOCH_US + self.now_us);
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
-        self.router.handle(now, input, &mut effects);
+        self.subject.handle(now, input, &mut effects);
         self.inputs += 1;
         self.hash.record(now, &input, &effects);
         self.watch(&input, &effects);
@@ -230,9 +249,9 @@ impl<'a> World<'a> {
 
     /// A walk over all connections, seldom enough not to matter.
     fn look_at_pool(&mut self) {
-        let pool = self.router.pool(Instant::from_micros(EPOCH_US + self.now_us));
-        self.pool.0 += pool.connections;
-        self.pool.1 += pool.served;
+        let (connections, served) = self.subject.pool(Instant::from_micros(EPOCH_US + self.now_us));
+        self.pool.0 += connections;
+        self.pool.1 += served;
         self.pool_at_us = self.now_us + POOL_EVERY_US;
     }
 
@@ -249,16 +268,16 @@ impl<'a> World<'a> {
 
     fn watch(&mut self, input: &Input<'_>, effects: &Effects) {
         let ledger = self.checkers.ledger_mut();
-        self.bounds.accounts(self.now_us, self.router.stats().check(), ledger);
+        self.bounds.accounts(self.now_us, self.subject.check(), ledger);
         if let Some(trace) = &mut self.options.trace {
             self.trace_line.clear();
             line(self.now_us, input, effects, &self.hash, &mut self.trace_line);
             self.stopped |= !trace(&self.trace_line);
         }
         if self.options.verify_every > 0 && self.inputs >= self.verify_at {
-            self.bounds.accounts(self.now_us, self.router.verify(), ledger);
+            self.bounds.accounts(self.now_us, self.subject.verify(), ledger);
             // A deep check walks all users: its cost per input stays the same however many there are.
-            let users = self.router.stats().connections.users;
+            let users = self.subject.users();
             self.verify_at = self.inputs + self.options.verify_every.max(users * VERIFY_INPUTS_PER_USER);
         }
         if self.inputs.is_multiple_of(8_192)
@@ -282,10 +301,10 @@ impl<'a> World<'a> {
 
     fn finish(mut self) -> RunResult {
         let complete = self.options.until_us.is_none() && !self.stopped;
-        self.bounds.accounts(self.now_us, self.router.verify(), self.checkers.ledger_mut());
+        self.bounds.accounts(self.now_us, self.subject.verify(), self.checkers.ledger_mut());
         if complete {
             self.checkers.finish(self.now_us);
-            self.bounds.finish(self.now_us, held(self.router.stats()), self.checkers.ledger_mut());
+            self.bounds.finish(self.now_us, self.subject.held(), self.checkers.ledger_mut());
             if self.links.len() + self.agents.at_work() > 0 {
                 let (links, agents) = (self.links.len(), self.agents.at_work());
                 let detail = format!("{links} connections and {agents} agents were never given up");
@@ -297,22 +316,11 @@ impl<'a> World<'a> {
             ended_at_us: self.now_us,
             inputs: self.inputs,
             checkers: self.checkers,
-            stats: self.router.stats().clone(),
+            stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,
             users_left: self.users_left,
             pool: self.pool,
         }
-    }
-}
-
-fn held(stats: &Stats) -> Held {
-    Held {
-        users: stats.connections.users,
-        connections: stats.connections.open,
-        runs: stats.runs.open,
-        frames: stats.frames.in_flight + stats.frames.queued,
-        inbound: stats.inbound.held,
-        events: stats.events.waiting,
     }
 }
 

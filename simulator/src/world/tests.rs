@@ -181,7 +181,7 @@ fn questions_about_quality_are_answered_by_the_embedded_services() {
         world.input(Input::Text { conn, text });
     }
     world.answer_questions();
-    let stats = world.router.stats().quality;
+    let stats = Router::stats(&world.subject).quality;
     assert_eq!((stats.asked, stats.answered, stats.open), (7, 7, 0));
 }
 

@@ -1,0 +1,332 @@
+//! A whole small chat back end made of the old parts' models, in the order in which they stood behind each other.
+//!
+//! ```text
+//! socket ─► endpoint ─► routing ─► agents ─► (agent) ─► validate ─► tools ─► emit ─► deliver ─► socket
+//!           accept,     frame →    context   reports    automaton   engine   bridge  registry, window,
+//!           set-up,     handler →  of a run                                          recovery queue,
+//!           loop        acts                                                         reconnect
+//! ```
+//!
+//! **The way of a message.** [`endpoint`] takes a frame from a socket; before the set-up is over it waits there. The
+//! receive loop hands one frame after the other to [`routing`], which reads it, finds the handler of its type and says
+//! what is to happen: a reply, a start, a stop, a confirmation. [`agents`] makes the context of a run and starts its
+//! agent; [`emit`] makes the run's emitter.
+//!
+//! **The way of an event.** What the agent reports is admitted by [`emit`] (it must name nobody else) and by
+//! [`validate`] (it must be the next letter of the run's word), passes [`tools`] (calls and their ends), becomes a frame
+//! with the ids of its run in [`emit`], and goes to all connections of the run's user by [`deliver`], which keeps it for
+//! those who come back. Every stage works on what is handed to it and reports what it did; [`common`] holds the
+//! switches, limits, clock, alarms and accounts that all of them use.
+//!
+//! With every hazard off this is what was intended, in the canonical wire form: no checker has a word to say. With a
+//! hazard on, its stage goes wrong as the old part did:
+//!
+//! | stage | hazards |
+//! |---|---|
+//! | [`endpoint`] | the receive loop, modes, set-up, identities: H7, H18, H20, H21, H28, G1, G16, G17, G19, G32 |
+//! | [`quality`] | the quality router: Q |
+//! | [`routing`] | types, handlers, replies, outcomes: H1 to H6, H8 to H16, H22 to H29, C, G0, G2 to G4, G21 |
+//! | [`agents`] | contexts, supervisor, stop: G18, G20, G22, G27 |
+//! | [`validate`] | the order of a run: G28, G29 |
+//! | [`tools`] | dispatchers, engine, permissions: T |
+//! | [`emit`] | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
+//! | [`deliver`] | registry, broadcast, recovery: E, S, B, M, G10 to G12, G24, G31 |
+//!
+//! It is a model: memory and speed matter little, and there is no drain, no rate and no JSON-RPC. A world hands in
+//! nothing of that.
+
+mod agents;
+mod common;
+mod deliver;
+mod emit;
+mod endpoint;
+mod quality;
+mod routing;
+mod tools;
+mod validate;
+mod wire;
+
+use std::rc::Rc;
+
+use router::{
+    Close, Config, ConnId, Connect, Effect, Effects, ErrorCode, Input, Instant, OwnedEvent, QualityRequest,
+    Refusal, RefusedEvent, Rule, RunRef,
+};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use self::agents::{Agents, Context, Ending};
+use self::common::{Alarm, Common, Outcome};
+use self::deliver::Deliver;
+use self::emit::Emit;
+use self::endpoint::{Endpoint, Mode, Read};
+use self::routing::{Act, Inbound, Routing};
+use self::tools::Tools;
+use crate::checkers::bounds::{Breach, Held};
+use crate::legacy::{Hazard, Hazards};
+use crate::world::Subject;
+
+/// How long the old bridge waited for a connection, over all its retries, microseconds.
+const BRIDGE_PATIENCE_US: u64 = 3_000_000;
+
+/// A chat back end of the old kind; drive it as a [`Subject`].
+#[derive(Debug)]
+pub struct LegacyServer {
+    common: Common,
+    endpoint: Endpoint,
+    routing: Routing,
+    agents: Agents,
+    tools: Tools,
+    emit: Emit,
+    deliver: Deliver,
+}
+
+impl LegacyServer {
+    /// A server with these limits and these of the old defects.
+    pub fn new(limits: Config, hazards: Hazards) -> Self {
+        Self {
+            common: Common::new(limits, hazards),
+            endpoint: Endpoint::default(),
+            routing: Routing::default(),
+            agents: Agents::default(),
+            tools: Tools::default(),
+            emit: Emit::default(),
+            deliver: Deliver::default(),
+        }
+    }
+
+    fn connect(&mut self, connect: &Connect<'_>, out: &mut Effects) {
+        let common = &mut self.common;
+        let Some((conn, user)) = self.endpoint.accept(common, connect, out) else { return };
+        self.routing.connected(common, conn, &user, connect.tier);
+        self.deliver.connect(common, conn, &user, connect.resume, out);
+    }
+
+    fn closed(&mut self, conn: ConnId) {
+        let Some(unread) = self.endpoint.gone(conn) else { return };
+        for _ in 0..unread {
+            self.common.accounts.outcome(Outcome::Unhandled);
+        }
+        self.routing.disconnected(&self.common, conn);
+        self.deliver.disconnect(&mut self.common, conn);
+    }
+
+    /// The receive loop of a connection: on until nothing is left to read, or it waits.
+    fn read(&mut self, conn: ConnId, out: &mut Effects) {
+        while let Some(Read { user, tier, mode, text }) = self.endpoint.next(conn) {
+            // G19: the answers of the other modes are of types that cannot be built.
+            if mode != Mode::Main && self.common.has(Hazard::G19) {
+                self.common.accounts.outcome(Outcome::HandlerError);
+                return self.endpoint.close(conn, Close::Unregistered, out);
+            }
+            let frame = Inbound { conn, user: &user, tier, text: &text };
+            let routed = self.routing.route(&mut self.common, &frame);
+            self.common.accounts.outcome(routed.outcome);
+            for act in routed.acts {
+                self.act(conn, act, out);
+            }
+        }
+    }
+
+    fn act(&mut self, conn: ConnId, act: Act, out: &mut Effects) {
+        let common = &mut self.common;
+        match act {
+            Act::Reply(text) => self.deliver.reply(common, conn, &text, out),
+            Act::Confirm { user, cursor } => self.deliver.confirm(common, &user, cursor),
+            Act::Close(close) => self.endpoint.close(conn, close, out),
+            Act::Tell { user, text } => self.deliver.tell(common, &user, &text, out),
+            Act::Start(ask) => {
+                let context = self.agents.start(common, ask, out);
+                self.emit.acquire(common, &context);
+                self.endpoint.started(common, conn, context.run);
+            }
+            Act::Stop { user, run_id } => {
+                let runs = self.agents.of_user(&user, run_id.as_deref());
+                let ids: Vec<String> = runs.iter().map(|context| context.run_id.clone()).collect();
+                self.deliver.reply(common, conn, &wire::stopped(&ids, &user, common.now), out);
+                // G18: that was all.
+                if common.has(Hazard::G18) {
+                    return;
+                }
+                for context in runs {
+                    self.cut_short(&context, Ending::Stopped, out);
+                }
+            }
+        }
+    }
+
+    /// What an agent reports.
+    fn report(&mut self, run: RunRef, event: OwnedEvent, out: &mut Effects) -> Result<(), Refusal> {
+        let mut context = self.agents.context(run).ok_or(Refusal::Rule(Rule::R6))?;
+        self.emit.admit(&self.common, &context, &event)?;
+        let over = Agents::is_over(&event);
+        if let OwnedEvent::Started { .. } = event {
+            context = self.agents.begin(&self.common, context);
+            self.emit.begin(&context);
+        }
+        let answer = if let OwnedEvent::Completed { response, .. } = &event { Some(response.clone()) } else { None };
+        let events = self.agents.report(&mut self.common, run, event)?;
+        self.emit_all(&context, events, out);
+        // G22: the handler that waited for the agent reports the end once more.
+        if let Some(answer) = answer.filter(|_| self.common.has(Hazard::G22)) {
+            let text = json!({ "type": "agent_completed", "payload": { "response": answer } }).to_string();
+            self.deliver.tell(&self.common, &context.user, &text, out);
+        }
+        if over {
+            self.over(&context, out);
+        }
+        Ok(())
+    }
+
+    /// Ends a run that did not end by itself.
+    fn cut_short(&mut self, context: &Rc<Context>, ending: Ending, out: &mut Effects) {
+        let events = self.agents.end(context.run, ending, out);
+        self.emit_all(context, events, out);
+        self.over(context, out);
+    }
+
+    /// The way of a run's events to its user.
+    fn emit_all(&mut self, context: &Rc<Context>, events: Vec<OwnedEvent>, out: &mut Effects) {
+        let common = &mut self.common;
+        for event in events {
+            // G27: the bridge waits for a connection, and then raises into the agent.
+            let raises = matches!(
+                event,
+                OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. }
+            );
+            if raises && common.has(Hazard::G27) && !self.deliver.is_connected(&context.user) {
+                common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
+            }
+            for emitted in self.tools.pass(common, context, event) {
+                for event in self.emit.emit(common, context, emitted) {
+                    let delivered = self.deliver.publish(common, event, out);
+                    common.accounts.claimed += delivered;
+                }
+            }
+        }
+    }
+
+    /// A run said its last word.
+    fn over(&mut self, context: &Rc<Context>, out: &mut Effects) {
+        self.agents.remove(context.run);
+        self.tools.clean_up(context.run);
+        self.emit.release(&self.common, context.run);
+        self.deliver.idle(&mut self.common, &context.user);
+        if let Some(conn) = self.endpoint.ended(context.run) {
+            self.read(conn, out);
+        }
+    }
+
+    fn wake(&mut self, alarm: Alarm, out: &mut Effects) {
+        let common = &mut self.common;
+        match alarm {
+            Alarm::Ready(conn) => {
+                self.endpoint.set_up(conn);
+                self.read(conn, out);
+            }
+            Alarm::Heartbeat(conn) => {
+                if let Some(text) = self.endpoint.heartbeat(common, conn, out) {
+                    self.deliver.reply(common, conn, &text, out);
+                }
+            }
+            Alarm::Deadline(run) => {
+                if let Some(context) = self.agents.context(run) {
+                    self.cut_short(&context, Ending::TimedOut, out);
+                }
+            }
+            Alarm::Replay(conn, resume) => self.deliver.replay(common, conn, resume, out),
+            Alarm::GiveUp(run) => {
+                let context = self.agents.context(run);
+                if let Some(context) = context.filter(|context| !self.deliver.is_connected(&context.user)) {
+                    self.cut_short(&context, Ending::Unheard, out);
+                }
+            }
+            Alarm::Forget(user) => {
+                if self.agents.of_user(&user, None).is_empty() && self.deliver.forget(common, &user) {
+                    self.routing.forget(common, &user);
+                }
+            }
+        }
+    }
+}
+
+impl Subject for LegacyServer {
+    fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
+        self.common.now = self.common.now.max(now);
+        while let Some(alarm) = self.common.due() {
+            self.wake(alarm, out);
+        }
+        let common = &mut self.common;
+        match input {
+            Input::Connect(connect) => self.connect(&connect, out),
+            Input::AuthFailed { ticket } => Endpoint::unauthenticated(common, ticket, out),
+            Input::Text { conn, text } => {
+                if self.endpoint.receive(common, conn, text) {
+                    self.read(conn, out);
+                }
+            }
+            Input::Binary { conn } => {
+                common.accounts.received += 1;
+                common.accounts.outcome(Outcome::Rejected);
+                let text = wire::error(ErrorCode::BinaryRefused, "", common.now);
+                self.deliver.reply(common, conn, &text, out);
+            }
+            Input::Pong { conn } => self.endpoint.alive(common, conn),
+            Input::Violation { conn, .. } => self.endpoint.close(conn, Close::Protocol, out),
+            Input::Written { conn, frames } => self.deliver.written(common, conn, frames, out),
+            Input::Closed { conn } => self.closed(conn),
+            Input::Agent { run, event } => {
+                if let Err(why) = self.report(run, event.into(), out) {
+                    out.push(Effect::AgentRefused(RefusedEvent { run, why }));
+                }
+            }
+            // Nothing of a host, and no tool that is run for an agent: there is none behind this server.
+            Input::Tool { .. }
+            | Input::Quality { .. }
+            | Input::QualityNews { .. }
+            | Input::Flush
+            | Input::Deliver(_)
+            | Input::Unregister { .. }
+            | Input::SweepIdle
+            | Input::Drain
+            | Input::Tick => {}
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.common.next_alarm()
+    }
+
+    fn check(&self) -> Result<(), Breach> {
+        self.common.accounts.check(self.endpoint.held())
+    }
+
+    fn verify(&self) -> Result<(), Breach> {
+        self.check()
+    }
+
+    fn held(&self) -> Held {
+        let [users, frames, events] = self.deliver.held();
+        Held {
+            users,
+            connections: self.endpoint.len(),
+            runs: self.agents.len(),
+            frames,
+            inbound: self.endpoint.held(),
+            events,
+            other: self.routing.kept() + self.tools.active() + self.emit.alive(),
+        }
+    }
+
+    fn pool(&self, _now: Instant) -> (u64, u64) {
+        self.deliver.pool()
+    }
+
+    /// It asks nobody: its own quality service answers at once.
+    fn answer(&self, _request: &QualityRequest, _now: Instant) -> Option<Box<RawValue>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Message router: reads a frame, finds the handler of its type, and says what is to happen.
+//!
+//! It writes nothing itself. Handlers of the agent types are registered per connection when it is accepted, and go
+//! with it.
+
+use std::collections::BTreeMap;
+
+use router::{Close, ConnId, ErrorCode, Kind, Tier, UserId, message};
+use serde_json::json;
+
+use super::agents::Ask;
+use super::common::{Common, Outcome};
+use super::quality::Quality;
+use super::wire;
+use crate::legacy::Hazard;
+
+/// What a message leads to, in order.
+#[derive(Debug)]
+pub(super) enum Act {
+    /// A frame back to the sender.
+    Reply(String),
+    /// An agent is started.
+    Start(Ask),
+    /// A run of the user, or all of them, is stopped.
+    Stop { user: UserId, run_id: Option<String> },
+    /// The client has everything up to this cursor.
+    Confirm { user: UserId, cursor: u64 },
+    /// A frame to all connections of the user, not kept.
+    Tell { user: UserId, text: String },
+    /// The loop of the connection ends.
+    Close(Close),
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub(super) struct Routed {
+    pub(super) outcome: Outcome,
+    pub(super) acts: Vec<Act>,
+}
+
+impl Routed {
+    pub(super) fn new(outcome: Outcome, acts: Vec<Act>) -> Self {
+        Self { outcome, acts }
+    }
+
+    fn reply(outcome: Outcome, text: String) -> Self {
+        Self::new(outcome, vec![Act::Reply(text)])
+    }
+
+    fn quiet() -> Self {
+        Self::new(Outcome::Handled, Vec::new())
+    }
+}
+
+/// A frame as it is handed on by the endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inbound<'a> {
+    pub(super) conn: ConnId,
+    /// Who the connection was authenticated as.
+    pub(super) user: &'a UserId,
+    pub(super) tier: Tier,
+    pub(super) text: &'a str,
+}
+
+/// The process-wide message router.
+#[derive(Debug, Default)]
+pub(super) struct Routing {
+    /// Handlers of the agent types, one per connection, in the order in which they came.
+    handlers: Vec<AgentHandler>,
+    /// Handlers by the index of their connection, for as long as the process lives.
+    cache: BTreeMap<usize, (UserId, Tier)>,
+    quality: Quality,
+}
+
+/// A handler that starts agents for the connection it was made for.
+#[derive(Debug)]
+struct AgentHandler {
+    conn: ConnId,
+    user: UserId,
+    tier: Tier,
+}
+
+impl Routing {
+    /// A connection was accepted: its handlers are registered.
+    pub(super) fn connected(&mut self, common: &Common, conn: ConnId, user: &UserId, tier: Tier) {
+        let mut handler = AgentHandler { conn, user: user.clone(), tier };
+        // G21: the cache knows a handler by the identity of an object, which is given again to a later one.
+        if common.has(Hazard::G21) {
+            let (user, tier) = self.cache.entry(conn.index()).or_insert((user.clone(), tier));
+            handler = AgentHandler { conn, user: user.clone(), tier: *tier };
+        }
+        self.handlers.push(handler);
+    }
+
+    /// A connection is gone, and its handlers with it.
+    pub(super) fn disconnected(&mut self, common: &Common, conn: ConnId) {
+        // G2: nobody takes them out of the process-wide list.
+        if common.has(Hazard::G2) {
+            return;
+        }
+        self.handlers.retain(|handler| handler.conn != conn);
+    }
+
+    /// A user is gone for good.
+    pub(super) fn forget(&mut self, common: &Common, user: &UserId) {
+        self.quality.forget(common, user);
+    }
+
+    /// Handlers and subscriptions kept.
+    pub(super) fn kept(&self) -> u64 {
+        (self.handlers.len() + self.cache.len()) as u64 + self.quality.kept()
+    }
+
+    /// Routes a frame.
+    pub(super) fn route(&mut self, common: &mut Common, frame: &Inbound<'_>) -> Routed {
+        let (user, now) = (frame.user, common.now);
+        let refused = |code, path: &str| Routed::reply(Outcome::Rejected, wire::error(code, path, now));
+        if frame.text.len() > common.limits.inbound_bytes_max as usize {
+            return refused(ErrorCode::TooLarge, "");
+        }
+        let envelope = match message::scan(frame.text, user.as_bytes(), common.limits.nesting_max) {
+            Ok(envelope) => envelope,
+            // G17: the loop takes it for an object and fails.
+            Err(fault) if fault.code == ErrorCode::NotAnObject && common.has(Hazard::G17) => {
+                return Routed::new(Outcome::HandlerError, vec![Act::Close(Close::Unregistered)]);
+            }
+            Err(fault) => return refused(fault.code, &fault.path),
+        };
+        let name = match envelope.kind {
+            None => "unknown".into(),
+            Some(raw) if raw.is_null() => "unknown".into(),
+            Some(raw) if raw.is_container() => return refused(ErrorCode::BadField, "type"),
+            Some(raw) => raw.text().unwrap_or_else(|| raw.json().into()),
+        };
+        let Some(kind) = Kind::from_name(&name) else {
+            return Routed::reply(Outcome::Unhandled, wire::ack(&name, user, now));
+        };
+        // G0: a name that is also an outbound one is taken for progress, and progress needs no answer.
+        if common.has(Hazard::G0) && (kind.starts_run() || kind == Kind::Ping) {
+            return Routed::quiet();
+        }
+        if common.has(Hazard::G0) && kind == Kind::StopAgent {
+            return Routed::reply(Outcome::Unhandled, wire::ack(&name, user, now));
+        }
+        // G3: the handler of an alias calls what its bridge does not have. G4: the fallback handler passes an id where
+        // its service wants a context. Nobody is told.
+        let is_alias = kind == Kind::UserMessage && name != kind.name();
+        if (is_alias && common.has(Hazard::G3)) || (kind == Kind::StartAgent && common.has(Hazard::G4)) {
+            return Routed::new(Outcome::HandlerError, Vec::new());
+        }
+        self.handle(common, frame, kind, &envelope)
+    }
+
+    /// The handler of a recognised type.
+    fn handle(
+        &mut self,
+        common: &mut Common,
+        frame: &Inbound<'_>,
+        kind: Kind,
+        envelope: &message::Envelope<'_>,
+    ) -> Routed {
+        let (user, now) = (frame.user, common.now);
+        let status = |kind: &str, status: &str| {
+            let data = json!({ "status": status, "timestamp": wire::iso(now), "user_id": &**user });
+            Routed::reply(Outcome::Handled, wire::server(kind, &data, now))
+        };
+        if kind.starts_run() {
+            return self.ask(common, frame, kind, envelope);
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other types have no handler here")]
+        match kind {
+            Kind::Ping => status("pong", "alive"),
+            Kind::Heartbeat => status("heartbeat_ack", "healthy"),
+            Kind::Pong | Kind::HeartbeatAck => Routed::quiet(),
+            Kind::UserTyping | Kind::AgentTyping | Kind::TypingStarted | Kind::TypingStopped => {
+                status("system_message", "typing_acknowledged")
+            }
+            Kind::StopAgent => {
+                let run_id = envelope.run_id.and_then(message::Raw::text).map(String::from);
+                Routed::new(Outcome::Handled, vec![Act::Stop { user: user.clone(), run_id }])
+            }
+            Kind::Confirmation => {
+                let cursor = envelope.payload().find("cursor").and_then(message::Raw::integer);
+                let confirm = |cursor| Act::Confirm { user: user.clone(), cursor };
+                Routed::new(Outcome::Handled, cursor.map(confirm).into_iter().collect())
+            }
+            Kind::GetQualityMetrics
+            | Kind::ValidateContent
+            | Kind::GenerateQualityReport
+            | Kind::SubscribeQualityAlerts => self.quality.route(common, user, kind, envelope),
+            _ => Routed::reply(Outcome::Unhandled, wire::ack(kind.name(), user, now)),
+        }
+    }
+
+    /// A message for an agent goes to the handler of its own connection.
+    fn ask(
+        &self,
+        common: &Common,
+        frame: &Inbound<'_>,
+        kind: Kind,
+        envelope: &message::Envelope<'_>,
+    ) -> Routed {
+        let refused = |code| Routed::reply(Outcome::Rejected, wire::error(code, "", common.now));
+        let members: [&str; 3] = if kind == Kind::UserMessage || kind == Kind::Chat {
+            ["message", "content", "text"]
+        } else {
+            ["user_request", "message", "content"]
+        };
+        let payload = envelope.payload();
+        let Some(text) = members.iter().find_map(|member| payload.text(member)) else {
+            return refused(ErrorCode::EmptyMessage);
+        };
+        // G2: the list is searched for a handler that takes the type, and all of them do.
+        let takes = |handler: &&AgentHandler| handler.conn == frame.conn || common.has(Hazard::G2);
+        let Some(handler) = self.handlers.iter().find(takes) else {
+            return refused(ErrorCode::AgentUnavailable);
+        };
+        let id = |raw: Option<message::Raw<'_>>, member: &str| {
+            let given = raw.and_then(message::Raw::text).or_else(|| payload.text(member));
+            given.map(String::from).unwrap_or_default()
+        };
+        let ask = Ask {
+            conn: frame.conn,
+            user: handler.user.clone(),
+            tier: handler.tier,
+            kind,
+            thread_id: id(envelope.thread_id, "thread_id"),
+            request_id: id(envelope.message_id, "message_id"),
+            text: text.into_owned(),
+            payload: payload.json().to_owned(),
+        };
+        Routed::new(Outcome::Handled, vec![Act::Start(ask)])
+    }
+}

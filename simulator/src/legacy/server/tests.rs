@@ -1,0 +1,29 @@
+use super::*;
+use crate::checkers::bounds::Bounds;
+use crate::scenario::{Scenario, embedded};
+use crate::world::{Options, RunResult, World, router_config};
+
+fn scenario(name: &str, users: u32) -> Scenario {
+    let text = embedded().iter().find(|(known, _)| *known == name).map(|(_, text)| *text).unwrap();
+    let mut scenario = Scenario::parse(name, text).unwrap();
+    scenario.users.count = scenario.users.count.min(users);
+    scenario
+}
+
+fn run(scenario: Scenario, seed: u64) -> RunResult {
+    let limits = router_config(&scenario);
+    let bounds = Bounds::new(limits.socket_window_frames);
+    let server = LegacyServer::new(limits, Hazards::NONE);
+    World::with_subject(scenario, seed, server, bounds, Options::default()).run()
+}
+
+#[test]
+fn without_hazards_no_checker_has_a_word_to_say() {
+    for (name, _) in embedded() {
+        let scenario = scenario(name, 60);
+        let result = run(scenario.clone(), scenario.seed);
+        let (ledger, counts) = (result.checkers.ledger(), result.checkers.ledger().counts);
+        assert_eq!(ledger.findings(), [], "{name}");
+        assert_eq!((counts.golden, counts.users), (counts.runs, u64::from(scenario.users.count)), "{name}");
+    }
+}

@@ -1,0 +1,94 @@
+//! What stands in the middle of a world: the router, or a model of what it replaces.
+
+use router::{
+    Effects, Input, Instant, QualityRequest, Router, Stats,
+    quality::{self, Gate},
+};
+use serde_json::value::RawValue;
+
+use crate::checkers::bounds::{Breach, Held};
+
+/// What a world drives by inputs and effects, and looks into after each. The clients and their checkers are the same
+/// whatever it is.
+pub trait Subject {
+    /// One input; appends what is to happen, in order. `now` never runs backwards.
+    fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects);
+
+    /// When it wants to be woken by [`Input::Tick`].
+    fn next_deadline(&self) -> Option<Instant>;
+
+    /// Whether its running accounts add up; asked after each input, so it must be cheap.
+    ///
+    /// # Errors
+    /// What does not.
+    fn check(&self) -> Result<(), Breach>;
+
+    /// The same by recounting everything it holds; asked seldom.
+    ///
+    /// # Errors
+    /// What does not add up.
+    fn verify(&self) -> Result<(), Breach>;
+
+    /// What it holds.
+    fn held(&self) -> Held;
+
+    /// Users it holds; asked seldom.
+    fn users(&self) -> u64 {
+        self.held().users
+    }
+
+    /// Live connections, and those of them that were written a frame lately.
+    fn pool(&self, now: Instant) -> (u64, u64);
+
+    /// What its own services answer to a question of quality that it asked; `None` if they fail.
+    fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>>;
+
+    /// A router's accounts; empty if it is none.
+    fn stats(&self) -> Stats {
+        Stats::default()
+    }
+}
+
+impl Subject for Router {
+    fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
+        Router::handle(self, now, input, out);
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        Router::next_deadline(self).map(|(at, _)| at)
+    }
+
+    fn check(&self) -> Result<(), Breach> {
+        Router::stats(self).check().map_err(Breach::of_accounts)
+    }
+
+    fn verify(&self) -> Result<(), Breach> {
+        Router::verify(self).map_err(Breach::of_accounts)
+    }
+
+    fn held(&self) -> Held {
+        let stats = Router::stats(self);
+        Held {
+            users: stats.connections.users,
+            connections: stats.connections.open,
+            runs: stats.runs.open,
+            frames: stats.frames.in_flight + stats.frames.queued,
+            inbound: stats.inbound.held,
+            events: stats.events.waiting,
+            other: 0,
+        }
+    }
+
+    fn pool(&self, now: Instant) -> (u64, u64) {
+        let pool = Router::pool(self, now);
+        (pool.connections, pool.served)
+    }
+
+    fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>> {
+        quality::answer(request, self.quality_monitor(), &Gate, now)
+    }
+
+    fn stats(&self) -> Stats {
+        Router::stats(self).clone()
+    }
+}
