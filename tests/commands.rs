@@ -119,6 +119,47 @@ fn bad_usage_is_exit_2_and_says_what_would_be_right() {
 }
 
 #[test]
+fn the_legacy_server_is_silent_without_hazards_and_breaks_rules_with_them() {
+    let sim = |arguments: &[&str]| {
+        let mut command = goldenpath();
+        command.args(["sim", "--scenario", "hazards", "--subject"]).args(arguments);
+        command
+    };
+    let silent = stdout(&mut sim(&["legacy", "--json"]));
+    let report = reports::json::from_str(&silent).expect("a report");
+    assert!(report.facts.iter().any(|fact| fact.key == "subject" && fact.shown() == "legacy"));
+    for (arguments, code, named) in [
+        (&["legacy", "--hazard", "G9"][..], 6, "golden.value"),
+        (&["legacy", "--hazard", "endpoint.G2"], 7, "iso.I1"),
+        (&["legacy-endpoint"], 7, "endpoint.G2"),
+        (&["legacy", "--hazard", "all"], 7, "iso."),
+        (&["legacy-nowhere"], 2, "endpoint"),
+        (&["legacy", "--hazard", "G77"], 2, "near it are endpoint.G0"),
+        (&["legacy", "--hazard", "G30"], 2, "gate"),
+        (&["router", "--hazard", "G0"], 2, "--subject legacy"),
+    ] {
+        let assert = sim(arguments).assert().code(code);
+        let output = assert.get_output();
+        let text = [&output.stdout[..], &output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(named), "{arguments:?}: {text}");
+    }
+    assert_eq!(stdout(&mut sim(&["legacy", "--hazard", "list"])), stdout(goldenpath().arg("hazards")));
+}
+
+#[test]
+fn a_trace_of_the_legacy_server_replays_with_its_hazards() {
+    let trace = scratch("legacy.trace");
+    goldenpath()
+        .args(["sim", "--scenario", "hazards", "--subject", "legacy", "--hazard", "G13", "--trace"])
+        .arg(&trace)
+        .assert()
+        .code(7);
+    let output = goldenpath().arg("replay").arg(&trace).assert().code(7).get_output().stdout.clone();
+    assert!(String::from_utf8_lossy(&output).contains("iso.I2"));
+}
+
+#[test]
 fn a_load_without_a_server_is_an_error_of_the_environment() {
     let output = goldenpath()
         .args(["load", "--scenario", "tiny", "--target", "ws://127.0.0.1:9/ws"])

@@ -32,6 +32,11 @@
 //! | [`emit`] | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
 //! | [`deliver`] | registry, broadcast, recovery: E, S, B, M, G10 to G12, G24, G31 |
 //!
+//! **To add a hazard:** ask `common.has(Hazard::X)` at the place where the old part went wrong, with a comment that says
+//! how; let `accounts.breach` or `held` tell what only the server can see; give the hazard its row in
+//! [`shown`](crate::legacy::shown), with the rule that names it; run the tests `hazards`, and write `docs/hazards.md` anew
+//! with `goldenpath hazards --page`.
+//!
 //! It is a model: memory and speed matter little, and there is no drain, no rate and no JSON-RPC. A world hands in
 //! nothing of that.
 
