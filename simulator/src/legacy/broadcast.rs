@@ -192,10 +192,6 @@ impl Service {
             0 => json!(0),
             successful => json!(counts.sends as f64 / successful as f64),
         };
-        [
-            json!(counts.successful as f64 / all * 100.0),
-            json!(counts.attempted as f64 / all),
-            sends,
-        ]
+        [json!(counts.successful as f64 / all * 100.0), json!(counts.attempted as f64 / all), sends]
     }
 }

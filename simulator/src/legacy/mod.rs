@@ -13,13 +13,13 @@ pub mod event_loop;
 pub mod event_router;
 pub mod hazards;
 pub mod manager;
+mod played;
 pub mod python;
 pub mod scoped_router;
-pub mod sink;
-pub mod user_id;
-mod played;
 pub mod server;
 pub mod shown;
+pub mod sink;
+pub mod user_id;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
 pub use played::Played;

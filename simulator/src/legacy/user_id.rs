@@ -24,7 +24,16 @@ const OPEN_PREFIXES: [&str; 8] =
     ["temp_auth_", "awaiting_auth_", "e2e-", "non_existent_", "invalid_", "fake_", "dummy_", "sample_"];
 /// What an id with a counter and eight hexadecimal digits can be the id of, other than a user.
 const OTHER_KINDS: [&str; 10] = [
-    "session", "request", "thread", "run", "agent", "tool", "websocket", "transaction", "trace", "execution",
+    "session",
+    "request",
+    "thread",
+    "run",
+    "agent",
+    "tool",
+    "websocket",
+    "transaction",
+    "trace",
+    "execution",
 ];
 
 fn is_known_form(id: &str) -> bool {

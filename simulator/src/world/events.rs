@@ -3,8 +3,8 @@
 use router::{AgentEvent, Connect, Input, RunRef};
 use serde_json::json;
 
-use super::{Subject, World};
 use super::carry::ticket_of;
+use super::{Subject, World};
 use crate::actors::user::User;
 use crate::client::{Client, Verdict};
 use crate::dialect::{Dialect, Goldenpath, Outgoing};
@@ -268,6 +268,7 @@ impl<S: Subject> World<'_, S> {
         let other = (other.unwrap_or_default() + 1) % self.plan.count();
         let foreign = json!({
             "user_id": self.plan.user_id(other),
+            "thread_id": self.plan.thread_id(other),
             "reasoning": format!("{} of somebody else", self.plan.canary(other)),
         });
         let Ok(foreign) = serde_json::value::to_raw_value(&foreign) else { return };
@@ -275,11 +276,17 @@ impl<S: Subject> World<'_, S> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "only the first and the last word matter")]
         match said {
             AgentEvent::Started { .. } => {
-                self.input(Input::Agent { run, event: AgentEvent::Data { kind: "agent_thinking", data: &foreign } });
+                self.input(Input::Agent {
+                    run,
+                    event: AgentEvent::Data { kind: "agent_thinking", data: &foreign },
+                });
                 self.input(Input::Agent { run, event: said });
             }
             AgentEvent::Completed { .. } | AgentEvent::Failed { .. } => {
-                self.input(Input::Agent { run, event: AgentEvent::Thinking { reasoning: "afterthought", step: None } });
+                self.input(Input::Agent {
+                    run,
+                    event: AgentEvent::Thinking { reasoning: "afterthought", step: None },
+                });
             }
             _ => {}
         }

@@ -211,7 +211,8 @@ impl Sink for Stub {
     ) -> Option<Answer<'a, Value>> {
         self.has("send_to_connection").then(|| -> Answer<'a, Value> {
             Box::pin(async move {
-                let frame = || json!({"conn": connection, "user": (self.owner)(connection), "message": event});
+                let frame =
+                    || json!({"conn": connection, "user": (self.owner)(connection), "message": event});
                 self.answer(python::str(connection), || still().then(frame)).await
             })
         })
@@ -284,7 +285,9 @@ impl Socket for Wire {
         Box::pin(async move {
             let line = *self.line.borrow();
             match line {
-                Line::Down | Line::Takes(0) => return Err(Raised::new("RuntimeError", "the socket is closed")),
+                Line::Down | Line::Takes(0) => {
+                    return Err(Raised::new("RuntimeError", "the socket is closed"));
+                }
                 Line::Slow(micros) => self.event_loop.sleep(micros).await,
                 Line::Takes(left) => *self.line.borrow_mut() = Line::Takes(left - 1),
                 Line::Up => {}

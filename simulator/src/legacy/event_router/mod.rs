@@ -21,6 +21,8 @@
 
 mod pool;
 mod process;
+#[cfg(test)]
+mod tests;
 
 use std::{cell::RefCell, fmt, rc::Rc};
 
@@ -62,7 +64,12 @@ impl fmt::Debug for EventRouter {
 impl EventRouter {
     /// A router with a pool of its own.
     pub fn new(hazards: Hazards, event_loop: &EventLoop, sink: Option<Rc<dyn Sink>>) -> Self {
-        Self::sharing(hazards, event_loop, Rc::new(RefCell::new(sink)), Rc::new(RefCell::new(Pool::new(hazards))))
+        Self::sharing(
+            hazards,
+            event_loop,
+            Rc::new(RefCell::new(sink)),
+            Rc::new(RefCell::new(Pool::new(hazards))),
+        )
     }
 
     /// A router that shares its manager's place and its pool with others.
@@ -125,12 +132,19 @@ impl EventRouter {
     ///
     /// # Errors
     /// `AttributeError`: the event is no map. `TypeError`: another's connection, and a user that has no beginning.
-    pub async fn route_event(&self, user: &Value, connection: &Value, event: &Value) -> Result<Value, Raised> {
+    pub async fn route_event(
+        &self,
+        user: &Value,
+        connection: &Value,
+        event: &Value,
+    ) -> Result<Value, Raised> {
         if !self.may_be_id(user) {
             return Ok(false.into());
         }
         let owned = self.0.pool.borrow().owner(connection) == Some(user)
-            || (user.is_null() && python::is_hashable(connection) && self.0.pool.borrow().is_free(connection));
+            || (user.is_null()
+                && python::is_hashable(connection)
+                && self.0.pool.borrow().is_free(connection));
         if !owned {
             return beginning(user).map(|()| false.into());
         }

@@ -82,7 +82,9 @@ impl Pool {
 
     /// Which registration a connection of a user is, as long as it is that user's.
     pub(super) fn registration(&self, user: &Value, connection: &Value) -> Option<u64> {
-        self.first(user, connection).filter(|_| self.owner(connection) == Some(user)).map(|entry| entry.number)
+        self.first(user, connection)
+            .filter(|_| self.owner(connection) == Some(user))
+            .map(|entry| entry.number)
     }
 
     pub(super) fn thread(&self, user: &Value, connection: &Value) -> Option<Value> {
@@ -149,7 +151,8 @@ impl Pool {
 
     /// Something was sent to a connection.
     pub(super) fn touch(&self, user: &Value, connection: &Value, now_us: u64) {
-        if let Some(entry) = self.entries(user).borrow_mut().iter_mut().find(|e| e.connection == *connection) {
+        if let Some(entry) = self.entries(user).borrow_mut().iter_mut().find(|e| e.connection == *connection)
+        {
             entry.last_activity_us = now_us;
         }
     }

@@ -22,6 +22,8 @@
 
 mod recovery;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::RefCell,
@@ -49,6 +51,8 @@ struct Inner {
     event_loop: EventLoop,
     /// For whom it was made, if for anybody.
     made_for: Option<String>,
+    /// Entries that wait for one user at most.
+    queue_max: usize,
     books: RefCell<Books>,
 }
 
@@ -102,10 +106,21 @@ impl fmt::Debug for Manager {
 impl Manager {
     /// A manager without connections; `made_for` is the user of the context that it was made with.
     pub fn new(hazards: Hazards, event_loop: &EventLoop, made_for: Option<&str>) -> Self {
+        Self::with_queue_max(hazards, event_loop, made_for, recovery::QUEUE_MAX)
+    }
+
+    /// The same, with room for so many entries in the queue of each user.
+    pub fn with_queue_max(
+        hazards: Hazards,
+        event_loop: &EventLoop,
+        made_for: Option<&str>,
+        queue_max: usize,
+    ) -> Self {
         Self(Rc::new(Inner {
             hazards,
             event_loop: event_loop.clone(),
             made_for: made_for.map(str::to_owned),
+            queue_max,
             books: RefCell::default(),
         }))
     }
@@ -270,7 +285,8 @@ impl Manager {
 
     /// Sends to one connection, whosever it is; whether its socket took it.
     pub async fn send_message(&self, id: &str, message: &Message) -> bool {
-        let socket = self.0.books.borrow().connections.get(id).and_then(|connection| connection.socket.clone());
+        let socket =
+            self.0.books.borrow().connections.get(id).and_then(|connection| connection.socket.clone());
         match socket {
             Some(socket) => socket.send(&mut message.clone()).await.is_ok(),
             None => false,

@@ -8,7 +8,7 @@ use super::{Hazard, Manager};
 use crate::legacy::sink::Message;
 
 /// How many entries may wait for a user.
-const QUEUE_MAX: usize = 50;
+pub(super) const QUEUE_MAX: usize = 50;
 /// Pause before the first entry is sent.
 const PAUSE_US: u64 = 100_000;
 /// Time for one entry.
@@ -45,7 +45,7 @@ impl Manager {
         *books.failures.entry(user.to_owned()).or_default() += 1;
         let queue = books.queues.entry(user.to_owned()).or_default();
         queue.push(entry);
-        let over = queue.len().saturating_sub(QUEUE_MAX);
+        let over = queue.len().saturating_sub(self.0.queue_max);
         queue.drain(..over);
         if over > 0 && !self.has(Hazard::M5) {
             *books.untold.entry(user.to_owned()).or_default() += over as u64;
@@ -85,7 +85,9 @@ impl Manager {
     }
 
     async fn send_then_remove(&self, user: &str, under: Under) {
-        self.0.event_loop.sleep(PAUSE_US).await;
+        if under == Under::EachSend {
+            self.0.event_loop.sleep(PAUSE_US).await;
+        }
         loop {
             let _guard = match under {
                 Under::EachSend => Some(self.lock_of(user).acquire().await),

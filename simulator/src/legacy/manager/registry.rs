@@ -84,6 +84,16 @@ impl Manager {
         }
     }
 
+    /// Forgets what waits for a user, and the user's lock if nobody holds it.
+    pub fn forget_user(&self, user: &str) {
+        {
+            let mut books = self.0.books.borrow_mut();
+            books.queues.remove(user);
+            books.untold.remove(user);
+        }
+        self.forget_lock(user);
+    }
+
     /// Gives a connection another socket; only tests of the old code did so.
     pub fn set_socket(&self, id: &str, socket: Rc<dyn Socket>) {
         if let Some(connection) = self.0.books.borrow_mut().connections.get_mut(id) {

@@ -25,7 +25,7 @@ pub struct Factory {
     /// In the order of making.
     tracked: RefCell<Vec<Tracked>>,
     /// The pool of each user, where requests share one.
-    pools: RefCell<BTreeMap<String, Rc<RefCell<Pool>>>>,
+    pools: RefCell<BTreeMap<String, Weak<RefCell<Pool>>>>,
 }
 
 struct Tracked {
@@ -82,7 +82,14 @@ impl Factory {
         if self.hazards.has(Hazard::S2) {
             return fresh();
         }
-        Rc::clone(self.pools.borrow_mut().entry(user.to_owned()).or_insert_with(fresh))
+        let mut pools = self.pools.borrow_mut();
+        pools.retain(|_, pool| pool.strong_count() > 0);
+        if let Some(pool) = pools.get(user).and_then(Weak::upgrade) {
+            return pool;
+        }
+        let pool = fresh();
+        pools.insert(user.to_owned(), Rc::downgrade(&pool));
+        pool
     }
 
     /// The router of a request; made if there is none, or if nobody holds it any more.

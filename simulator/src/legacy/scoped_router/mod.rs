@@ -3,9 +3,9 @@
 //! | switch | on | off |
 //! |---|---|---|
 //! | S1 | checking access takes the router's lock twice | the owner is looked up |
-//! | S2 | each request has a pool of its own | all requests of a user share one |
+//! | S2 | each request has a pool of its own | all requests of a user share one, as long as one of their routers lives |
 //! | S3 | the factory holds a router only while somebody else does | it holds it until it expires |
-//! | S4 | a router expires by its age, in use or not | by the time since its last use |
+//! | S4 | a router expires by its age, in use or not | by the time since its last use, if it has no connection |
 //! | S5 | a router keeps the manager that the factory had when it was made | it has the factory's |
 //! | S6 | a sweep walks the factory's table across pauses | it walks a copy |
 //! | S7 | a router's lock is held while it sends | for its own figures only |
@@ -143,10 +143,12 @@ impl ScopedRouter {
         self.0.event_loop.now_us() - self.0.accessed_us.get()
     }
 
-    /// Whether it is older than this, in microseconds.
+    /// Whether it has expired, at this age in microseconds.
     pub fn is_expired(&self, age_max_us: u64) -> bool {
-        let age_us = self.0.event_loop.now_us() - self.0.created_us;
-        if self.0.hazards.has(Hazard::S4) { age_us > age_max_us } else { self.unused_us() > age_max_us }
+        if self.0.hazards.has(Hazard::S4) {
+            return self.0.event_loop.now_us() - self.0.created_us > age_max_us;
+        }
+        self.unused_us() > age_max_us && self.0.router.pool().owners().is_empty()
     }
 
     /// A connection of the user; whether it was registered.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use router::{OwnedEvent, Refusal, RunRef, Tier, ToolStatus, UserId};
+use router::{ConnId, OwnedEvent, Refusal, RunRef, Tier, ToolStatus, UserId};
 use serde_json::{Map, Value, json};
 
 use super::agents::Context;
@@ -38,6 +38,8 @@ pub(super) struct Event {
     pub(super) owner: UserId,
     /// Whose connections get it.
     pub(super) to: UserId,
+    /// The connection that asked for the run.
+    pub(super) conn: ConnId,
     pub(super) members: Map<String, Value>,
 }
 
@@ -78,7 +80,12 @@ impl Emit {
     }
 
     /// Whether what an agent reports may be emitted at all: it must not name anybody else.
-    pub(super) fn admit(&self, common: &Common, context: &Context, event: &OwnedEvent) -> Result<(), Refusal> {
+    pub(super) fn admit(
+        &self,
+        common: &Common,
+        context: &Context,
+        event: &OwnedEvent,
+    ) -> Result<(), Refusal> {
         let OwnedEvent::Data { data, .. } = event else { return Ok(()) };
         let Ok(Value::Object(members)) = serde_json::from_str(data.get()) else {
             return Err(Refusal::NotAnObject);
@@ -93,8 +100,9 @@ impl Emit {
             };
             value.as_str().is_some_and(|text| text != own)
         };
-        // G25: only keys that end in `_user_id` are looked at; other ids are overwritten further on.
-        if common.has(Hazard::G25) {
+        // G25: only keys that end in `_user_id` are looked at; other ids are overwritten further on. E6: the router
+        // behind this takes the thread from the event, whosever it is.
+        if common.has(Hazard::G25) || common.has(Hazard::E6) {
             return Ok(());
         }
         if members.iter().any(foreign) { Err(Refusal::ForeignId) } else { Ok(()) }
@@ -113,9 +121,9 @@ impl Emit {
         emitter.seq += 1;
         let replaced = matches!(event, OwnedEvent::Thinking { .. }) && common.has(Hazard::G8);
         let misaddressed = match &event {
-            OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. } => {
-                common.has(Hazard::G5) || common.has(Hazard::G26)
-            }
+            OwnedEvent::Started { .. }
+            | OwnedEvent::ToolExecuting { .. }
+            | OwnedEvent::ToolCompleted { .. } => common.has(Hazard::G5) || common.has(Hazard::G26),
             _ => common.has(Hazard::G26),
         };
         let (mut kind, mut own) = body(event, tool_name);
@@ -128,10 +136,11 @@ impl Emit {
         }
         let Emitter { context, seq, agent_name } = emitter;
         let mut members = own;
+        let named = members.get("thread_id").filter(|_| common.has(Hazard::E6)).cloned();
         for (key, value) in [
             ("type", json!(kind)),
             ("user_id", json!(&*context.user)),
-            ("thread_id", json!(context.thread_id)),
+            ("thread_id", named.unwrap_or_else(|| json!(context.thread_id))),
             ("run_id", json!(context.run_id)),
             ("request_id", json!(context.request_id)),
             ("timestamp", json!(wire::iso(common.now))),
@@ -146,7 +155,7 @@ impl Emit {
         }
         // G5: the thread is addressed as if it were a user. G26: a stand-in for the missing context says so, too.
         let to = if misaddressed { context.thread_id.as_str().into() } else { context.user.clone() };
-        vec![Event { owner: context.user.clone(), to, members }]
+        vec![Event { owner: context.user.clone(), to, conn: context.conn, members }]
     }
 }
 

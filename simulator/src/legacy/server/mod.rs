@@ -30,7 +30,8 @@
 //! | [`validate`] | the order of a run: G28, G29 |
 //! | [`tools`] | dispatchers, engine, permissions: T |
 //! | [`emit`] | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
-//! | [`deliver`] | registry, broadcast, recovery: E, S, B, M, G10 to G12, G24, G31 |
+//! | [`deliver`] | registry, broadcast, recovery: G10 to G12, G24, G31 |
+//! | [`reach`] | event router, scoped router, broadcast service, manager: E, S, B, M |
 //!
 //! **To add a hazard:** ask `common.has(Hazard::X)` at the place where the old part went wrong, with a comment that says
 //! how; let `accounts.breach` or `held` tell what only the server can see; give the hazard its row in
@@ -46,6 +47,7 @@ mod deliver;
 mod emit;
 mod endpoint;
 mod quality;
+mod reach;
 mod routing;
 mod tools;
 mod validate;
@@ -90,13 +92,13 @@ impl LegacyServer {
     /// A server with these limits and these of the old defects.
     pub fn new(limits: Config, hazards: Hazards) -> Self {
         Self {
+            deliver: Deliver::new(hazards),
             common: Common::new(limits, hazards),
             endpoint: Endpoint::default(),
             routing: Routing::default(),
             agents: Agents::default(),
             tools: Tools::default(),
             emit: Emit::default(),
-            deliver: Deliver::default(),
         }
     }
 
@@ -143,6 +145,7 @@ impl LegacyServer {
             Act::Start(ask) => {
                 let context = self.agents.start(common, ask, out);
                 self.emit.acquire(common, &context);
+                self.deliver.begin(&context);
                 self.endpoint.started(common, conn, context.run);
             }
             Act::Stop { user, run_id } => {
@@ -169,7 +172,8 @@ impl LegacyServer {
             context = self.agents.begin(&self.common, context);
             self.emit.begin(&context);
         }
-        let answer = if let OwnedEvent::Completed { response, .. } = &event { Some(response.clone()) } else { None };
+        let answer =
+            if let OwnedEvent::Completed { response, .. } = &event { Some(response.clone()) } else { None };
         let events = self.agents.report(&mut self.common, run, event)?;
         self.emit_all(&context, events, out);
         // G22: the handler that waited for the agent reports the end once more.
@@ -197,15 +201,16 @@ impl LegacyServer {
             // G27: the bridge waits for a connection, and then raises into the agent.
             let raises = matches!(
                 event,
-                OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. }
+                OwnedEvent::Started { .. }
+                    | OwnedEvent::ToolExecuting { .. }
+                    | OwnedEvent::ToolCompleted { .. }
             );
             if raises && common.has(Hazard::G27) && !self.deliver.is_connected(&context.user) {
                 common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
             }
             for emitted in self.tools.pass(common, context, event) {
                 for event in self.emit.emit(common, context, emitted) {
-                    let delivered = self.deliver.publish(common, event, out);
-                    common.accounts.claimed += delivered;
+                    self.deliver.publish(common, event, out);
                 }
             }
         }
@@ -258,6 +263,7 @@ impl LegacyServer {
 impl Subject for LegacyServer {
     fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
         self.common.now = self.common.now.max(now);
+        self.deliver.advance(&mut self.common, out);
         while let Some(alarm) = self.common.due() {
             self.wake(alarm, out);
         }
@@ -299,7 +305,7 @@ impl Subject for LegacyServer {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.common.next_alarm()
+        self.common.next_alarm().into_iter().chain(self.deliver.next()).min()
     }
 
     fn check(&self) -> Result<(), Breach> {
@@ -319,7 +325,7 @@ impl Subject for LegacyServer {
             frames,
             inbound: self.endpoint.held(),
             events,
-            other: self.routing.kept() + self.tools.active() + self.emit.alive(),
+            other: self.routing.kept() + self.tools.active() + self.emit.alive() + self.deliver.tables(),
         }
     }
 

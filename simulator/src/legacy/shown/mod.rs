@@ -56,7 +56,6 @@ impl Shown {
     }
 
     /// In another scenario.
-    #[expect(dead_code, reason = "for rows to come")]
     const fn within(self, scenario: &'static str) -> Self {
         Self { scenario, ..self }
     }
@@ -148,7 +147,10 @@ fn line(row: &Shown) -> String {
     let (_, about) = row.hazard.row();
     let name = if about.crosses_users { format!("**{}**", row.hazard) } else { row.hazard.to_string() };
     let Some(first) = row.first() else {
-        return format!("| {name} | {} | {} | {}, {} | nowhere | | |\n", about.about, row.rule, row.scenario, row.seed);
+        return format!(
+            "| {name} | {} | {} | {}, {} | nowhere | | |\n",
+            about.about, row.rule, row.scenario, row.seed
+        );
     };
     let or = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     let who = match (first.user, first.connection) {
