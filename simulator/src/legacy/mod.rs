@@ -8,6 +8,9 @@
 //! `goldenpath conform --subject legacy` plays the recorded cases on the models; `goldenpath sim --subject legacy` runs a
 //! whole server made of them between the simulator's clients and agents.
 
+pub mod core_router;
 pub mod hazards;
+pub mod python;
+pub mod quality_router;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
