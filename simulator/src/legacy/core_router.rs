@@ -68,7 +68,9 @@ impl Given {
 
     fn no_message(&self, attribute: &str) -> Raised {
         match self {
-            Given::Message(_) => Raised::new("AttributeError", format!("'Message' object has no attribute '{attribute}'")),
+            Given::Message(_) => {
+                Raised::new("AttributeError", format!("'Message' object has no attribute '{attribute}'"))
+            }
             Given::Other(value) => Raised::no_attribute(value, attribute),
         }
     }
@@ -287,7 +289,8 @@ impl CoreRouter {
 
     /// Names of the handlers of each destination, in order.
     pub fn routes(&self) -> Map<String, Value> {
-        let names = |handlers: &Vec<Rc<dyn Handler>>| handlers.iter().map(|handler| handler.name().into()).collect();
+        let names =
+            |handlers: &Vec<Rc<dyn Handler>>| handlers.iter().map(|handler| handler.name().into()).collect();
         self.routes.iter().map(|(key, handlers)| (key.clone(), Value::Array(names(handlers)))).collect()
     }
 
@@ -347,7 +350,10 @@ mod tests {
     fn c1_raises_after_it_has_installed_what_has_no_name() {
         let mut old = CoreRouter::new(Hazards::NONE.with(Hazard::C1));
         let raised = old.add_middleware(Rc::new(Object)).expect_err("it has no name");
-        assert_eq!((raised.class, &*raised.text), ("AttributeError", "'C' object has no attribute '__name__'"));
+        assert_eq!(
+            (raised.class, &*raised.text),
+            ("AttributeError", "'C' object has no attribute '__name__'")
+        );
         assert_eq!(old.middleware().count(), 1);
         assert!(CoreRouter::new(Hazards::NONE).add_middleware(Rc::new(Object)).is_ok());
     }

@@ -45,7 +45,7 @@ impl Raised {
 }
 
 /// The name of a value's type.
-pub const fn type_name(value: &Value) -> &'static str {
+pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "NoneType",
         Value::Bool(_) => "bool",

@@ -121,12 +121,7 @@ impl QualityRouter {
     }
 
     /// Goes on with a request when its service has answered.
-    pub fn answered(
-        &mut self,
-        pending: Pending,
-        answer: Result<Value, String>,
-        host: &mut dyn Host,
-    ) -> Next {
+    pub fn answered(&mut self, pending: Pending, answer: Result<Value, String>, host: &mut dyn Host) -> Next {
         let Pending { user, work } = pending;
         let answer = match answer {
             Ok(answer) => answer,
@@ -222,7 +217,8 @@ impl QualityRouter {
         let detailed = match report_type.as_str() {
             Some("summary") => None,
             Some("detailed") => {
-                let hours = if payload.get("period").is_some_and(|period| period == "week") { 168 } else { 24 };
+                let hours =
+                    if payload.get("period").is_some_and(|period| period == "week") { 168 } else { 24 };
                 Some(Detailed { hours, agents: Map::new() })
             }
             _ => return Ok(None),

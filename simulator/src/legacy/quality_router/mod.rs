@@ -177,7 +177,12 @@ impl QualityRouter {
             return Ok(Next::Done);
         }
         let Some(request) = Request::named(&kind) else {
-            self.tell_error(user, &format!("Unknown message type: {}", python::str(&kind)), "error message", host);
+            self.tell_error(
+                user,
+                &format!("Unknown message type: {}", python::str(&kind)),
+                "error message",
+                host,
+            );
             return Ok(Next::Done);
         };
         let ids = if self.hazards.has(Hazard::Q1) { self.current.clone() } else { ids };

@@ -73,7 +73,9 @@ impl QualityRouter {
             broadcast.recipients = self.subscribers().to_vec();
         }
         let left = |user: &Value| !broadcast.told.contains(user) && self.subscribers().contains(user);
-        let Some(user) = broadcast.recipients.iter().find(|user| left(user)).cloned() else { return Ok(None) };
+        let Some(user) = broadcast.recipients.iter().find(|user| left(user)).cloned() else {
+            return Ok(None);
+        };
         broadcast.told.push(user.clone());
         let sent = broadcast.news.message().and_then(|message| self.send(&user, &message, host));
         if let Err(error) = sent {

@@ -34,23 +34,44 @@ impl QualityRouter {
 
 /// Ids that no context takes, in any case.
 const PLACEHOLDERS: [&str; 18] = [
-    "registry", "placeholder", "default", "temp", "none", "null", "undefined", "0", "1", "xxx", "yyy", "example",
-    "test", "demo", "sample", "template", "mock", "dummy",
+    "registry",
+    "placeholder",
+    "default",
+    "temp",
+    "none",
+    "null",
+    "undefined",
+    "0",
+    "1",
+    "xxx",
+    "yyy",
+    "example",
+    "test",
+    "demo",
+    "sample",
+    "template",
+    "mock",
+    "dummy",
 ];
 /// Ids of fewer characters than this may not begin like a placeholder.
 const PATTERN_CHARS_MAX: usize = 20;
-const PATTERNS: [&str; 9] = [
-    "placeholder_", "registry_", "temp_", "example_", "demo_", "sample_", "template_", "mock_", "fake_",
-];
+const PATTERNS: [&str; 9] =
+    ["placeholder_", "registry_", "temp_", "example_", "demo_", "sample_", "template_", "mock_", "fake_"];
 const DEFAULTS: [&str; 7] = [
-    "default_user", "default_admin", "default_system", "default_account", "default_service", "default_client",
+    "default_user",
+    "default_admin",
+    "default_system",
+    "default_account",
+    "default_service",
+    "default_client",
     "default_guest",
 ];
 
 /// Whether a context can be made for a user.
 fn context_of(user: &Value) -> Result<(), String> {
     const WHY: &str = "This prevents proper request isolation.";
-    let blank = || format!("Required field 'user_id' must be a non-empty string, got: {}", python::repr(user));
+    let blank =
+        || format!("Required field 'user_id' must be a non-empty string, got: {}", python::repr(user));
     let id = match user {
         Value::String(id) => id,
         Value::Array(_) | Value::Object(_) => return Err(blank()),
@@ -67,7 +88,9 @@ fn context_of(user: &Value) -> Result<(), String> {
     }
     if id.chars().count() < PATTERN_CHARS_MAX {
         if small.starts_with("default_") && !DEFAULTS.contains(&&*small) {
-            return Err(format!("Field 'user_id' contains forbidden default placeholder pattern: '{id}'. {WHY}"));
+            return Err(format!(
+                "Field 'user_id' contains forbidden default placeholder pattern: '{id}'. {WHY}"
+            ));
         }
         if PATTERNS.iter().any(|pattern| small.starts_with(pattern)) {
             return Err(format!("Field 'user_id' contains forbidden placeholder pattern: '{id}'. {WHY}"));

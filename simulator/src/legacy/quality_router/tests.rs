@@ -34,11 +34,14 @@ fn q1_lends_one_users_run_to_another() {
         let first = router.receive(&ada).expect("a map");
         let second = router.receive(&eve).expect("a map");
         let mut sockets = Sockets::default();
-        let mut run = |user: &str, message: &mut Value, envelope| {
-            match router.route(&json!(user), message, envelope, &mut sockets) {
-                Ok(Next::StartAgent { payload, .. }) => payload["run_id"].clone(),
-                other => panic!("no run: {other:?}"),
-            }
+        let mut run = |user: &str, message: &mut Value, envelope| match router.route(
+            &json!(user),
+            message,
+            envelope,
+            &mut sockets,
+        ) {
+            Ok(Next::StartAgent { payload, .. }) => payload["run_id"].clone(),
+            other => panic!("no run: {other:?}"),
         };
         [run("ada", &mut ada, first), run("eve", &mut eve, second)]
     });
@@ -89,7 +92,9 @@ fn q5_raises_where_an_agent_is_to_be_started() {
 fn q6_reports_nothing_of_what_the_service_said() {
     let lines = both(Hazard::Q6, Wiring::Bound, &[]).map(|mut router| {
         let (next, mut sockets, _) = ask(&mut router, json!({"type": "generate_quality_report"}));
-        let Ok(Next::Ask(Question::Dashboard, pending)) = next else { panic!("a summary asks for the dashboard") };
+        let Ok(Next::Ask(Question::Dashboard, pending)) = next else {
+            panic!("a summary asks for the dashboard")
+        };
         let data = json!({"overall_stats": {"n": 3}});
         assert!(matches!(router.answered(pending, Ok(data), &mut sockets), Next::Done));
         let report = sockets.0[0].1["payload"]["report"].as_str().expect("a text").to_owned();
@@ -128,7 +133,9 @@ fn q9_shows_internal_texts_or_lets_them_escape() {
     let bad = json!({"type": "get_quality_metrics", "payload": null});
     assert!(text(&ask(&mut old, bad.clone()).1).ends_with("'NoneType' object has no attribute 'get'"));
     assert_eq!(text(&ask(&mut new, bad).1), format!("Failed to get quality metrics: {REASON}"));
-    for bad in [json!(5), json!({"type": []}), json!({"type": "validate_content", "payload": [], "run_id": "r"})] {
+    for bad in
+        [json!(5), json!({"type": []}), json!({"type": "validate_content", "payload": [], "run_id": "r"})]
+    {
         assert!(ask(&mut old, bad.clone()).0.is_err(), "{bad}");
         let (next, sockets, _) = ask(&mut new, bad);
         assert!(next.is_ok() && text(&sockets).ends_with(REASON));

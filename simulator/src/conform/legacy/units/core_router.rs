@@ -17,8 +17,10 @@ use crate::{
 /// Opens the model with the set-up of a case.
 pub(super) fn open(setup: &Map<String, Value>, hazards: Hazards) -> Result<Box<dyn Player>, PythonOnly> {
     let specs = |key: &str| setup.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
-    let handlers = specs("handlers").into_iter().map(|(name, spec)| (name.clone(), Rc::new(Double { name, spec })));
-    let middleware = specs("middleware").into_iter().map(|(name, spec)| (name.clone(), Rc::new(Double { name, spec })));
+    let handlers =
+        specs("handlers").into_iter().map(|(name, spec)| (name.clone(), Rc::new(Double { name, spec })));
+    let middleware =
+        specs("middleware").into_iter().map(|(name, spec)| (name.clone(), Rc::new(Double { name, spec })));
     Ok(Box::new(Stage {
         router: CoreRouter::new(hazards),
         handlers: handlers.collect(),
@@ -39,7 +41,8 @@ impl Player for Stage {
     fn play(&mut self, action: &Action) -> Result<Played, PythonOnly> {
         let mut played = match action.op.as_str() {
             "add_route" => {
-                let handler = action.text("handler").and_then(|name| self.handlers.get(name)).ok_or(UNKNOWN)?;
+                let handler =
+                    action.text("handler").and_then(|name| self.handlers.get(name)).ok_or(UNKNOWN)?;
                 self.router.add_route(action.text("pattern").ok_or(UNKNOWN)?, Rc::<Double>::clone(handler));
                 Played::default()
             }
@@ -51,7 +54,9 @@ impl Player for Stage {
                     Err(raised) => Played::raised(raised.class).member("error_text", raised.text),
                 }
             }
-            "route_message" => Played::returned(self.router.route_message(None, given(action.arg("message"))).value()),
+            "route_message" => {
+                Played::returned(self.router.route_message(None, given(action.arg("message"))).value())
+            }
             "start" => {
                 self.router.start();
                 Played::default()
@@ -176,9 +181,11 @@ fn message_of(given: Given) -> Result<Message, Raised> {
 
 /// Another message with another id and a payload of its own.
 fn rewrite(message: &Message) -> Result<Message, Raised> {
-    let id = message.id.as_str().ok_or_else(|| Raised::new("TypeError", "unsupported operand type(s) for +"))?;
+    let id =
+        message.id.as_str().ok_or_else(|| Raised::new("TypeError", "unsupported operand type(s) for +"))?;
     let mut payload = message.payload.borrow().clone();
-    let members = payload.as_object_mut().ok_or_else(|| Raised::new("TypeError", "object is not a mapping"))?;
+    let members =
+        payload.as_object_mut().ok_or_else(|| Raised::new("TypeError", "object is not a mapping"))?;
     members.entry("rewritten").or_insert(Value::Bool(true));
     Ok(Message { id: format!("{id}-rw").into(), payload: Rc::new(RefCell::new(payload)), ..message.clone() })
 }

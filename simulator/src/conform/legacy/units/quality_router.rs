@@ -1,7 +1,5 @@
 //! Recorded operations of `quality_router` on its model.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
 use super::{Played, Player, PythonOnly};
@@ -35,7 +33,11 @@ pub(super) fn open(setup: &Map<String, Value>, hazards: Hazards) -> Result<Box<d
         sockets: Sockets {
             create_fails: list(manager.get("create_fails_for")),
             send_fails: list(manager.get("fail_for")),
-            refusal: setup.get("monitoring").map(|of| &of["subscribe_raises"]).and_then(Value::as_str).map(str::to_owned),
+            refusal: setup
+                .get("monitoring")
+                .map(|of| &of["subscribe_raises"])
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             sent: Vec::new(),
         },
         during: during.map(|during| During {
@@ -82,9 +84,11 @@ impl Player for Stage {
             }
             "concurrent_handle_message" => {
                 let calls = action.arg("calls").as_array().into_iter().flatten();
-                let mut calls: Vec<_> = calls.map(|call| (call["user"].clone(), call["message"].clone())).collect();
+                let mut calls: Vec<_> =
+                    calls.map(|call| (call["user"].clone(), call["message"].clone())).collect();
                 let raised = self.messages(&mut calls)?;
-                let classes: Vec<_> = raised.into_iter().map(|raised| raised.map(|raised| raised.class)).collect();
+                let classes: Vec<_> =
+                    raised.into_iter().map(|raised| raised.map(|raised| raised.class)).collect();
                 Played::returned(json!(classes))
             }
             "broadcast_quality_update" => self.broadcast(News::Update(action.arg("update").clone()))?,
@@ -188,7 +192,8 @@ fn played_raise(raised: Raised) -> Played {
 /// The one whose answer is ready first; of equal ones that which was asked first.
 fn first(waiting: &mut Vec<Waiting>) -> Option<Waiting> {
     let ready = |waiting: &Waiting| waiting.ready_seconds;
-    let (at, _) = waiting.iter().enumerate().min_by(|(_, left), (_, right)| ready(left).total_cmp(&ready(right)))?;
+    let (at, _) =
+        waiting.iter().enumerate().min_by(|(_, left), (_, right)| ready(left).total_cmp(&ready(right)))?;
     Some(waiting.remove(at))
 }
 
@@ -228,7 +233,9 @@ impl Services {
     fn note(&mut self, question: &Question) {
         let (service, method, args) = match question {
             Question::Dashboard => ("monitoring", "get_dashboard_data", json!([])),
-            Question::AgentReport { agent, hours } => ("monitoring", "get_agent_report", json!([agent, hours])),
+            Question::AgentReport { agent, hours } => {
+                ("monitoring", "get_agent_report", json!([agent, hours]))
+            }
             Question::Validate { content, kind, strict, .. } => {
                 ("gate", "validate_content", json!([content, kind, {"third_positional": strict}]))
             }
@@ -246,7 +253,8 @@ impl Services {
     }
 
     fn answer(&self, question: &Question) -> Result<Result<Value, String>, PythonOnly> {
-        let member = |of: &Map<String, Value>, key: &str| of.get(key).filter(|value| !value.is_null()).cloned();
+        let member =
+            |of: &Map<String, Value>, key: &str| of.get(key).filter(|value| !value.is_null()).cloned();
         let answer = |of: &Map<String, Value>, raises: &str, key: &str| match member(of, raises) {
             Some(text) => Err(python::str(&text)),
             None => Ok(member(of, key).unwrap_or_default()),
