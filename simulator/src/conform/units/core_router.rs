@@ -23,10 +23,11 @@ const ANSWERS_STAY: Decision = Decision {
     added: true,
 };
 
-/// The old router looked at the destination only.
+/// The old router looked at the destination only, and at that only when all middleware had passed.
 const FIELDS_HAVE_TYPES: Decision = Decision {
     name: "fields-have-types",
-    demands: "a message whose id, source, type or headers are of another type is refused with BAD_FIELD",
+    demands: "a message whose id, source, type or headers are of another type is refused with BAD_FIELD, and one whose \
+              destination is, whatever middleware might have made of it",
     added: true,
 };
 
@@ -165,7 +166,7 @@ impl CoreRouter {
                 (Value::Null, None)
             }
             Answer::Dispatched(Err(Refused::NotAMessage(NotAMessage::Field { field, .. })))
-                if *field != "destination" && !recorded.is_null() =>
+                if !recorded.is_null() && (*field != "destination" || !self.installed.is_empty()) =>
             {
                 notes.decided(FIELDS_HAVE_TYPES);
                 return;

@@ -34,6 +34,9 @@ pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpres
     let config = Config {
         inbound_bytes_max: 65_535,
         transport_bytes_max: 128 * 1024,
+        // The old one knew no rate and no abuse.
+        rate_burst: 1_000_000,
+        rejects_max: 0,
         topics_per_user_max: if host.refuses_subscribers() { 0 } else { 16 },
         ..stage::defaults(setup)
     };
