@@ -8,9 +8,16 @@
 //! `goldenpath conform --subject legacy` plays the recorded cases on the models; `goldenpath sim --subject legacy` runs a
 //! whole server made of them between the simulator's clients and agents.
 
+pub mod broadcast;
 pub mod core_router;
+pub mod event_loop;
+pub mod event_router;
 pub mod hazards;
+pub mod manager;
 pub mod python;
 pub mod quality_router;
+pub mod scoped_router;
+pub mod sink;
+pub mod user_id;
 
 pub use hazards::{Catalogue, Hazard, Hazards};

@@ -1,21 +1,23 @@
 //! The adapters: recorded operations in terms of each model's calls.
 
-mod core_router;
-mod quality_router;
-
 use serde_json::{Map, Value};
 
-use super::{Played, Player, PythonOnly};
+use super::{Player, PythonOnly, broadcast, core_router, event_router, quality_router, scoped_router};
 use crate::legacy::Hazards;
 
 type Open = fn(&Map<String, Value>, Hazards) -> Result<Box<dyn Player>, PythonOnly>;
 
 /// A line per model: `("core_router", core_router::open)`.
-const UNITS: &[(&str, Open)] =
-    &[("core_router", core_router::open), ("quality_router", quality_router::open)];
+const UNITS: &[(&str, Open)] = &[
+    ("core_router", core_router::open),
+    ("quality_router", quality_router::open),
+    ("event_router", event_router::open),
+    ("scoped_router", scoped_router::open),
+    ("broadcast", broadcast::open),
+];
 
 /// The units that have a model, in the order of reports.
-pub(super) const NAMES: &[&str] = &["core_router", "quality_router"];
+pub(super) const NAMES: &[&str] = &["core_router", "quality_router", "event_router", "scoped_router", "broadcast"];
 
 /// Opens the model of a unit with the set-up of a case; `None` for a unit without one.
 pub(super) fn open(
