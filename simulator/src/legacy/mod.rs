@@ -18,6 +18,7 @@ pub mod python;
 pub mod quality_router;
 pub mod scoped_router;
 pub mod sink;
+pub mod tool_dispatcher;
 pub mod user_id;
 
 pub use hazards::{Catalogue, Hazard, Hazards};

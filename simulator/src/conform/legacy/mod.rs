@@ -11,6 +11,7 @@ mod floor;
 mod quality_router;
 mod report;
 mod scoped_router;
+mod tool_dispatcher;
 mod units;
 
 use serde_json::{Map, Value};

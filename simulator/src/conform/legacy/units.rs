@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Player, PythonOnly, broadcast, core_router, event_router, quality_router, scoped_router};
+use super::{Player, PythonOnly, broadcast, core_router, event_router, quality_router, scoped_router, tool_dispatcher};
 use crate::legacy::Hazards;
 
 type Open = fn(&Map<String, Value>, Hazards) -> Result<Box<dyn Player>, PythonOnly>;
@@ -14,10 +14,11 @@ const UNITS: &[(&str, Open)] = &[
     ("event_router", event_router::open),
     ("scoped_router", scoped_router::open),
     ("broadcast", broadcast::open),
+    ("tool_dispatcher", tool_dispatcher::open),
 ];
 
 /// The units that have a model, in the order of reports.
-pub(super) const NAMES: &[&str] = &["core_router", "quality_router", "event_router", "scoped_router", "broadcast"];
+pub(super) const NAMES: &[&str] = &["core_router", "quality_router", "event_router", "scoped_router", "broadcast", "tool_dispatcher"];
 
 /// Opens the model of a unit with the set-up of a case; `None` for a unit without one.
 pub(super) fn open(
