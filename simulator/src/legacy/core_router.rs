@@ -8,7 +8,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use serde_json::{Map, Value, json};
 
-use super::{Hazard, Hazards, python::Raised};
+use super::{Hazard, Hazards, plain::Raised};
 
 /// A payload, shared by all who hold the message.
 pub type Payload = Rc<RefCell<Value>>;

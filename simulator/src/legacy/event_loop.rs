@@ -174,7 +174,8 @@ impl EventLoop {
     fn fire(&self, due: u64) {
         self.0.now_us.set(self.0.now_us.get().max(due));
         loop {
-            let first = self.0.timers.borrow_mut().first_entry().filter(|e| e.key().0 <= due).map(|e| e.remove());
+            let first =
+                self.0.timers.borrow_mut().first_entry().filter(|e| e.key().0 <= due).map(|e| e.remove());
             let Some(task) = first else { break };
             self.0.wake(task);
         }

@@ -78,7 +78,10 @@ fn generated_sequences_agree_up_to_the_decisions() {
     let asked = sequences_asked_for();
     let per_unit = asked.map_or(SEQUENCES_PER_UNIT, |all| all.div_ceil(units::ALL.len()));
     let (mut coverage, mut differing) = (Coverage::default(), Vec::new());
-    for (unit, strategy) in units::ALL {
+    let only = only_unit_asked_for();
+    for (unit, strategy) in
+        units::ALL.iter().filter(|(unit, _)| only.as_ref().is_none_or(|only| only == unit))
+    {
         let (strategy, before) = (strategy(), differing.len());
         for n in 0..per_unit {
             let mut tree = nth(unit, &strategy, n);
@@ -121,4 +124,9 @@ fn sequences_that_once_differed_agree() {
 fn sequences_asked_for() -> Option<usize> {
     let asked = std::env::var("GOLDENPATH_SEQUENCES").ok()?;
     Some(asked.parse().expect("GOLDENPATH_SEQUENCES: a number"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "one unit alone, while looking for something")]
+fn only_unit_asked_for() -> Option<String> {
+    std::env::var("GOLDENPATH_UNIT").ok()
 }

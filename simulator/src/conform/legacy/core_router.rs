@@ -10,7 +10,7 @@ use crate::{
     legacy::{
         Hazards,
         core_router::{Answer, CoreRouter, Given, Handler, Message, Middleware},
-        python::Raised,
+        plain::Raised,
     },
 };
 

@@ -8,6 +8,8 @@ mod compare;
 mod core_router;
 mod event_router;
 mod floor;
+mod message_router;
+mod message_types;
 mod quality_router;
 mod report;
 mod scoped_router;

@@ -7,7 +7,7 @@ use crate::{
     conform::Action,
     legacy::{
         Hazards,
-        python::{self, Raised},
+        plain::{self, Raised},
         quality_router::{Host, News, Next, Pending, QualityRouter, Question, Subscribers, Wiring},
     },
 };
@@ -256,7 +256,7 @@ impl Services {
         let member =
             |of: &Map<String, Value>, key: &str| of.get(key).filter(|value| !value.is_null()).cloned();
         let answer = |of: &Map<String, Value>, raises: &str, key: &str| match member(of, raises) {
-            Some(text) => Err(python::str(&text)),
+            Some(text) => Err(plain::str(&text)),
             None => Ok(member(of, key).unwrap_or_default()),
         };
         Ok(match (question, &self.monitoring, &self.gate) {
@@ -272,7 +272,7 @@ impl Services {
                 })
             }
             (Question::AgentReport { agent, .. }, None, _) => {
-                Ok(json!({"error": format!("No data for agent {}", python::str(agent))}))
+                Ok(json!({"error": format!("No data for agent {}", plain::str(agent))}))
             }
             (Question::Validate { .. }, _, Some(gate)) => answer(gate, "raises", "result"),
             (Question::Validate { .. }, _, None) => {

@@ -13,7 +13,7 @@ use crate::conform::Action;
 use crate::legacy::{
     Hazards,
     event_router::Process,
-    python::Raised,
+    plain::Raised,
     scoped_router::{Factory, RequestContext, ScopedRouter},
 };
 
@@ -58,8 +58,9 @@ impl Player for Scoped {
 
 impl Scoped {
     fn context(&self, name: &Value) -> Result<RequestContext, Raised> {
-        let wrong =
-            || Raised::new("ValueError", "UserScopedWebSocketEventRouter requires valid UserExecutionContext");
+        let wrong = || {
+            Raised::new("ValueError", "UserScopedWebSocketEventRouter requires valid UserExecutionContext")
+        };
         let context = name.as_str().and_then(|name| self.contexts.get(name)).ok_or_else(wrong)?;
         let text = |key: &str| context[key].as_str().unwrap_or_default().to_owned();
         Ok(RequestContext { user: text("user_id"), request: text("request_id"), thread: text("thread_id") })
@@ -115,9 +116,7 @@ impl Scoped {
                 Value::Null
             }
             "factory_stats" | "get_factory_stats" => self.factory_stats(),
-            "cleanup_expired_routers" => {
-                self.factory.cleanup_expired_routers(age_max(args)).await?.into()
-            }
+            "cleanup_expired_routers" => self.factory.cleanup_expired_routers(age_max(args)).await?.into(),
             "get_user_router_if_exists" => {
                 let router = self.factory.get_user_router_if_exists(&self.context(context)?);
                 json!({"router": router.map_or(Value::Null, |router| self.name_of(&router))})
@@ -133,7 +132,8 @@ impl Scoped {
                 self.process.broadcast_to_user(&args["user"], event, false).await.into()
             }
             _ => {
-                let held = self.held.borrow().iter().find(|(name, _)| args["router"] == name.as_str()).cloned();
+                let held =
+                    self.held.borrow().iter().find(|(name, _)| args["router"] == name.as_str()).cloned();
                 match held {
                     Some((_, router)) => self.ask(&router, op, args).await?,
                     None => manage(&self.floor, op, args).await?,
@@ -145,9 +145,7 @@ impl Scoped {
     async fn ask(&self, router: &ScopedRouter, op: &str, args: &Value) -> Result<Value, Raised> {
         let (connection, event) = (&args["connection_id"], &args["event"]);
         Ok(match op {
-            "register_connection" => {
-                router.register_connection(connection, &args["thread_id"]).await?.into()
-            }
+            "register_connection" => router.register_connection(connection, &args["thread_id"]).await?.into(),
             "unregister_connection" => router.unregister_connection(connection).await.into(),
             "route_event" => router.route_event(connection, event).await?,
             "broadcast_to_user" => router.broadcast_to_user(event).await?.into(),

@@ -29,7 +29,7 @@ use serde_json::Value;
 use super::{
     broadcast::Service,
     event_loop::{EventLoop, Lock},
-    python::{self, Raised},
+    plain::{self, Raised},
     sink::{Message, Sink},
     {Hazard, Hazards},
 };
@@ -62,7 +62,12 @@ impl fmt::Debug for EventRouter {
 impl EventRouter {
     /// A router with a pool of its own.
     pub fn new(hazards: Hazards, event_loop: &EventLoop, sink: Option<Rc<dyn Sink>>) -> Self {
-        Self::sharing(hazards, event_loop, Rc::new(RefCell::new(sink)), Rc::new(RefCell::new(Pool::new(hazards))))
+        Self::sharing(
+            hazards,
+            event_loop,
+            Rc::new(RefCell::new(sink)),
+            Rc::new(RefCell::new(Pool::new(hazards))),
+        )
     }
 
     /// A router that shares its manager's place and its pool with others.
@@ -103,7 +108,7 @@ impl EventRouter {
         if !self.may_be_id(user) || !self.may_be_id(connection) {
             return Ok(false);
         }
-        if !python::is_hashable(user) {
+        if !plain::is_hashable(user) {
             // The error is caught, and named with the beginning of the id.
             return beginning(user).map(|()| false);
         }
@@ -125,12 +130,17 @@ impl EventRouter {
     ///
     /// # Errors
     /// `AttributeError`: the event is no map. `TypeError`: another's connection, and a user that has no beginning.
-    pub async fn route_event(&self, user: &Value, connection: &Value, event: &Value) -> Result<Value, Raised> {
+    pub async fn route_event(
+        &self,
+        user: &Value,
+        connection: &Value,
+        event: &Value,
+    ) -> Result<Value, Raised> {
         if !self.may_be_id(user) {
             return Ok(false.into());
         }
         let owned = self.0.pool.borrow().owner(connection) == Some(user)
-            || (user.is_null() && python::is_hashable(connection) && self.0.pool.borrow().is_free(connection));
+            || (user.is_null() && plain::is_hashable(connection) && self.0.pool.borrow().is_free(connection));
         if !owned {
             return beginning(user).map(|()| false.into());
         }
@@ -141,7 +151,7 @@ impl EventRouter {
         let Some(sink) = self.sink() else { return Ok(false.into()) };
         let Value::Object(message) = event else { return Err(Raised::no_attribute(event, "get")) };
         let answer = self.send(&*sink, user, connection, message).await;
-        if !self.has(Hazard::E4) && python::is_truthy(&answer) {
+        if !self.has(Hazard::E4) && plain::is_truthy(&answer) {
             self.0.pool.borrow_mut().touch(user, connection, now_us());
         }
         Ok(answer)
@@ -164,7 +174,7 @@ impl EventRouter {
     fn thread_of(&self, user: &Value, connection: &Value, event: &Message) -> Option<Value> {
         let pool = self.0.pool.borrow();
         if self.has(Hazard::E6) {
-            let named = event.get("thread_id").filter(|thread| python::is_truthy(thread));
+            let named = event.get("thread_id").filter(|thread| plain::is_truthy(thread));
             return named.cloned().or_else(|| pool.thread(user, connection));
         }
         pool.thread(user, connection).filter(|thread| pool.is_alone_in(user, thread))
@@ -195,7 +205,7 @@ impl EventRouter {
     /// # Errors
     /// `TypeError`: a user that is no text. `AttributeError`: the event is no map.
     pub async fn pool_broadcast(&self, user: &Value, event: &Value) -> Result<usize, Raised> {
-        if !python::is_hashable(user) {
+        if !plain::is_hashable(user) {
             return Err(Raised::unhashable(user));
         }
         // The list itself is walked: who registers meanwhile is on it.
@@ -210,7 +220,7 @@ impl EventRouter {
                 }
                 threads.push(thread);
             }
-            sent += usize::from(python::is_truthy(&self.route_event(user, &connection, event).await?));
+            sent += usize::from(plain::is_truthy(&self.route_event(user, &connection, event).await?));
         }
         beginning(user)?;
         Ok(sent)
@@ -227,7 +237,7 @@ impl EventRouter {
     /// # Errors
     /// `TypeError`: a user that is a list or a map.
     pub fn get_user_connections(&self, user: &Value) -> Result<Vec<Value>, Raised> {
-        if !python::is_hashable(user) {
+        if !plain::is_hashable(user) {
             return Err(Raised::unhashable(user));
         }
         Ok(self.0.pool.borrow().active(user, self.0.event_loop.now_us()))
@@ -256,7 +266,7 @@ pub(super) fn beginning(user: &Value) -> Result<(), Raised> {
         Value::String(_) | Value::Array(_) => Ok(()),
         Value::Object(_) => Err(Raised::new("TypeError", "unhashable type: 'slice'")),
         Value::Null | Value::Bool(_) | Value::Number(_) => {
-            let text = format!("'{}' object is not subscriptable", python::type_name(user));
+            let text = format!("'{}' object is not subscriptable", plain::type_name(user));
             Err(Raised::new("TypeError", text))
         }
     }

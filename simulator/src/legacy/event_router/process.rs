@@ -6,12 +6,7 @@ use serde_json::Value;
 
 use super::{EventRouter, Place};
 use crate::legacy::{
-    Hazard, Hazards,
-    broadcast::Service,
-    event_loop::EventLoop,
-    manager::Manager,
-    python::Raised,
-    sink::Sink,
+    Hazard, Hazards, broadcast::Service, event_loop::EventLoop, manager::Manager, plain::Raised, sink::Sink,
 };
 
 /// The process.
@@ -31,7 +26,8 @@ impl Process {
     /// The router of the process; made with this manager if there is none yet.
     pub fn router(&self, sink: Option<Rc<dyn Sink>>) -> EventRouter {
         let mut router = self.router.borrow_mut();
-        let router = router.get_or_insert_with(|| EventRouter::new(self.hazards, &self.event_loop, sink.clone()));
+        let router =
+            router.get_or_insert_with(|| EventRouter::new(self.hazards, &self.event_loop, sink.clone()));
         let place: &Place = &router.0.sink;
         if !self.hazards.has(Hazard::E8) && place.borrow().is_none() {
             *place.borrow_mut() = sink;

@@ -34,7 +34,7 @@ use serde_json::Value;
 
 use super::{
     event_loop::{EventLoop, Lock},
-    python::Raised,
+    plain::Raised,
     sink::{Answer, Message, Sink, Socket, Written},
     user_id::user_id,
     {Hazard, Hazards},
@@ -270,7 +270,8 @@ impl Manager {
 
     /// Sends to one connection, whosever it is; whether its socket took it.
     pub async fn send_message(&self, id: &str, message: &Message) -> bool {
-        let socket = self.0.books.borrow().connections.get(id).and_then(|connection| connection.socket.clone());
+        let socket =
+            self.0.books.borrow().connections.get(id).and_then(|connection| connection.socket.clone());
         match socket {
             Some(socket) => socket.send(&mut message.clone()).await.is_ok(),
             None => false,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::legacy::{
     Hazard,
-    python::{self, Raised},
+    plain::{self, Raised},
 };
 
 /// What a client is told of a failure where nothing internal may be told.
@@ -167,7 +167,7 @@ impl QualityRouter {
         let (kind, status) = match action.as_str() {
             Some("subscribe") => {
                 host.admit(user).map_err(|text| Raised::new("Exception", text))?;
-                if !python::is_hashable(user) {
+                if !plain::is_hashable(user) {
                     return Err(Raised::unhashable(user));
                 }
                 self.subscribe(user);
@@ -178,7 +178,7 @@ impl QualityRouter {
                 ("quality_alerts_unsubscribed", "unsubscribed")
             }
             _ => {
-                let action = python::str(&action);
+                let action = plain::str(&action);
                 let text = format!("Invalid action: {action}. Use 'subscribe' or 'unsubscribe'");
                 self.tell_error(user, &text, "action error", host);
                 return Ok(());
@@ -190,7 +190,7 @@ impl QualityRouter {
 
     fn validation(&self, payload: &Map<String, Value>) -> Result<(Question, Work), Raised> {
         let content_type = member(payload, "content_type", "general");
-        if !python::is_hashable(&content_type) && self.hazards.has(Hazard::Q9) {
+        if !plain::is_hashable(&content_type) && self.hazards.has(Hazard::Q9) {
             return Err(Raised::unhashable(&content_type));
         }
         let kind = match content_type.as_str() {
@@ -255,14 +255,14 @@ impl QualityRouter {
     /// An error, to the sender only; one that cannot be sent is logged and forgotten.
     pub(super) fn tell_error(&mut self, user: &Value, text: &str, what: &str, host: &mut dyn Host) {
         if let Err(error) = self.send(user, &json!({"type": "error", "message": text}), host) {
-            self.log(format!("Failed to send {what} to user {}: {error}", python::str(user)));
+            self.log(format!("Failed to send {what} to user {}: {error}", plain::str(user)));
         }
     }
 }
 
 fn metrics(payload: &Map<String, Value>) -> (Question, Work) {
     let agent = member(payload, "agent_name", Value::Null);
-    let question = if python::is_truthy(&agent) {
+    let question = if plain::is_truthy(&agent) {
         Question::AgentReport { agent, hours: member(payload, "period_hours", 24) }
     } else {
         Question::Dashboard

@@ -27,7 +27,7 @@ pub use self::{
 };
 use super::{
     Hazard, Hazards,
-    python::{self, Raised},
+    plain::{self, Raised},
 };
 
 /// The world around the router.
@@ -169,7 +169,7 @@ impl QualityRouter {
         host: &mut dyn Host,
     ) -> Result<Next, Raised> {
         let Envelope { kind, ids } = envelope;
-        if !python::is_hashable(&kind) || !message.is_object() {
+        if !plain::is_hashable(&kind) || !message.is_object() {
             if self.hazards.has(Hazard::Q9) {
                 return Err(Raised::unhashable(&kind));
             }
@@ -179,7 +179,7 @@ impl QualityRouter {
         let Some(request) = Request::named(&kind) else {
             self.tell_error(
                 user,
-                &format!("Unknown message type: {}", python::str(&kind)),
+                &format!("Unknown message type: {}", plain::str(&kind)),
                 "error message",
                 host,
             );
@@ -190,7 +190,7 @@ impl QualityRouter {
         let payload = message.get_mut("payload").unwrap_or(&mut new);
         let mut enriched = payload.clone();
         for (key, id) in [("thread_id", ids.thread), ("run_id", ids.run)] {
-            if !python::is_truthy(&id) {
+            if !plain::is_truthy(&id) {
                 continue;
             }
             match &mut enriched {
@@ -233,7 +233,7 @@ impl QualityRouter {
     /// Adds a subscriber; one that is there stays the one it is.
     pub fn subscribe(&mut self, user: &Value) {
         if !self.subscribers.contains(user) {
-            let at = self.subscribers.partition_point(|there| python::str(there) < python::str(user));
+            let at = self.subscribers.partition_point(|there| plain::str(there) < plain::str(user));
             self.subscribers.insert(at, user.clone());
         }
     }

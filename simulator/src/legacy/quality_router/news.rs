@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Host, QualityRouter};
 use crate::legacy::{
     Hazard,
-    python::{self, Raised},
+    plain::{self, Raised},
 };
 
 /// Something that subscribers hear of.
@@ -80,7 +80,7 @@ impl QualityRouter {
         let sent = broadcast.news.message().and_then(|message| self.send(&user, &message, host));
         if let Err(error) = sent {
             let alert = if matches!(broadcast.news, News::Alert(_)) { "alert " } else { "" };
-            self.log(format!("Error broadcasting {alert}to {}: {error}", python::str(&user)));
+            self.log(format!("Error broadcasting {alert}to {}: {error}", plain::str(&user)));
         }
         Ok(Some(user))
     }
@@ -96,7 +96,7 @@ impl News {
                 alert.entry("severity").or_insert_with(|| "info".into());
                 Ok(json!({"type": "quality_alert", "payload": alert}))
             }
-            News::Alert(other) => Err(format!("'{}' object is not a mapping", python::type_name(other))),
+            News::Alert(other) => Err(format!("'{}' object is not a mapping", plain::type_name(other))),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::legacy::{
     Hazard, Hazards,
-    python::{self, Raised},
+    plain::{self, Raised},
 };
 
 /// The agents of a detailed report, in their order.
@@ -41,11 +41,11 @@ pub(super) fn markdown(report_type: &Value, data: &Value, hazards: Hazards) -> R
         return Err(Raised::no_attribute(report_type, "title"));
     };
     let Value::Object(members) = data else { return Err(Raised::no_attribute(data, "get")) };
-    let title = python::title(report_type);
+    let title = plain::title(report_type);
     let mut text = format!("# AI Quality Report\n\n**Generated:** {TIME}\n**Type:** {title}\n\n");
     for (heading, words, sought, missing, real) in SECTIONS {
         let name = if hazards.has(Hazard::Q6) { sought } else { real };
-        let value = members.get(name).map_or_else(|| missing.to_owned(), python::str);
+        let value = members.get(name).map_or_else(|| missing.to_owned(), plain::str);
         text.push_str(&format!("## {heading}\n\n{words}: {value}\n\n"));
     }
     Ok(text)

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Host, QualityRouter};
-use crate::legacy::{Hazard, python};
+use crate::legacy::{Hazard, plain};
 
 /// How the router was connected to the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +70,12 @@ const DEFAULTS: [&str; 7] = [
 /// Whether a context can be made for a user.
 fn context_of(user: &Value) -> Result<(), String> {
     const WHY: &str = "This prevents proper request isolation.";
-    let blank =
-        || format!("Required field 'user_id' must be a non-empty string, got: {}", python::repr(user));
+    let blank = || format!("Required field 'user_id' must be a non-empty string, got: {}", plain::repr(user));
     let id = match user {
         Value::String(id) => id,
         Value::Array(_) | Value::Object(_) => return Err(blank()),
         Value::Null | Value::Bool(_) | Value::Number(_) => {
-            return Err(format!("object of type '{}' has no len()", python::type_name(user)));
+            return Err(format!("object of type '{}' has no len()", plain::type_name(user)));
         }
     };
     if id.trim().is_empty() {

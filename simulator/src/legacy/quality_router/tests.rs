@@ -109,7 +109,7 @@ fn q7_hands_strictness_to_the_gate_as_something_else() {
         let message = json!({"type": "validate_content", "payload": {"strict_mode": true}});
         match ask(&mut router, message).0 {
             Ok(Next::Ask(Question::Validate { strict, strict_as_context, .. }, _)) => {
-                python::is_truthy(&strict) && !strict_as_context
+                plain::is_truthy(&strict) && !strict_as_context
             }
             other => panic!("the gate is asked: {other:?}"),
         }

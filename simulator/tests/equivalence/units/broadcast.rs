@@ -3,7 +3,10 @@
 use proptest::{prelude::*, sample::select, strategy::BoxedStrategy};
 use serde_json::{Value, json};
 
-use super::{event_router::{conn, few, pass}, event_that_may_be_bad, ops};
+use super::{
+    event_router::{conn, few, pass},
+    event_that_may_be_bad, ops,
+};
 use crate::sequence::{Op, Sequence};
 
 pub(crate) fn strategy() -> BoxedStrategy<Sequence> {
@@ -26,15 +29,17 @@ fn op() -> BoxedStrategy<Op> {
         by: user,
         op: "connect",
     });
-    let change = (conn(), select(&["ok", "fail"][..]))
-        .prop_map(|(conn, socket)| Op::of_nobody("set_socket", json!({"connection_id": conn, "socket": socket})));
+    let change = (conn(), select(&["ok", "fail"][..])).prop_map(|(conn, socket)| {
+        Op::of_nobody("set_socket", json!({"connection_id": conn, "socket": socket}))
+    });
     let leave = conn().prop_map(|conn| Op::of_nobody("disconnect", json!({ "connection_id": conn })));
     let tell = (few(), event_that_may_be_bad()).prop_map(|(user, event)| Op {
         args: json!({"user": user, "event": event}),
         by: user,
         op: "broadcast_to_user",
     });
-    let list = few().prop_map(|user| Op { args: json!({ "user": user }), by: user, op: "get_user_connections" });
+    let list =
+        few().prop_map(|user| Op { args: json!({ "user": user }), by: user, op: "get_user_connections" });
     prop_oneof![
         5 => connect,
         1 => change,

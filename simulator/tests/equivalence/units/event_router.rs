@@ -12,7 +12,11 @@ pub(super) const FEW: [&str; 3] = ["user_1", "user_2", "user_3"];
 
 pub(crate) fn strategy() -> BoxedStrategy<Sequence> {
     (manager(), ops(op()))
-        .prop_map(|(manager, ops)| Sequence { unit: "event_router", setup: json!({ "manager": manager }), ops })
+        .prop_map(|(manager, ops)| Sequence {
+            unit: "event_router",
+            setup: json!({ "manager": manager }),
+            ops,
+        })
         .boxed()
 }
 
@@ -57,7 +61,8 @@ fn op() -> BoxedStrategy<Op> {
         by: user,
         op: "register_connection",
     });
-    let leave = conn().prop_map(|conn| Op::of_nobody("unregister_connection", json!({ "connection_id": conn })));
+    let leave =
+        conn().prop_map(|conn| Op::of_nobody("unregister_connection", json!({ "connection_id": conn })));
     let route = (few(), conn(), event()).prop_map(|(user, conn, event)| Op {
         args: json!({"user": user, "connection_id": conn, "event": event}),
         by: user,
@@ -69,7 +74,8 @@ fn op() -> BoxedStrategy<Op> {
         by: user,
         op,
     });
-    let list = few().prop_map(|user| Op { args: json!({ "user": user }), by: user, op: "get_user_connections" });
+    let list =
+        few().prop_map(|user| Op { args: json!({ "user": user }), by: user, op: "get_user_connections" });
     prop_oneof![
         6 => register,
         1 => nameless,

@@ -69,7 +69,8 @@ fn add_handler() -> impl Strategy<Value = Op> {
         let handler = json!({"id": id, "name": name, "accepts": accepts});
         let reply = replies.map(|()| json!({"type": "custom", "from": id}));
         let handler = with(with(handler, "raises", fails), "returns", refuses);
-        let handler = with(with(with(handler, "stats", figures), "reply", reply), "can_handle_raises", unsure);
+        let handler =
+            with(with(with(handler, "stats", figures), "reply", reply), "can_handle_raises", unsure);
         match place {
             Some(index) => Op::of_nobody("insert_handler", json!({"handler": handler, "index": index})),
             None => Op::of_nobody("add_handler", json!({ "handler": handler })),
@@ -78,7 +79,8 @@ fn add_handler() -> impl Strategy<Value = Op> {
 }
 
 fn remove_handler() -> impl Strategy<Value = Op> {
-    let names = ["h1", "h2", "h3", "h4", "ConnectionHandler", "TypingHandler", "HeartbeatHandler", "ErrorHandler"];
+    let names =
+        ["h1", "h2", "h3", "h4", "ConnectionHandler", "TypingHandler", "HeartbeatHandler", "ErrorHandler"];
     select(names.to_vec()).prop_map(|name| Op::of_nobody("remove_handler", json!({ "handler": name })))
 }
 
@@ -86,11 +88,41 @@ fn remove_handler() -> impl Strategy<Value = Op> {
 fn kind() -> impl Strategy<Value = Value> {
     one_of(
         &[
-            "ping", "heartbeat", "pong", "heartbeat_ack", "connect", "disconnect", "user_typing", "typing",
-            "agent_request", "execute_agent", "start_agent", "user_message", "user", "message", "chat", "agent",
-            "agent_update", "agent_response", "agent_thinking", "thread_update", "thread_message", "thread",
-            "error_message", "error", "system", "connected", "legacy_response", "legacy_heartbeat",
-            "factory_connection_established", "broadcast", "room_message", "nope", "PING", "ping ", "",
+            "ping",
+            "heartbeat",
+            "pong",
+            "heartbeat_ack",
+            "connect",
+            "disconnect",
+            "user_typing",
+            "typing",
+            "agent_request",
+            "execute_agent",
+            "start_agent",
+            "user_message",
+            "user",
+            "message",
+            "chat",
+            "agent",
+            "agent_update",
+            "agent_response",
+            "agent_thinking",
+            "thread_update",
+            "thread_message",
+            "thread",
+            "error_message",
+            "error",
+            "system",
+            "connected",
+            "legacy_response",
+            "legacy_heartbeat",
+            "factory_connection_established",
+            "broadcast",
+            "room_message",
+            "nope",
+            "PING",
+            "ping ",
+            "",
         ]
         .map(Value::from),
     )
@@ -99,19 +131,21 @@ fn kind() -> impl Strategy<Value = Value> {
 fn message() -> BoxedStrategy<Value> {
     let text = option::weighted(0.9, one_of(&[json!("m"), json!(""), json!("ü✓"), json!(5), json!(null)]));
     let own = (text, 0..9, option::weighted(0.2, one_of(&[json!("E1"), json!("UNKNOWN")])));
-    let own = own.prop_map(|(text, n, code)| {
-        with(with(json!({ "i": n }), "message", text), "error_code", code)
-    });
+    let own =
+        own.prop_map(|(text, n, code)| with(with(json!({ "i": n }), "message", text), "error_code", code));
     let payload = prop_oneof![8 => own.prop_map(Some), 1 => Just(None), 1 => no_object().prop_map(Some)];
-    let kind = prop_oneof![14 => kind(), 1 => one_of(&[json!(null), json!(5), json!(true), json!([]), json!({})])];
+    let kind =
+        prop_oneof![14 => kind(), 1 => one_of(&[json!(null), json!(5), json!(true), json!([]), json!({})])];
     let thread = option::weighted(0.3, one_of(&[json!("t-1"), json!(null), json!(7)]));
     let user = option::weighted(0.2, one_of(&[json!("u1"), json!("u2"), json!(null), json!("")]));
     let id = option::weighted(0.2, Just(json!("m-1")));
-    let time = option::weighted(0.2, one_of(&[json!(1_700_000_000.5), json!("soon"), json!(true), json!(null)]));
-    let message = (kind, payload, thread, user, id, time).prop_map(|(kind, payload, thread, user, id, time)| {
-        let message = with(with(json!({ "type": kind }), "payload", payload), "thread_id", thread);
-        with(with(with(message, "user_id", user), "message_id", id), "timestamp", time)
-    });
+    let time =
+        option::weighted(0.2, one_of(&[json!(1_700_000_000.5), json!("soon"), json!(true), json!(null)]));
+    let message =
+        (kind, payload, thread, user, id, time).prop_map(|(kind, payload, thread, user, id, time)| {
+            let message = with(with(json!({ "type": kind }), "payload", payload), "thread_id", thread);
+            with(with(with(message, "user_id", user), "message_id", id), "timestamp", time)
+        });
     let rpc = one_of(&[
         json!({"jsonrpc": "2.0", "method": "ping", "id": 1}),
         json!({"jsonrpc": "2.0", "method": "tell", "params": {"a": 1}}),

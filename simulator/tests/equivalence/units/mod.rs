@@ -1,7 +1,11 @@
 //! The sequences of each unit.
 
+mod broadcast;
 mod core_router;
+mod event_router;
+mod message_router;
 mod quality_router;
+mod scoped_router;
 
 use proptest::{collection::vec, prelude::*, sample::select, strategy::BoxedStrategy};
 use serde_json::{Value, json};
@@ -9,8 +13,14 @@ use serde_json::{Value, json};
 use crate::sequence::{Op, Sequence};
 
 /// Every unit with its strategy.
-pub(crate) const ALL: &[(&str, fn() -> BoxedStrategy<Sequence>)] =
-    &[("core_router", core_router::strategy), ("quality_router", quality_router::strategy)];
+pub(crate) const ALL: &[(&str, fn() -> BoxedStrategy<Sequence>)] = &[
+    ("message_router", message_router::strategy),
+    ("core_router", core_router::strategy),
+    ("quality_router", quality_router::strategy),
+    ("event_router", event_router::strategy),
+    ("scoped_router", scoped_router::strategy),
+    ("broadcast", broadcast::strategy),
+];
 
 /// Four users take part, at most.
 const USERS: [&str; 4] = ["user_1", "user_2", "user_3", "user_4"];

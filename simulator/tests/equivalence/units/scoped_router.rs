@@ -4,7 +4,9 @@ use proptest::{prelude::*, sample::select, strategy::BoxedStrategy};
 use serde_json::{Value, json};
 
 use super::{
-    event, event_router::{conn, manager, pass, thread}, ops, with,
+    event,
+    event_router::{conn, manager, pass, thread},
+    ops, with,
 };
 use crate::sequence::{Op, Sequence};
 
@@ -24,7 +26,11 @@ pub(crate) fn strategy() -> BoxedStrategy<Sequence> {
                 })
                 .collect();
             ops.extend(then);
-            Sequence { unit: "scoped_router", setup: json!({"manager": manager, "contexts": contexts()}), ops }
+            Sequence {
+                unit: "scoped_router",
+                setup: json!({"manager": manager, "contexts": contexts()}),
+                ops,
+            }
         })
         .boxed()
 }
@@ -51,8 +57,9 @@ fn op() -> BoxedStrategy<Op> {
     let register = (handle(), conn(), thread()).prop_map(move |(handle, conn, thread)| {
         by("register_connection", handle, with(json!({ "connection_id": conn }), "thread_id", thread))
     });
-    let leave = (handle(), conn())
-        .prop_map(move |(handle, conn)| by("unregister_connection", handle, json!({ "connection_id": conn })));
+    let leave = (handle(), conn()).prop_map(move |(handle, conn)| {
+        by("unregister_connection", handle, json!({ "connection_id": conn }))
+    });
     let route = (handle(), conn(), event()).prop_map(move |(handle, conn, event)| {
         by("route_event", handle, json!({"connection_id": conn, "event": event}))
     });
