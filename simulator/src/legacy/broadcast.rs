@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use serde_json::{Value, json};
 
 use super::{
-    python::{self, Raised},
+    plain::{self, Raised},
     sink::{Message, Sink, Written},
     user_id::user_id,
     {Hazard, Hazards},
@@ -147,14 +147,14 @@ impl Service {
     fn sanitised(&self, user: &str, event: &Message) -> (Message, Vec<String>) {
         let mut errors = Vec::new();
         let mut event = event.clone();
-        if !python::is_truthy(&self.flag(DETECTION)) {
+        if !plain::is_truthy(&self.flag(DETECTION)) {
             return (event, errors);
         }
         let fields: &[&str] = if self.hazards.has(Hazard::B4) { &NAMING } else { &ADDRESSEE };
         for field in fields {
             let Some(value) = event.get_mut(*field) else { continue };
-            if python::is_truthy(value) && python::str(value) != user {
-                errors.push(format!("Cross-user contamination in field '{field}': {}", python::str(value)));
+            if plain::is_truthy(value) && plain::str(value) != user {
+                errors.push(format!("Cross-user contamination in field '{field}': {}", plain::str(value)));
                 *value = user.into();
             }
         }

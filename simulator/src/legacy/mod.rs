@@ -9,16 +9,22 @@
 //! whole server made of them between the simulator's clients and agents.
 
 pub mod broadcast;
+pub mod core_router;
 pub mod event_loop;
 pub mod event_router;
 pub mod hazards;
 pub mod manager;
+pub mod message_router;
+pub mod message_types;
+pub mod plain;
 mod played;
 pub mod python;
+pub mod quality_router;
 pub mod scoped_router;
 pub mod server;
 pub mod shown;
 pub mod sink;
+pub mod tool_dispatcher;
 pub mod user_id;
 
 pub use hazards::{Catalogue, Hazard, Hazards};

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use serde_json::{Map, Value};
 
-use super::python::Raised;
+use super::plain::Raised;
 
 /// An event or a message: a map.
 pub type Message = Map<String, Value>;

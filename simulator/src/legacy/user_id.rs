@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::python::{self, Raised};
+use super::plain::{self, Raised};
 
 /// A user's id without the white space around it.
 ///
@@ -11,7 +11,7 @@ use super::python::{self, Raised};
 pub fn user_id(value: &Value) -> Result<&str, Raised> {
     let trimmed = value.as_str().map(str::trim).filter(|id| !id.is_empty());
     let Some(id) = trimmed else {
-        return Err(Raised::new("ValueError", format!("Invalid user_id: {}", python::str(value))));
+        return Err(Raised::new("ValueError", format!("Invalid user_id: {}", plain::str(value))));
     };
     if is_known_form(id) {
         return Ok(id);

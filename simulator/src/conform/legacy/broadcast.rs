@@ -13,7 +13,7 @@ use crate::legacy::{
     Hazards,
     broadcast::{Outcome, Service},
     manager::Manager,
-    python::Raised,
+    plain::Raised,
     sink::Message,
 };
 

@@ -15,7 +15,8 @@ pub(super) fn recorded(recorded: &Expect, observed: &Expect) -> Vec<Difference> 
 }
 
 /// `<time>` stands for any reading of the clock, and 1 equals 1.0; a model that says `{"$prefix": text}` vouches for the
-/// beginning of a text only, as where the rest quotes the old language's own wording. All else must be the same.
+/// beginning of a text only, as where the rest quotes the old language's own wording, and with `{"$text": null}` for its
+/// being a text, as where an id was drawn. All else must be the same.
 fn values(at: &str, recorded: &Value, observed: &Value, out: &mut Vec<Difference>) {
     match (recorded, observed) {
         (Value::Object(left), Value::Object(right)) => objects(at, left, right, out),
@@ -33,6 +34,9 @@ fn values(at: &str, recorded: &Value, observed: &Value, out: &mut Vec<Difference
 }
 
 fn begins(text: &str, observed: &Map<String, Value>) -> bool {
+    if observed.contains_key("$text") {
+        return !text.is_empty();
+    }
     let prefix = observed.get("$prefix").and_then(Value::as_str);
     prefix.is_some_and(|prefix| !prefix.is_empty() && text.starts_with(prefix))
 }

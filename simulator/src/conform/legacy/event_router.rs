@@ -13,7 +13,7 @@ use crate::legacy::{
     Hazards,
     event_loop::EventLoop,
     event_router::{EventRouter, Pool, Process, Stats},
-    python::{self, Raised},
+    plain::{self, Raised},
     sink::Sink,
 };
 
@@ -151,7 +151,7 @@ pub(super) fn pool_state(pool: &Pool, event_loop: &EventLoop) -> Value {
 /// Counts as recordings have them.
 pub(super) fn stats(stats: &Stats) -> Value {
     let per_user: Map<String, Value> =
-        stats.connections_per_user.iter().map(|(user, count)| (python::str(user), (*count).into())).collect();
+        stats.connections_per_user.iter().map(|(user, count)| (plain::str(user), (*count).into())).collect();
     json!({
         "total_users": per_user.len(),
         "total_connections": stats.total_connections,

@@ -10,7 +10,7 @@ use crate::legacy::{
     Hazards,
     event_loop::{Deadlock, EventLoop},
     manager::Manager,
-    python::{self, Raised},
+    plain::{self, Raised},
     sink::{Answer, Message, Sink, Socket, Written},
 };
 
@@ -137,7 +137,7 @@ impl Floor {
             let (event_loop, after) = (self.event_loop.clone(), args["after"].clone());
             let task = call(args.clone());
             tasks.push(self.event_loop.spawn(async move {
-                if python::is_truthy(&after) {
+                if plain::is_truthy(&after) {
                     event_loop.sleep(micros(&after)).await;
                 }
                 task.await
@@ -186,7 +186,7 @@ impl Stub {
         if let Some(text) = raised(&answer) {
             return Err(text);
         }
-        if !python::is_truthy(&answer) {
+        if !plain::is_truthy(&answer) {
             return Ok(answer);
         }
         match frame() {
@@ -213,7 +213,7 @@ impl Sink for Stub {
             Box::pin(async move {
                 let frame =
                     || json!({"conn": connection, "user": (self.owner)(connection), "message": event});
-                self.answer(python::str(connection), || still().then(frame)).await
+                self.answer(plain::str(connection), || still().then(frame)).await
             })
         })
     }
@@ -225,7 +225,7 @@ impl Sink for Stub {
     ) -> Option<Answer<'a, Value>> {
         self.has("send_message_to_thread").then(|| -> Answer<'a, Value> {
             let frame = move || Some(json!({"conn": null, "user": null, "thread": thread, "message": event}));
-            Box::pin(self.answer(python::str(thread), frame))
+            Box::pin(self.answer(plain::str(thread), frame))
         })
     }
 

@@ -5,10 +5,15 @@
 
 mod broadcast;
 mod compare;
+mod core_router;
 mod event_router;
 mod floor;
+mod message_router;
+mod message_types;
+mod quality_router;
 mod report;
 mod scoped_router;
+mod tool_dispatcher;
 mod units;
 
 use serde_json::{Map, Value};

@@ -13,7 +13,7 @@ use crate::conform::Action;
 use crate::legacy::{
     Hazards,
     event_router::Process,
-    python::Raised,
+    plain::Raised,
     scoped_router::{Factory, RequestContext, ScopedRouter},
 };
 

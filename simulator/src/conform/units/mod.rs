@@ -11,7 +11,7 @@ mod message_router;
 mod message_types;
 mod quality_router;
 mod scoped_router;
-mod tool_dispatcher;
+pub(super) mod tool_dispatcher;
 
 use serde_json::{Map, Value};
 

@@ -31,7 +31,7 @@ use serde_json::Value;
 use super::{
     broadcast::Service,
     event_loop::{EventLoop, Lock},
-    python::{self, Raised},
+    plain::{self, Raised},
     sink::{Message, Sink},
     {Hazard, Hazards},
 };
@@ -110,7 +110,7 @@ impl EventRouter {
         if !self.may_be_id(user) || !self.may_be_id(connection) {
             return Ok(false);
         }
-        if !python::is_hashable(user) {
+        if !plain::is_hashable(user) {
             // The error is caught, and named with the beginning of the id.
             return beginning(user).map(|()| false);
         }
@@ -142,9 +142,7 @@ impl EventRouter {
             return Ok(false.into());
         }
         let owned = self.0.pool.borrow().owner(connection) == Some(user)
-            || (user.is_null()
-                && python::is_hashable(connection)
-                && self.0.pool.borrow().is_free(connection));
+            || (user.is_null() && plain::is_hashable(connection) && self.0.pool.borrow().is_free(connection));
         if !owned {
             return beginning(user).map(|()| false.into());
         }
@@ -155,7 +153,7 @@ impl EventRouter {
         let Some(sink) = self.sink() else { return Ok(false.into()) };
         let Value::Object(message) = event else { return Err(Raised::no_attribute(event, "get")) };
         let answer = self.send(&*sink, user, connection, message).await;
-        if !self.has(Hazard::E4) && python::is_truthy(&answer) {
+        if !self.has(Hazard::E4) && plain::is_truthy(&answer) {
             self.0.pool.borrow_mut().touch(user, connection, now_us());
         }
         Ok(answer)
@@ -178,7 +176,7 @@ impl EventRouter {
     fn thread_of(&self, user: &Value, connection: &Value, event: &Message) -> Option<Value> {
         let pool = self.0.pool.borrow();
         if self.has(Hazard::E6) {
-            let named = event.get("thread_id").filter(|thread| python::is_truthy(thread));
+            let named = event.get("thread_id").filter(|thread| plain::is_truthy(thread));
             return named.cloned().or_else(|| pool.thread(user, connection));
         }
         pool.thread(user, connection).filter(|thread| pool.is_alone_in(user, thread))
@@ -209,7 +207,7 @@ impl EventRouter {
     /// # Errors
     /// `TypeError`: a user that is no text. `AttributeError`: the event is no map.
     pub async fn pool_broadcast(&self, user: &Value, event: &Value) -> Result<usize, Raised> {
-        if !python::is_hashable(user) {
+        if !plain::is_hashable(user) {
             return Err(Raised::unhashable(user));
         }
         // The list itself is walked: who registers meanwhile is on it.
@@ -224,7 +222,7 @@ impl EventRouter {
                 }
                 threads.push(thread);
             }
-            sent += usize::from(python::is_truthy(&self.route_event(user, &connection, event).await?));
+            sent += usize::from(plain::is_truthy(&self.route_event(user, &connection, event).await?));
         }
         beginning(user)?;
         Ok(sent)
@@ -241,7 +239,7 @@ impl EventRouter {
     /// # Errors
     /// `TypeError`: a user that is a list or a map.
     pub fn get_user_connections(&self, user: &Value) -> Result<Vec<Value>, Raised> {
-        if !python::is_hashable(user) {
+        if !plain::is_hashable(user) {
             return Err(Raised::unhashable(user));
         }
         Ok(self.0.pool.borrow().active(user, self.0.event_loop.now_us()))
@@ -270,7 +268,7 @@ pub(super) fn beginning(user: &Value) -> Result<(), Raised> {
         Value::String(_) | Value::Array(_) => Ok(()),
         Value::Object(_) => Err(Raised::new("TypeError", "unhashable type: 'slice'")),
         Value::Null | Value::Bool(_) | Value::Number(_) => {
-            let text = format!("'{}' object is not subscriptable", python::type_name(user));
+            let text = format!("'{}' object is not subscriptable", plain::type_name(user));
             Err(Raised::new("TypeError", text))
         }
     }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use serde_json::Value;
 
-use crate::legacy::{Hazard, Hazards, python};
+use crate::legacy::{Hazard, Hazards, plain};
 
 /// From this time without activity on, a connection is idle.
 const IDLE_US: u64 = 300_000_000;
@@ -88,7 +88,7 @@ impl Pool {
     }
 
     pub(super) fn thread(&self, user: &Value, connection: &Value) -> Option<Value> {
-        self.first(user, connection).map(|entry| entry.thread).filter(python::is_truthy)
+        self.first(user, connection).map(|entry| entry.thread).filter(plain::is_truthy)
     }
 
     /// Whether nobody else has a connection in a thread.
@@ -119,7 +119,7 @@ impl Pool {
             Some(other) if !self.hazards.has(Hazard::E1) => *other = entry,
             Some(_) | None => entries.push(entry),
         }
-        if !python::is_hashable(connection) {
+        if !plain::is_hashable(connection) {
             // It is in the list by now, and has no owner.
             return false;
         }
@@ -131,7 +131,7 @@ impl Pool {
     }
 
     pub(super) fn unregister(&mut self, connection: &Value) -> bool {
-        let Some(owner) = self.owner(connection).filter(|owner| python::is_truthy(owner)).cloned() else {
+        let Some(owner) = self.owner(connection).filter(|owner| plain::is_truthy(owner)).cloned() else {
             return false;
         };
         self.keep(&owner, |entry| entry.connection != *connection);

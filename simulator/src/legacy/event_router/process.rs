@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{EventRouter, Place};
 use crate::legacy::{
-    Hazard, Hazards, broadcast::Service, event_loop::EventLoop, manager::Manager, python::Raised, sink::Sink,
+    Hazard, Hazards, broadcast::Service, event_loop::EventLoop, manager::Manager, plain::Raised, sink::Sink,
 };
 
 /// The process.

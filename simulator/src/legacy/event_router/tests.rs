@@ -10,7 +10,7 @@ use crate::legacy::{
     Hazard, Hazards,
     event_loop::EventLoop,
     manager::Manager,
-    python::Raised,
+    plain::Raised,
     sink::{Answer, Message, Sink, Written},
 };
 

@@ -36,7 +36,7 @@ use serde_json::Value;
 
 use super::{
     event_loop::{EventLoop, Lock},
-    python::Raised,
+    plain::Raised,
     sink::{Answer, Message, Sink, Socket, Written},
     user_id::user_id,
     {Hazard, Hazards},

@@ -6,7 +6,7 @@ use super::{
     Connection, Hazard, Manager,
     recovery::{CONNECT_US, Under},
 };
-use crate::legacy::{event_loop::Lock, python::Raised, sink::Socket};
+use crate::legacy::{event_loop::Lock, plain::Raised, sink::Socket};
 
 impl Manager {
     /// Registers a connection, and sends it what waited for its user before returning.

@@ -9,7 +9,7 @@ use super::Manager;
 use crate::legacy::{
     Hazard, Hazards,
     event_loop::EventLoop,
-    python::Raised,
+    plain::Raised,
     sink::{Answer, Message, Socket},
 };
 

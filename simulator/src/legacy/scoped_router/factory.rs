@@ -13,7 +13,7 @@ use super::{Hazard, Hazards, Inner, RequestContext, ScopedRouter};
 use crate::legacy::{
     event_loop::EventLoop,
     event_router::{Place, Pool},
-    python::Raised,
+    plain::Raised,
     sink::Sink,
 };
 

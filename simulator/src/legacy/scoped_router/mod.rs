@@ -27,7 +27,7 @@ use super::{
     broadcast::Service,
     event_loop::{EventLoop, Guard, Lock},
     event_router::{EventRouter, Place, Pool, Stats},
-    python::Raised,
+    plain::Raised,
     sink::Message,
     {Hazard, Hazards},
 };

@@ -51,7 +51,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Lists in the reasons of refusals: recordings hold `[<set>]` for each, whose order meant nothing.
-pub(super) fn without_lists(reason: &str) -> String {
+pub(in crate::conform) fn without_lists(reason: &str) -> String {
     let mut out = String::new();
     let mut rest = reason;
     while let Some((head, tail)) = rest.split_once('[') {

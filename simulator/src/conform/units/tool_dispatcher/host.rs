@@ -17,20 +17,24 @@ const TURNS_MAX: usize = 10_000;
 
 /// A tool of a recorded case.
 #[derive(Clone, Debug)]
-pub(super) struct ScriptedTool {
-    pub(super) name: String,
+pub(in crate::conform) struct ScriptedTool {
+    pub(in crate::conform) name: String,
     behaviour: String,
-    pub(super) takes_us: u64,
-    pub(super) result: Value,
-    pub(super) message: String,
+    pub(in crate::conform) takes_us: u64,
+    pub(in crate::conform) result: Value,
+    pub(in crate::conform) message: String,
 }
 
 impl ScriptedTool {
     /// What a case says about a tool; what it leaves out is as in the recordings.
-    pub(super) fn of(spec: &Value) -> Self {
+    pub(in crate::conform) fn of(spec: &Value) -> Self {
         let text = |key: &str, default: &str| spec[key].as_str().unwrap_or(default).to_owned();
         let behaviour = text("behaviour", "ok");
-        let message = if behaviour == "memory" { "oom" } else { "tool blew up" };
+        let message = match behaviour.as_str() {
+            "memory" => "oom",
+            "timeout" => "",
+            _ => "tool blew up",
+        };
         Self {
             name: text("name", ""),
             takes_us: (spec["takes"].as_f64().unwrap_or_default() * 1e6) as u64,
@@ -40,8 +44,13 @@ impl ScriptedTool {
         }
     }
 
+    /// Whether it answers with its parameters.
+    pub(in crate::conform) fn echoes(&self) -> bool {
+        self.behaviour == "echo"
+    }
+
     /// The kind of error it ends with; `None` when it answers.
-    fn error_kind(&self) -> Option<&'static str> {
+    pub(in crate::conform) fn error_kind(&self) -> Option<&'static str> {
         match self.behaviour.as_str() {
             "error" => Some("ValueError"),
             "memory" => Some("MemoryError"),

@@ -20,9 +20,15 @@ use router::{
 };
 use serde_json::{Map, Value, json};
 
+pub(in crate::conform) use self::{
+    encode::without_lists,
+    host::ScriptedTool,
+    perm::{person, policy},
+};
+
 use self::{
     encode::{bridge_call, typed},
-    host::{Happened, Host, Place, ScriptedTool},
+    host::{Happened, Host, Place},
     perm::Desk,
 };
 use super::Unit;

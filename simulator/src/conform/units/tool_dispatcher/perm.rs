@@ -186,7 +186,7 @@ fn metrics(layer: &Permissions) -> Value {
     })
 }
 
-fn person(user: &Value) -> Person {
+pub(in crate::conform) fn person(user: &Value) -> Person {
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
@@ -202,7 +202,7 @@ fn person(user: &Value) -> Person {
 }
 
 /// A policy as a recording states it: of level BASIC, for all plans, without limits, unless it says otherwise.
-fn policy(args: &Map<String, Value>) -> Result<Policy, Inexpressible> {
+pub(in crate::conform) fn policy(args: &Map<String, Value>) -> Result<Policy, Inexpressible> {
     let mut policy = Policy::open(Level::Basic);
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()

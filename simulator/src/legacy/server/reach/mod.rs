@@ -26,7 +26,7 @@ use crate::legacy::{
     event_loop::EventLoop,
     event_router::{EventRouter, Process},
     manager::Manager,
-    python,
+    plain,
     scoped_router::{Factory, RequestContext},
     sink::Message,
 };
@@ -253,7 +253,7 @@ impl Reach {
             }
             if by_thread {
                 // It is for the run's thread, and goes to all connections of the user who has it.
-                let thread = members.get("thread_id").map(python::str).unwrap_or_default();
+                let thread = members.get("thread_id").map(plain::str).unwrap_or_default();
                 let sent = manager.send_to_thread(user.as_str().unwrap_or_default(), &thread, &members).await;
                 claims.set(claims.get() + u64::from(sent));
                 return;
@@ -286,7 +286,7 @@ impl Reach {
     }
 
     fn by_scoped(&self, event: &Event) {
-        let text = |key: &str| event.members.get(key).map(python::str).unwrap_or_default();
+        let text = |key: &str| event.members.get(key).map(plain::str).unwrap_or_default();
         let context = RequestContext {
             user: event.to.to_string(),
             request: text("request_id"),
@@ -307,7 +307,7 @@ impl Reach {
                         return;
                     }
                     let answer = router.route_event(&connection, &members).await;
-                    let sent = answer.is_ok_and(|answer| python::is_truthy(&answer));
+                    let sent = answer.is_ok_and(|answer| plain::is_truthy(&answer));
                     claims.set(claims.get() + u64::from(sent));
                 });
             }

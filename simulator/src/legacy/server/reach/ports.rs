@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::legacy::{
     Hazard, Hazards,
     event_loop::EventLoop,
-    python::Raised,
+    plain::Raised,
     sink::{self, Answer, Message, Sink, Socket},
 };
 

@@ -1,4 +1,5 @@
-//! What the old language would have said: texts of values, names of types, what counts as true, what was raised.
+//! Values of JSON as the old language saw them: texts, names of types, what counts as true, what was raised. The fuller rules,
+//! for values that JSON has not, are in [`python`](super::python).
 
 use serde_json::Value;
 
