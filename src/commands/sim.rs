@@ -7,9 +7,7 @@ use std::{
 };
 
 use reports::{Report, Verdict};
-use simulator::{
-    Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, trace::Header,
-};
+use simulator::{Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, trace::Header};
 
 use crate::{arguments::SimOptions, failure::Failure, output, sources};
 

@@ -45,8 +45,7 @@ impl Agents {
         let canary = canary_in(request.text()).unwrap_or_default().into();
         let share = plan.profile().agent.unruly_share;
         let names = [&*request.user, &request.request_id];
-        let unruly =
-            !share.is_zero() && Prng::keyed(plan.seed(), Domain::Fault, &names).chance(share.get());
+        let unruly = !share.is_zero() && Prng::keyed(plan.seed(), Domain::Fault, &names).chance(share.get());
         let run = Run {
             run: request.run,
             since_us: now_us,

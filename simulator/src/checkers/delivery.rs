@@ -1,7 +1,7 @@
 //! `deliver.I2` loss, `deliver.I3` duplicate after the cursor rule, `deliver.I4` gap or reorder: every tab takes
 //! every frame that may not be lost, once and in cursor order; within a run in order of `seq`.
 
-use super::{Ledger, Seen, key_of};
+use super::{Ledger, Seen};
 use crate::client::Verdict;
 use crate::dialect::FrameKind;
 
@@ -128,7 +128,7 @@ impl Lane {
     }
 
     fn in_run(&mut self, seen: &Seen<'_>, known_gap: bool, ends: bool, ledger: &mut Ledger) {
-        let (key, seq) = (key_of(seen.frame.run_id), seen.frame.seq);
+        let (key, seq) = (seen.run, seen.frame.seq);
         let index = self.runs.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
             self.runs.push((key, 0));
             self.runs.len() - 1

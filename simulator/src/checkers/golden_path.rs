@@ -127,7 +127,14 @@ impl GoldenPath {
             return;
         }
         self.inspect(seen, ledger);
-        match self.awaited(seen.tab).pop_front() {
+        let awaited = self.awaited(seen.tab);
+        let fits = awaited.iter().position(|awaited| awaited.what.fits(&seen.frame.kind));
+        // Answers come in order: what was asked before has got none.
+        for Awaited { at_us, what } in awaited.drain(..fits.unwrap_or_default()) {
+            let detail = format!("no answer {what:?} to a message of {:.6} s", at_us as f64 / 1e6);
+            ledger.push(seen.finding(what.rule(), NAME, detail));
+        }
+        match awaited.pop_front() {
             Some(Awaited { at_us, what }) if what.fits(&seen.frame.kind) => {
                 let took_us = seen.at_us.saturating_sub(at_us);
                 if what == Answer::Pong {
@@ -151,13 +158,12 @@ impl GoldenPath {
 
     /// An answer about quality goes to all tabs; the one that asked must get it, with the ids of its question.
     fn told_of_quality(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let mine = |question: &Question| {
-            question.tab == seen.tab && *question.message == *seen.frame.message_id
-        };
+        let mine =
+            |question: &Question| question.tab == seen.tab && *question.message == *seen.frame.message_id;
         let Some(at) = self.questions.iter().position(mine) else { return };
         let question = self.questions.swap_remove(at);
         self.inspect(seen, ledger);
-        if question.thread != key_of(seen.frame.thread_id) {
+        if question.thread != seen.thread {
             let detail = format!("answers {} in thread {}", question.message, seen.frame.thread_id);
             ledger.push(seen.finding("iso.I2", NAME, detail));
         }
@@ -182,7 +188,7 @@ impl GoldenPath {
     /// Takes in an event that the cursor rule let through.
     pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
         let request = seen.frame.request_id;
-        let key = key_of(request);
+        let key = seen.request;
         let Some(index) = self.open.iter().position(|asked| asked.key == key) else {
             if !self.done.contains(&key) {
                 ledger.push(seen.finding("golden.unasked", NAME, format!("nobody sent request {request}")));
@@ -250,7 +256,7 @@ impl GoldenPath {
         for (tab, awaited) in self.answers.iter().enumerate() {
             for Awaited { at_us, what } in awaited {
                 let detail = format!("no answer {what:?} to a message of {:.6} s", *at_us as f64 / 1e6);
-                push(what.rule(), &detail, Some(tab as u8), "");
+                push("golden.answer", &detail, Some(tab as u8), "");
             }
         }
     }
@@ -360,7 +366,7 @@ fn says_something(event: RunEventKind, frame: &ServerFrame<'_>) -> bool {
 }
 
 impl Answer {
-    /// The rule that its absence breaks.
+    /// The rule that is broken when a later message is answered, and this one not.
     fn rule(self) -> &'static str {
         if self == Answer::Error("FOREIGN_USER_ID") { "iso.I4" } else { "golden.answer" }
     }

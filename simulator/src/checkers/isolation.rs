@@ -51,15 +51,15 @@ impl Isolation {
         if !frame.user_id.is_empty() && frame.user_id != seen.id {
             ledger.push(seen.finding("iso.I1", NAME, format!("user_id is {}", frame.user_id)));
         }
-        let foreign = |thread: &str| !thread.is_empty() && !self.threads.contains(&key_of(thread));
-        if matches!(frame.kind, FrameKind::Event(_) | FrameKind::Quality) && foreign(frame.thread_id) {
+        let foreign = !frame.thread_id.is_empty() && !self.threads.contains(&seen.thread);
+        if matches!(frame.kind, FrameKind::Event(_) | FrameKind::Quality) && foreign {
             let detail = format!("thread_id is {}, which this user never used", frame.thread_id);
             ledger.push(seen.finding("iso.I1", NAME, detail));
         }
         if let Some(canary) = foreign_canary(seen.text, seen.canary) {
             ledger.push(seen.finding("iso.I1", NAME, format!("carries {canary}, not {}", seen.canary)));
         }
-        if matches!(frame.kind, FrameKind::Event(_)) && !foreign(frame.thread_id) {
+        if matches!(frame.kind, FrameKind::Event(_)) && !foreign {
             self.same_run(seen, ledger);
         }
     }
@@ -67,12 +67,8 @@ impl Isolation {
     /// Compares an event with the first one of its run.
     fn same_run(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
         let frame = seen.frame;
-        let now = Identity {
-            run: key_of(frame.run_id),
-            request: key_of(frame.request_id),
-            thread: key_of(frame.thread_id),
-            agent: key_of(frame.agent_name),
-        };
+        let Seen { run, request, thread, .. } = *seen;
+        let now = Identity { run, request, thread, agent: key_of(frame.agent_name) };
         let Some(known) = self.runs.iter().rev().find(|known| known.run == now.run) else {
             if self.runs.len() == RUNS_MAX {
                 self.runs.pop_front();

@@ -103,7 +103,7 @@ impl Journey {
 
     /// A run's events on the tab that asked for it.
     fn progress(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
-        let request = key_of(seen.frame.request_id);
+        let request = seen.request;
         let mine = |asked: &Asked| asked.tab == seen.tab && asked.request == request;
         let Some(index) = self.asked.iter().position(mine) else { return };
         let asked = &mut self.asked[index];

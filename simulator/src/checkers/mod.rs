@@ -87,6 +87,10 @@ pub(crate) struct Seen<'a> {
     text: &'a str,
     frame: &'a ServerFrame<'a>,
     verdict: Verdict,
+    /// Keys of the frame's run, request and thread: most checkers look for one of them.
+    run: u64,
+    request: u64,
+    thread: u64,
 }
 
 impl Checkers {
@@ -171,7 +175,9 @@ impl Checkers {
         let Session { id, canary, connections, isolation, order, delivery, golden_path, journey } =
             &mut **session;
         let connection = connections.get(usize::from(tab)).copied().unwrap_or_default();
-        let seen = Seen { at_us, id, canary, tab, tabs, connection, text, frame, verdict };
+        let [run, request, thread] = [frame.run_id, frame.request_id, frame.thread_id].map(key_of);
+        let seen =
+            Seen { at_us, id, canary, tab, tabs, connection, text, frame, verdict, run, request, thread };
         let ledger = &mut self.ledger;
         ledger.count(frame, text.len());
         isolation.received(&seen, ledger);

@@ -37,7 +37,7 @@ enum Phase {
 impl Order {
     /// Judges an event that the cursor rule let through.
     pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
-        let run = key_of(seen.frame.run_id);
+        let run = seen.run;
         let known = self.views.iter().position(|view| view.run == run && view.tab == seen.tab);
         let index = match known {
             Some(index) => index,

@@ -19,7 +19,11 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let plan = Plan::new(Scenario::default(), 1);
+        Self::of(Scenario::default())
+    }
+
+    fn of(scenario: Scenario) -> Self {
+        let plan = Plan::new(scenario, 1);
         let watch =
             Watch { domain: Domain::Virtual, epoch_us: 0, findings_max: 10, timelines: 1, projection: true };
         let mut stage = Self {
@@ -256,6 +260,111 @@ fn answers_are_awaited_in_order() {
 }
 
 #[test]
+fn a_run_keeps_its_request_thread_and_agent() {
+    let named = |name: &str| format!(r#","agent_name":"{name}""#);
+    let findings = changed(|texts| {
+        let plan = Plan::new(Scenario::default(), 1);
+        let note = format!(r#""note":"{}""#, plan.canary(0));
+        texts[0] = texts[0].replace(&note, &format!("{note}{}", named("triage")));
+        texts[1] = texts[1].replace(&note, &format!("{note}{}", named("data")));
+    });
+    assert!(rules(&findings).iter().all(|rule| *rule == "iso.I2"), "{findings:?}");
+    assert!(findings[0].detail.contains("triage"), "{}", findings[0].detail);
+}
+
+#[test]
+fn what_the_agent_said_must_stand_in_the_event() {
+    let plan = Plan::new(Scenario::default(), 1);
+    let said = format!(r#""final_response":"{}""#, plan.canary(0));
+    let findings =
+        changed(|texts| texts[4] = texts[4].replace(&said, r#""final_response":"Task completed""#));
+    assert_eq!(rules(&findings), ["golden.value"]);
+    assert!(findings[0].detail.contains("Task completed"), "{}", findings[0].detail);
+}
+
+#[test]
+fn a_message_that_names_another_user_must_be_refused() {
+    let foreign = || ActionKind::Malformed { frame: String::new(), expected_code: "FOREIGN_USER_ID" };
+    let mut stage = Stage::new();
+    stage.checkers.sent(1_000, 0, 0, 2, &foreign());
+    stage.checkers.sent(1_000, 0, 0, 2, &foreign());
+    stage.checkers.sent(1_000, 0, 1, 2, &foreign());
+    stage.frame(0, r#"{"type":"error_message","error_code":"FOREIGN_USER_ID"}"#);
+    stage.frame(0, r#"{"type":"pong"}"#);
+    assert_eq!(rules(&stage.end()), ["iso.I4", "golden.answer"]);
+}
+
+#[test]
+fn a_message_without_an_answer_does_not_blame_the_next_one() {
+    let mut stage = Stage::new();
+    for action in [ActionKind::Ping, ActionKind::Unknown { type_name: "x" }, ActionKind::Heartbeat] {
+        stage.checkers.sent(1_000, 0, 0, 2, &action);
+    }
+    stage.frame(0, r#"{"type":"ack","status":"acknowledged"}"#);
+    stage.frame(0, r#"{"type":"heartbeat_ack"}"#);
+    let findings = stage.end();
+    assert_eq!(rules(&findings), ["golden.answer"]);
+    assert!(findings[0].detail.contains("Pong"), "{}", findings[0].detail);
+}
+
+#[test]
+fn answers_come_in_time_without_internals_and_of_known_types() {
+    let mut stage = Stage::new();
+    let long = "x".repeat(65);
+    for text in [
+        r#"{"type":"pong"}"#,
+        &format!(r#"{{"type":"ack","status":"acknowledged","received_type":"{long}"}}"#),
+        r#"{"type":"pong","data":"MessageType.PING"}"#,
+    ] {
+        let action =
+            if text.contains("ack") { ActionKind::Unknown { type_name: "x" } } else { ActionKind::Ping };
+        stage.checkers.sent(stage.now_us, 0, 0, 2, &action);
+        if text == r#"{"type":"pong"}"# {
+            stage.now_us += 6_000_000;
+        }
+        stage.frame(0, text);
+    }
+    stage.frame(0, r#"{"type":"reasoning"}"#);
+    assert_eq!(rules(&stage.end()), ["golden.late", "wire.echo", "wire.internals", "wire.type"]);
+}
+
+#[test]
+fn nothing_is_answered_before_the_connection_is_set_up() {
+    let mut scenario = Scenario::default();
+    scenario.limits.ready_after = Some(crate::scenario::Micros::new(500_000));
+    let mut stage = Stage::of(scenario);
+    for at_us in [100_000, 499_000] {
+        stage.checkers.sent(at_us, 0, 0, 2, &ActionKind::Ping);
+        stage.now_us = at_us;
+        stage.frame(0, r#"{"type":"pong"}"#);
+    }
+    let findings = stage.end();
+    assert_eq!(rules(&findings), ["golden.setup"]);
+    assert_eq!(findings[0].at_us, 101_000);
+}
+
+#[test]
+fn a_question_about_quality_is_answered_with_its_own_ids() {
+    let mut stage = Stage::new();
+    for number in 1..=3 {
+        let action = ActionKind::Quality {
+            type_name: "get_quality_metrics",
+            message_id: format!("q{number}"),
+            thread: format!("t{number}"),
+        };
+        stage.checkers.sent(1_000, 0, 0, 2, &action);
+    }
+    // The answers come in any order, to all tabs.
+    stage.frame(0, r#"{"type":"quality_metrics","payload":{},"message_id":"q2","thread_id":"t1"}"#);
+    stage.frame(1, r#"{"type":"quality_metrics","payload":{},"message_id":"q2","thread_id":"t2"}"#);
+    stage.frame(0, r#"{"type":"quality_metrics","payload":{},"message_id":"q1","thread_id":"t1"}"#);
+    stage.frame(0, r#"{"type":"quality_metrics","payload":{},"message_id":"q9","thread_id":"t9"}"#);
+    let findings = stage.end();
+    assert_eq!(rules(&findings), ["iso.I2", "iso.I1", "golden.answer"]);
+    assert_eq!(findings[2].event.as_deref(), Some("q3"));
+}
+
+#[test]
 fn frames_that_are_no_json_and_events_that_nobody_asked_for_are_named() {
     let mut stage = Stage::new();
     stage.frame(0, r#"{"type":"pong""#);
@@ -275,7 +384,11 @@ fn bounds_are_judged_once_where_they_break() {
     let who = || ("u".to_owned(), "tab-0".to_owned());
     (31..40).for_each(|frames| bounds.window(5, frames, &who, &mut ledger));
     bounds.accounts(6, Ok(()), &mut ledger);
-    bounds.accounts(7, Err(bounds::Breach::of_accounts("frames: 1 came in, 2 accounted for".to_owned())), &mut ledger);
+    bounds.accounts(
+        7,
+        Err(bounds::Breach::of_accounts("frames: 1 came in, 2 accounted for".to_owned())),
+        &mut ledger,
+    );
     bounds.accounts(8, Err(bounds::Breach::of_accounts("again".to_owned())), &mut ledger);
     bounds.finish(9, bounds::Held { runs: 1, ..bounds::Held::default() }, &mut ledger);
     assert_eq!(rules(ledger.findings()), ["bounds.queue", "account.D10", "bounds.memory"]);

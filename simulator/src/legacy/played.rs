@@ -27,15 +27,18 @@ impl Played {
         })?;
         match subject.strip_prefix("legacy") {
             None if subject == "router" && hazards.is_empty() => Ok(Self::Router),
-            None if subject == "router" => Err("the router has no hazards: add `--subject legacy`".to_owned()),
+            None if subject == "router" => {
+                Err("the router has no hazards: add `--subject legacy`".to_owned())
+            }
             Some("") => Ok(Self::Legacy(given)),
             Some(part) if part.starts_with('-') => {
                 let of_part = of_part(&part[1..])?;
                 Ok(Self::Legacy(if hazards.is_empty() { of_part } else { given }))
             }
-            Some(_) | None => {
-                Err(format!("no server is called `{subject}`: router, legacy, or legacy-PART with PART one of {}", parts()))
-            }
+            Some(_) | None => Err(format!(
+                "no server is called `{subject}`: router, legacy, or legacy-PART with PART one of {}",
+                parts()
+            )),
         }
     }
 

@@ -49,7 +49,8 @@ pub(super) fn malformed(frame_bytes_max: u32, prng: &mut Prng) -> (String, &'sta
 
 /// A message that would start a run in another user's name.
 pub(super) fn foreign(other_user: &str, thread: &str, text: &str) -> (String, &'static str) {
-    let mut frame = format!(r#"{{"type":"user_message","user_id":"{other_user}","thread_id":"{thread}","payload":"#);
+    let mut frame =
+        format!(r#"{{"type":"user_message","user_id":"{other_user}","thread_id":"{thread}","payload":"#);
     frame.push_str(r#"{"content":"#);
     quoted(text, &mut frame);
     frame.push_str("}}");

@@ -25,5 +25,6 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "agree",
         "agree-reconnect",
         "hazards",
+        "tool-limits",
     ]
 }

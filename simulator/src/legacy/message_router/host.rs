@@ -2,7 +2,9 @@
 
 use super::{
     BuiltIn, CRITICAL, Conn, Counters, Found, Handler, HandlerId, MessageRouter, Owner, Snapshot,
-    figures::Readiness, handlers::agent_message::Bridge, task::SECOND_US,
+    figures::Readiness,
+    handlers::{agent::BRIDGED, agent_message::Bridge},
+    task::SECOND_US,
 };
 use crate::legacy::{
     Hazard,
@@ -28,8 +30,13 @@ impl MessageRouter {
 
     /// Registers the bridge of a connection, as the endpoint did for each.
     pub fn register_bridge(&mut self, conn: Conn, user: &str) -> HandlerId {
-        let bridge = Bridge::new(user, self.hazards);
-        self.registry.add(Box::new(bridge), Some(Owner { user: user.to_owned(), conn }))
+        let bridge = Bridge::of(user, &BRIDGED, self.hazards);
+        self.add_owned(Owner { user: user.to_owned(), conn }, Box::new(bridge))
+    }
+
+    /// Registers a handler for one user, by one of its connections.
+    pub fn add_owned(&mut self, owner: Owner, handler: Box<dyn Handler>) -> HandlerId {
+        self.registry.add(handler, Some(owner))
     }
 
     /// Takes a handler out, the first of several entries.

@@ -76,15 +76,14 @@ pub(super) fn typed(raw: &Value, hazards: Hazards) -> Result<Typed, Refused> {
 ///
 /// H13: at any length. H12: a number that is none, which makes the acknowledgement unreadable.
 fn echoed(given: &Value, hazards: Hazards) -> Value {
-    let mut shown = given.clone();
-    if !hazards.has(Hazard::H12) && json::is_unwritable(given) {
-        shown = json::dumps(given).into();
+    let unwritable = json::is_unwritable(given) && !hazards.has(Hazard::H12);
+    let shown = if unwritable { json::dumps(given).into() } else { given.clone() };
+    match shown.as_str() {
+        Some(text) if !hazards.has(Hazard::H13) => {
+            text.chars().take(ECHO_CHARS_MAX).collect::<String>().into()
+        }
+        Some(_) | None => shown,
     }
-    let cut = match &shown {
-        Value::Str(text) if !hazards.has(Hazard::H13) => Some(text.chars().take(ECHO_CHARS_MAX).collect()),
-        _ => None::<String>,
-    };
-    cut.map_or(shown, Value::Str)
 }
 
 /// Characters of a type that are repeated, without H13.

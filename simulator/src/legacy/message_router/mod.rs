@@ -31,14 +31,15 @@ pub mod custom;
 mod figures;
 mod handlers;
 mod host;
-// pub mod identity;
-// pub mod main_loop;
+pub mod identity;
+pub mod main_loop;
 pub mod message;
 pub mod registry;
 mod reply;
 pub mod socket;
 mod task;
-// tests
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

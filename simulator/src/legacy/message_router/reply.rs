@@ -98,10 +98,9 @@ pub(super) fn send_error(code: &Value, text: &Value, details: &Value, cx: &mut C
 pub(super) fn send_system(content: &Value, more: &Value, cx: &mut Context<'_>) -> bool {
     let Ok(true) = live_or_double(cx.sockets.look(cx.conn), cx.hazards) else { return false };
     let mut data = Dict::from([("content", content.clone())]);
-    match more {
-        Value::Dict(more) => more.iter().for_each(|(key, value)| data.set(key, value.clone())),
-        other if other.truthy() => return false,
-        _ => {}
-    }
+    let Some(more) = more.as_dict().cloned().or_else(|| (!more.truthy()).then(Dict::default)) else {
+        return false;
+    };
+    more.iter().for_each(|(key, value)| data.set(key, value.clone()));
     cx.send_json(build::server(MessageType::SystemMessage, data, cx.now())).is_ok()
 }

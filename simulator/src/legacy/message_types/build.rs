@@ -60,21 +60,20 @@ pub fn server_message(arguments: &ServerArguments<'_>, now: f64) -> Result<Value
     let ServerArguments { first, data, content, correlation_id, extra } = arguments;
     let given = if data.is_none() { content } else { data };
     let system = Given::Type(MessageType::SystemMessage);
-    let (given_type, mut members) = match first {
-        Given::Value(Value::Dict(flat)) => {
-            let Some(kind) = flat.get("type") else {
-                let keys = flat.iter().map(|(key, _)| key).collect();
-                return Err(Raised::value(format!(
-                    "Legacy pattern requires 'type' field in dictionary. Got dictionary keys: {}",
-                    text::repr(&keys)
-                )));
-            };
-            let mut members = flat.clone();
-            members.remove("type");
-            (Given::Value(kind), members)
-        }
-        Given::Value(Value::None) if !content.is_none() => (system, data_of(given)?),
-        first => (*first, data_of(given)?),
+    let (given_type, mut members) = if let Given::Value(Value::Dict(flat)) = first {
+        let Some(kind) = flat.get("type") else {
+            let keys = flat.iter().map(|(key, _)| key).collect();
+            return Err(Raised::value(format!(
+                "Legacy pattern requires 'type' field in dictionary. Got dictionary keys: {}",
+                text::repr(&keys)
+            )));
+        };
+        let mut members = flat.clone();
+        members.remove("type");
+        (Given::Value(kind), members)
+    } else {
+        let content_only = matches!(first, Given::Value(Value::None)) && !content.is_none();
+        (if content_only { system } else { *first }, data_of(given)?)
     };
     let kind = normalise(given_type).map_err(|raised| {
         let shown = match given_type {

@@ -100,7 +100,9 @@ impl Agents {
     /// An agent begins: the context that it works in.
     pub(super) fn begin(&mut self, common: &Common, context: Rc<Context>) -> Rc<Context> {
         // G20: user and thread are read from the shared supervisor after a wait in which another run may have set them.
-        let Some(latest) = self.supervisor.clone().filter(|_| common.has(Hazard::G20)) else { return context };
+        let Some(latest) = self.supervisor.clone().filter(|_| common.has(Hazard::G20)) else {
+            return context;
+        };
         let context = Rc::new(Context {
             user: latest.user.clone(),
             thread_id: latest.thread_id.clone(),
@@ -153,12 +155,7 @@ impl Agents {
     }
 
     /// Ends a run that did not end by itself: the events to emit for it.
-    pub(super) fn end(
-        &mut self,
-        run: RunRef,
-        ending: Ending,
-        out: &mut Effects,
-    ) -> Vec<OwnedEvent> {
+    pub(super) fn end(&mut self, run: RunRef, ending: Ending, out: &mut Effects) -> Vec<OwnedEvent> {
         let Some(state) = self.runs.get_mut(&run) else { return Vec::new() };
         let mut events = close_tools(&mut state.order);
         let (code, message) = match ending {
@@ -174,8 +171,7 @@ impl Agents {
             events.push(started);
         }
         events.push(failed);
-        let reason =
-            if ending == Ending::TimedOut { CancelReason::TimedOut } else { CancelReason::Stopped };
+        let reason = if ending == Ending::TimedOut { CancelReason::TimedOut } else { CancelReason::Stopped };
         out.push(Effect::CancelRun { run, reason });
         events
     }

@@ -30,6 +30,8 @@ pub(super) enum Alarm {
     Replay(ConnId, Option<u64>),
     /// An agent that waited for a connection of its user gives up.
     GiveUp(RunRef),
+    /// The tool of a call has taken too long.
+    Tool(RunRef, String),
     /// The run has taken too long.
     Deadline(RunRef),
     /// Nobody came back for what is kept for the user.
@@ -51,6 +53,11 @@ impl Common {
     /// Whether the legacy's wrong way is to be gone.
     pub(super) fn has(&self, hazard: Hazard) -> bool {
         self.hazards.has(hazard)
+    }
+
+    /// All of them.
+    pub(super) const fn hazards(&self) -> Hazards {
+        self.hazards
     }
 
     /// Wakes a stage in `after_us` microseconds.

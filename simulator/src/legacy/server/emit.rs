@@ -114,18 +114,17 @@ impl Emit {
             return Vec::new();
         }
         let Some(emitter) = self.emitters.get_mut(&context.run) else { return Vec::new() };
-        let Emitted { event, tool_name } = emitted;
+        let Emitted { event, tool_name, to, run_id } = emitted;
         if let OwnedEvent::Started { agent, .. } = &event {
             emitter.agent_name = or(agent, "unknown_agent").to_owned();
         }
         emitter.seq += 1;
         let replaced = matches!(event, OwnedEvent::Thinking { .. }) && common.has(Hazard::G8);
-        let misaddressed = match &event {
-            OwnedEvent::Started { .. }
-            | OwnedEvent::ToolExecuting { .. }
-            | OwnedEvent::ToolCompleted { .. } => common.has(Hazard::G5) || common.has(Hazard::G26),
-            _ => common.has(Hazard::G26),
-        };
+        let raises = matches!(
+            event,
+            OwnedEvent::Started { .. } | OwnedEvent::ToolExecuting { .. } | OwnedEvent::ToolCompleted { .. }
+        );
+        let misaddressed = (raises && common.has(Hazard::G5)) || common.has(Hazard::G26);
         let (mut kind, mut own) = body(event, tool_name);
         // G8: the caller's data has a `type` of its own, which wins.
         if replaced {
@@ -141,7 +140,7 @@ impl Emit {
             ("type", json!(kind)),
             ("user_id", json!(&*context.user)),
             ("thread_id", named.unwrap_or_else(|| json!(context.thread_id))),
-            ("run_id", json!(context.run_id)),
+            ("run_id", json!(run_id.as_ref().unwrap_or(&context.run_id))),
             ("request_id", json!(context.request_id)),
             ("timestamp", json!(wire::iso(common.now))),
             ("agent_name", json!(agent_name)),
@@ -154,7 +153,11 @@ impl Emit {
             members.insert("critical".to_owned(), Value::Bool(true));
         }
         // G5: the thread is addressed as if it were a user. G26: a stand-in for the missing context says so, too.
-        let to = if misaddressed { context.thread_id.as_str().into() } else { context.user.clone() };
+        let to = match to {
+            Some(to) => to,
+            None if misaddressed => context.thread_id.as_str().into(),
+            None => context.user.clone(),
+        };
         vec![Event { owner: context.user.clone(), to, conn: context.conn, members }]
     }
 }

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use router::{Close, ConnId, Connect, Effect, Effects, ErrorCode, Instant, RunRef, Ticket, Tier, UserId};
+use router::{Close, ConnId, Connect, Effect, Effects, ErrorCode, Instant, RunRef, Ticket, UserId};
 use serde_json::json;
 
 use super::common::{Alarm, Common};
 use super::wire;
-use crate::legacy::Hazard;
+use crate::legacy::{Hazard, message_router::identity};
 
 /// The open sockets.
 #[derive(Debug, Default)]
@@ -26,7 +26,6 @@ pub(super) struct Endpoint {
 #[derive(Debug)]
 struct Socket {
     user: UserId,
-    tier: Tier,
     mode: Mode,
     ready: bool,
     /// The run that the receive loop waits for.
@@ -51,7 +50,6 @@ pub(super) enum Mode {
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) user: UserId,
-    pub(super) tier: Tier,
     pub(super) mode: Mode,
     pub(super) text: String,
 }
@@ -63,8 +61,12 @@ impl Endpoint {
         common: &mut Common,
         connect: &Connect<'_>,
         out: &mut Effects,
-    ) -> Option<(ConnId, UserId)> {
-        let of_user = self.sockets.values().filter(|socket| *socket.user == *connect.user).count();
+    ) -> Option<(ConnId, UserId, Mode)> {
+        // H21: everybody on the level of demonstrations, which is the default, has one name.
+        let (level, subject) = (identity::default_level(common.hazards()), Some(connect.user));
+        let user = identity::user(level, "", subject, common.now.as_micros(), common.hazards());
+        let user: UserId = user.as_deref().unwrap_or(connect.user).into();
+        let of_user = self.sockets.values().filter(|socket| socket.user == user).count();
         if of_user >= common.limits.connections_per_user_max as usize {
             let text = wire::error(ErrorCode::ConnectionLimit, "", common.now);
             refuse(connect.ticket, &text, Close::ConnectionLimit, out);
@@ -77,11 +79,10 @@ impl Endpoint {
             common.alarm(common.limits.ready_after_us, Alarm::Ready(conn));
         }
         common.alarm(common.limits.heartbeat_us, Alarm::Heartbeat(conn));
-        let user: UserId = connect.user.into();
+        let mode = self.mode();
         let socket = Socket {
             user: user.clone(),
-            tier: connect.tier,
-            mode: self.mode(),
+            mode,
             ready,
             waits_for: None,
             held: VecDeque::new(),
@@ -91,7 +92,7 @@ impl Endpoint {
         };
         self.sockets.insert(conn, socket);
         out.push(Effect::Accepted { ticket: connect.ticket, conn });
-        Some((conn, user))
+        Some((conn, user, mode))
     }
 
     /// A socket without a valid token.
@@ -114,13 +115,13 @@ impl Endpoint {
         let may_read = |socket: &&mut Socket| !socket.closing && socket.ready && socket.waits_for.is_none();
         let socket = self.sockets.get_mut(&conn).filter(may_read)?;
         let text = socket.held.pop_front()?;
-        Some(Read { user: socket.user.clone(), tier: socket.tier, mode: socket.mode, text })
+        Some(Read { user: socket.user.clone(), mode: socket.mode, text })
     }
 
     /// The receive loop of a connection started a run.
     pub(super) fn started(&mut self, common: &Common, conn: ConnId, run: RunRef) {
-        // G16: the loop awaits it.
-        if common.has(Hazard::G16)
+        // G16, H18: the loop awaits it.
+        if (common.has(Hazard::G16) || common.has(Hazard::H18))
             && let Some(socket) = self.sockets.get_mut(&conn)
         {
             socket.waits_for = Some(run);

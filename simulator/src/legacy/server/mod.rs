@@ -7,15 +7,15 @@
 //!           loop        acts                                                         reconnect
 //! ```
 //!
-//! **The way of a message.** [`endpoint`] takes a frame from a socket; before the set-up is over it waits there. The
-//! receive loop hands one frame after the other to [`routing`], which reads it, finds the handler of its type and says
-//! what is to happen: a reply, a start, a stop, a confirmation. [`agents`] makes the context of a run and starts its
-//! agent; [`emit`] makes the run's emitter.
+//! **The way of a message.** `endpoint` takes a frame from a socket; before the set-up is over it waits there. The
+//! receive loop hands one frame after the other to `routing`, which reads it, finds the handler of its type and says
+//! what is to happen: a reply, a start, a stop, a confirmation. `agents` makes the context of a run and starts its
+//! agent; `emit` makes the run's emitter.
 //!
-//! **The way of an event.** What the agent reports is admitted by [`emit`] (it must name nobody else) and by
-//! [`validate`] (it must be the next letter of the run's word), passes [`tools`] (calls and their ends), becomes a frame
-//! with the ids of its run in [`emit`], and goes to all connections of the run's user by [`deliver`], which keeps it for
-//! those who come back. Every stage works on what is handed to it and reports what it did; [`common`] holds the
+//! **The way of an event.** What the agent reports is admitted by `emit` (it must name nobody else) and by
+//! `validate` (it must be the next letter of the run's word), passes `tools` (calls and their ends), becomes a frame
+//! with the ids of its run in `emit`, and goes to all connections of the run's user by `deliver`, which keeps it for
+//! those who come back. Every stage works on what is handed to it and reports what it did; `common` holds the
 //! switches, limits, clock, alarms and accounts that all of them use.
 //!
 //! With every hazard off this is what was intended, in the canonical wire form: no checker has a word to say. With a
@@ -23,15 +23,15 @@
 //!
 //! | stage | hazards |
 //! |---|---|
-//! | [`endpoint`] | the receive loop, modes, set-up, identities: H7, H18, H20, H21, H28, G1, G16, G17, G19, G32 |
-//! | [`quality`] | the quality router: Q |
-//! | [`routing`] | types, handlers, replies, outcomes: H1 to H6, H8 to H16, H22 to H29, C, G0, G2 to G4, G21 |
-//! | [`agents`] | contexts, supervisor, stop: G18, G20, G22, G27 |
-//! | [`validate`] | the order of a run: G28, G29 |
-//! | [`tools`] | dispatchers, engine, permissions: T |
-//! | [`emit`] | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
-//! | [`deliver`] | registry, broadcast, recovery: G10 to G12, G24, G31 |
-//! | [`reach`] | event router, scoped router, broadcast service, manager: E, S, B, M |
+//! | `endpoint` | the receive loop, modes, set-up, identities: H7, H18, H20, H21, H28, G1, G16, G17, G19, G32 |
+//! | `quality` | the quality router: Q |
+//! | `routing` | types, handlers, replies, outcomes: H1 to H6, H8 to H16, H22 to H29, C, G0, G2 to G4, G21 |
+//! | `agents` | contexts, supervisor, stop: G18, G20, G22, G27 |
+//! | `validate` | the order of a run: G28, G29 |
+//! | `tools` | dispatchers, engine, permissions: T |
+//! | `emit` | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
+//! | `deliver` | registry, recovery: G10 to G12, G24, G31 |
+//! | `reach` | event router, scoped router, broadcast service, manager: E, S, B, M |
 //!
 //! **To add a hazard:** ask `common.has(Hazard::X)` at the place where the old part went wrong, with a comment that says
 //! how; let `accounts.breach` or `held` tell what only the server can see; give the hazard its row in
@@ -46,6 +46,7 @@ mod common;
 mod deliver;
 mod emit;
 mod endpoint;
+mod messages;
 mod quality;
 mod reach;
 mod routing;
@@ -95,17 +96,17 @@ impl LegacyServer {
             deliver: Deliver::new(hazards),
             common: Common::new(limits, hazards),
             endpoint: Endpoint::default(),
-            routing: Routing::default(),
+            routing: Routing::new(hazards),
             agents: Agents::default(),
-            tools: Tools::default(),
+            tools: Tools::new(hazards),
             emit: Emit::default(),
         }
     }
 
     fn connect(&mut self, connect: &Connect<'_>, out: &mut Effects) {
         let common = &mut self.common;
-        let Some((conn, user)) = self.endpoint.accept(common, connect, out) else { return };
-        self.routing.connected(common, conn, &user, connect.tier);
+        let Some((conn, user, mode)) = self.endpoint.accept(common, connect, out) else { return };
+        self.routing.connected(common, conn, (&user, connect.tier), mode);
         self.deliver.connect(common, conn, &user, connect.resume, out);
     }
 
@@ -120,13 +121,16 @@ impl LegacyServer {
 
     /// The receive loop of a connection: on until nothing is left to read, or it waits.
     fn read(&mut self, conn: ConnId, out: &mut Effects) {
-        while let Some(Read { user, tier, mode, text }) = self.endpoint.next(conn) {
+        while let Some(Read { user, mode, text }) = self.endpoint.next(conn) {
             // G19: the answers of the other modes are of types that cannot be built.
-            if mode != Mode::Main && self.common.has(Hazard::G19) {
+            // H28: likewise, as their constructor says.
+            let now = self.common.now;
+            let unanswered = mode != Mode::Main && !messages::can_answer(mode, now, self.common.hazards());
+            if (mode != Mode::Main && self.common.has(Hazard::G19)) || unanswered {
                 self.common.accounts.outcome(Outcome::HandlerError);
                 return self.endpoint.close(conn, Close::Unregistered, out);
             }
-            let frame = Inbound { conn, user: &user, tier, text: &text };
+            let frame = Inbound { conn, user: &user, text: &text };
             let routed = self.routing.route(&mut self.common, &frame);
             self.common.accounts.outcome(routed.outcome);
             for act in routed.acts {
@@ -208,7 +212,8 @@ impl LegacyServer {
             if raises && common.has(Hazard::G27) && !self.deliver.is_connected(&context.user) {
                 common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
             }
-            for emitted in self.tools.pass(common, context, event) {
+            let connected = self.deliver.is_connected(&context.user);
+            for emitted in self.tools.pass(common, context, connected, event) {
                 for event in self.emit.emit(common, context, emitted) {
                     self.deliver.publish(common, event, out);
                 }
@@ -219,7 +224,7 @@ impl LegacyServer {
     /// A run said its last word.
     fn over(&mut self, context: &Rc<Context>, out: &mut Effects) {
         self.agents.remove(context.run);
-        self.tools.clean_up(context.run);
+        self.tools.clean_up(&mut self.common, context);
         self.emit.release(&self.common, context.run);
         self.deliver.idle(&mut self.common, &context.user);
         if let Some(conn) = self.endpoint.ended(context.run) {
@@ -242,6 +247,12 @@ impl LegacyServer {
             Alarm::Deadline(run) => {
                 if let Some(context) = self.agents.context(run) {
                     self.cut_short(&context, Ending::TimedOut, out);
+                }
+            }
+            Alarm::Tool(run, call) => {
+                // The engine gives a tool up and reports its end in the agent's place.
+                if let Some(event) = self.tools.overdue(run, &call) {
+                    _ = self.report(run, event, out);
                 }
             }
             Alarm::Replay(conn, resume) => self.deliver.replay(common, conn, resume, out),
@@ -309,7 +320,8 @@ impl Subject for LegacyServer {
     }
 
     fn check(&self) -> Result<(), Breach> {
-        self.common.accounts.check(self.endpoint.held())
+        self.common.accounts.check(self.endpoint.held())?;
+        self.tools.check(self.common.now)
     }
 
     fn verify(&self) -> Result<(), Breach> {

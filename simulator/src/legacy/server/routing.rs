@@ -6,13 +6,18 @@
 use std::collections::BTreeMap;
 
 use router::{Close, ConnId, ErrorCode, Kind, Tier, UserId, message};
-use serde_json::json;
 
 use super::agents::Ask;
 use super::common::{Common, Outcome};
+use super::endpoint::Mode;
+use super::messages::{self, Heard, Messages};
 use super::quality::Quality;
 use super::wire;
-use crate::legacy::Hazard;
+use crate::legacy::{
+    Hazard, Hazards,
+    message_types::MessageType,
+    python::{Value, json as python_json},
+};
 
 /// What a message leads to, in order.
 #[derive(Debug)]
@@ -50,6 +55,23 @@ impl Routed {
     fn quiet() -> Self {
         Self::new(Outcome::Handled, Vec::new())
     }
+
+    fn heard(heard: Heard) -> Self {
+        Self::new(heard.outcome, heard.replies.into_iter().map(Act::Reply).collect())
+    }
+}
+
+/// What the old reader could not read.
+fn fatal(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::NotAnObject | ErrorCode::TooDeep | ErrorCode::BadNumber)
+}
+
+/// Whether the old router took what is refused: H8 in silence, H12 as a number, H22 as somebody's word.
+fn passes(common: &Common, code: ErrorCode) -> bool {
+    let by = |hazard, codes: &[ErrorCode]| common.has(hazard) && codes.contains(&code);
+    by(Hazard::H8, &[ErrorCode::BadPayload, ErrorCode::BadField])
+        || by(Hazard::H12, &[ErrorCode::BadNumber, ErrorCode::JsonParseError])
+        || by(Hazard::H22, &[ErrorCode::ForeignUserId])
 }
 
 /// A frame as it is handed on by the endpoint.
@@ -58,13 +80,13 @@ pub(super) struct Inbound<'a> {
     pub(super) conn: ConnId,
     /// Who the connection was authenticated as.
     pub(super) user: &'a UserId,
-    pub(super) tier: Tier,
     pub(super) text: &'a str,
 }
 
 /// The process-wide message router.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Routing {
+    messages: Messages,
     /// Handlers of the agent types, one per connection, in the order in which they came.
     handlers: Vec<AgentHandler>,
     /// Handlers by the index of their connection, for as long as the process lives.
@@ -81,8 +103,24 @@ struct AgentHandler {
 }
 
 impl Routing {
+    pub(super) fn new(hazards: Hazards) -> Self {
+        Self {
+            messages: Messages::new(hazards),
+            handlers: Vec::new(),
+            cache: BTreeMap::new(),
+            quality: Quality::default(),
+        }
+    }
+
     /// A connection was accepted: its handlers are registered.
-    pub(super) fn connected(&mut self, common: &Common, conn: ConnId, user: &UserId, tier: Tier) {
+    pub(super) fn connected(
+        &mut self,
+        common: &Common,
+        conn: ConnId,
+        (user, tier): (&UserId, Tier),
+        mode: Mode,
+    ) {
+        self.messages.connected(conn, user, mode);
         let mut handler = AgentHandler { conn, user: user.clone(), tier };
         // G21: the cache knows a handler by the identity of an object, which is given again to a later one.
         if common.has(Hazard::G21) {
@@ -94,6 +132,7 @@ impl Routing {
 
     /// A connection is gone, and its handlers with it.
     pub(super) fn disconnected(&mut self, common: &Common, conn: ConnId) {
+        self.messages.disconnected(conn);
         // G2: nobody takes them out of the process-wide list.
         if common.has(Hazard::G2) {
             return;
@@ -104,11 +143,12 @@ impl Routing {
     /// A user is gone for good.
     pub(super) fn forget(&mut self, common: &Common, user: &UserId) {
         self.quality.forget(common, user);
+        self.messages.forget(user);
     }
 
     /// Handlers and subscriptions kept.
     pub(super) fn kept(&self) -> u64 {
-        (self.handlers.len() + self.cache.len()) as u64 + self.quality.kept()
+        (self.handlers.len() + self.cache.len()) as u64 + self.quality.kept() + self.messages.kept()
     }
 
     /// Routes a frame.
@@ -124,7 +164,17 @@ impl Routing {
             Err(fault) if fault.code == ErrorCode::NotAnObject && common.has(Hazard::G17) => {
                 return Routed::new(Outcome::HandlerError, vec![Act::Close(Close::Unregistered)]);
             }
-            Err(fault) => return refused(fault.code, &fault.path),
+            // H7: the reader itself fails, and the loop with it.
+            Err(fault) if fatal(fault.code) && common.has(Hazard::H7) => {
+                return Routed::new(Outcome::HandlerError, vec![Act::Close(Close::Unregistered)]);
+            }
+            Err(fault) => {
+                let passed = passes(common, fault.code).then(|| messages::read(frame.text)).flatten();
+                return match passed {
+                    Some(raw) => self.unchecked(common, frame, raw),
+                    None => refused(fault.code, &fault.path),
+                };
+            }
         };
         let name = match envelope.kind {
             None => "unknown".into(),
@@ -133,7 +183,7 @@ impl Routing {
             Some(raw) => raw.text().unwrap_or_else(|| raw.json().into()),
         };
         let Some(kind) = Kind::from_name(&name) else {
-            return Routed::reply(Outcome::Unhandled, wire::ack(&name, user, now));
+            return self.hear(common, frame).map_or_else(Routed::quiet, Routed::heard);
         };
         // G0: a name that is also an outbound one is taken for progress, and progress needs no answer.
         if common.has(Hazard::G0) && (kind.starts_run() || kind == Kind::Ping) {
@@ -159,22 +209,27 @@ impl Routing {
         kind: Kind,
         envelope: &message::Envelope<'_>,
     ) -> Routed {
-        let (user, now) = (frame.user, common.now);
-        let status = |kind: &str, status: &str| {
-            let data = json!({ "status": status, "timestamp": wire::iso(now), "user_id": &**user });
-            Routed::reply(Outcome::Handled, wire::server(kind, &data, now))
-        };
-        if kind.starts_run() {
-            return self.ask(common, frame, kind, envelope);
+        let user = frame.user;
+        // The canned agent has the real one in its place, unless it fails by itself (H2).
+        let canned = matches!(kind, Kind::StartAgent | Kind::AgentRequest);
+        if canned && !common.has(Hazard::H1) && !common.has(Hazard::H2) {
+            return self.ask(common, frame, kind, envelope, frame.user);
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other types have no handler here")]
+        if kind.starts_run() {
+            let heard = self.hear(common, frame);
+            let asked =
+                heard.as_ref().and_then(|heard| heard.ask.as_ref()).map(|ask| UserId::from(&*ask.user));
+            let silent =
+                [Hazard::H1, Hazard::H2, Hazard::H5, Hazard::H6].iter().any(|hazard| common.has(*hazard));
+            return match asked {
+                Some(asked) => self.ask(common, frame, kind, envelope, &asked),
+                None if silent => heard.map_or_else(Routed::quiet, Routed::heard),
+                // A message without a text asks nobody.
+                None => self.ask(common, frame, kind, envelope, frame.user),
+            };
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other types are the model's")]
         match kind {
-            Kind::Ping => status("pong", "alive"),
-            Kind::Heartbeat => status("heartbeat_ack", "healthy"),
-            Kind::Pong | Kind::HeartbeatAck => Routed::quiet(),
-            Kind::UserTyping | Kind::AgentTyping | Kind::TypingStarted | Kind::TypingStopped => {
-                status("system_message", "typing_acknowledged")
-            }
             Kind::StopAgent => {
                 let run_id = envelope.run_id.and_then(message::Raw::text).map(String::from);
                 Routed::new(Outcome::Handled, vec![Act::Stop { user: user.clone(), run_id }])
@@ -188,17 +243,49 @@ impl Routing {
             | Kind::ValidateContent
             | Kind::GenerateQualityReport
             | Kind::SubscribeQualityAlerts => self.quality.route(common, user, kind, envelope),
-            _ => Routed::reply(Outcome::Unhandled, wire::ack(kind.name(), user, now)),
+            _ => self.hear(common, frame).map_or_else(Routed::quiet, Routed::heard),
         }
     }
 
-    /// A message for an agent goes to the handler of its own connection.
+    /// Has the model route a frame.
+    fn hear(&mut self, common: &mut Common, frame: &Inbound<'_>) -> Option<Heard> {
+        let mut raw = messages::read(frame.text)?;
+        Some(self.messages.route(common, frame.conn, frame.user, &mut raw))
+    }
+
+    /// A frame that should have been refused: the model makes of it what the old router made.
+    fn unchecked(&mut self, common: &mut Common, frame: &Inbound<'_>, mut raw: Value) -> Routed {
+        let heard = self.messages.route(common, frame.conn, frame.user, &mut raw);
+        let Some(asked) = &heard.ask else { return Routed::heard(heard) };
+        let of_user = |handler: &&AgentHandler| *handler.user == *asked.user;
+        // Who is named may have no connection: then the sender's own handler has it.
+        let own = |handler: &&AgentHandler| handler.conn == frame.conn;
+        let handlers = &self.handlers;
+        let Some(handler) = handlers.iter().find(of_user).or_else(|| handlers.iter().find(own)) else {
+            return Routed::heard(heard);
+        };
+        let named = raw.get("type").and_then(Value::as_str).and_then(MessageType::from_text);
+        let ask = Ask {
+            conn: frame.conn,
+            user: asked.user.as_str().into(),
+            tier: handler.tier,
+            kind: named.and_then(|kind| Kind::from_name(kind.wire())).unwrap_or(Kind::UserMessage),
+            thread_id: asked.thread_id.clone().unwrap_or_default(),
+            request_id: raw.get("message_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            text: asked.text.clone(),
+            payload: python_json::dumps(raw.get("payload").unwrap_or(&Value::None)),
+        };
+        Routed::new(heard.outcome, vec![Act::Start(ask)])
+    }
+
+    /// A message for an agent goes to the handler of its own connection; `asked` is whose agent the model asked.
     fn ask(
         &self,
         common: &Common,
         frame: &Inbound<'_>,
         kind: Kind,
         envelope: &message::Envelope<'_>,
+        asked: &UserId,
     ) -> Routed {
         let refused = |code| Routed::reply(Outcome::Rejected, wire::error(code, "", common.now));
         let members: [&str; 3] = if kind == Kind::UserMessage || kind == Kind::Chat {
@@ -211,7 +298,11 @@ impl Routing {
             return refused(ErrorCode::EmptyMessage);
         };
         // G2: the list is searched for a handler that takes the type, and all of them do.
-        let takes = |handler: &&AgentHandler| handler.conn == frame.conn || common.has(Hazard::G2);
+        let own = *asked == *frame.user;
+        let takes = |handler: &&AgentHandler| {
+            let right = if own { handler.conn == frame.conn } else { handler.user == *asked };
+            right || common.has(Hazard::G2)
+        };
         let Some(handler) = self.handlers.iter().find(takes) else {
             return refused(ErrorCode::AgentUnavailable);
         };

@@ -18,6 +18,16 @@ fn run(scenario: Scenario, seed: u64) -> RunResult {
 }
 
 #[test]
+fn many_seeds_are_silent_too() {
+    for name in ["tiny", "churn", "reconnect", "hazards"] {
+        for seed in 1..=10 {
+            let findings = run(scenario(name, 24), seed).checkers.ledger().findings().to_vec();
+            assert_eq!(findings, [], "{name} {seed}");
+        }
+    }
+}
+
+#[test]
 fn without_hazards_no_checker_has_a_word_to_say() {
     for (name, _) in embedded() {
         let scenario = scenario(name, 60);

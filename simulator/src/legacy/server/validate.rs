@@ -23,8 +23,13 @@ enum Phase {
 pub(super) enum Letter {
     Start,
     Within,
-    Open { call: String, tool: String },
-    Close { call: String },
+    Open {
+        call: String,
+        tool: String,
+    },
+    Close {
+        call: String,
+    },
     End,
     /// No event of a run's order.
     Other,

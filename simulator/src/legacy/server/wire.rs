@@ -60,7 +60,8 @@ pub(super) fn error(code: ErrorCode, path: &str, now: Instant) -> String {
 
 /// Answer to `stop_agent`.
 pub(super) fn stopped(run_ids: &[String], user: &str, now: Instant) -> String {
-    json!({ "type": "agent_stopped", "run_ids": run_ids, "user_id": user, "timestamp": unix(now) }).to_string()
+    json!({ "type": "agent_stopped", "run_ids": run_ids, "user_id": user, "timestamp": unix(now) })
+        .to_string()
 }
 
 /// What cannot be replayed any more, inclusive.
@@ -86,8 +87,7 @@ pub(super) fn iso(now: Instant) -> String {
     let days = days + 719_468;
     let era = days / 146_097;
     let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;

@@ -39,5 +39,8 @@ pub(super) const SHOWN: &[Shown] = &[
 
 pub(super) const ABSENT: &[Absent] = &[
     Absent::new(Hazard::G29, "nothing hands the validator a missing user: a user is a type of its own here"),
-    Absent::new(Hazard::G30, "it costs time and changes no frame; what the hot path costs is measured by the gate"),
+    Absent::new(
+        Hazard::G30,
+        "it costs time and changes no frame; what the hot path costs is measured by the gate",
+    ),
 ];

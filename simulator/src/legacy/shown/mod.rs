@@ -50,7 +50,6 @@ impl Shown {
     }
 
     /// Under another seed.
-    #[expect(dead_code, reason = "for rows to come")]
     const fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }

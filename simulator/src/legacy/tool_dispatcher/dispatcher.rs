@@ -148,20 +148,19 @@ impl Dispatcher {
         wire: Wire,
         claims_events: bool,
     ) -> Result<Self, Raised> {
-        if hazards.has(Hazard::T1) && !tools.is_empty() {
-            return Err(lacks("register_tools"));
-        }
-        Ok(Self {
+        let mut made = Self {
             hazards,
             context,
-            registry: tools.iter().map(|tool| ((*tool).to_owned(), false)).collect(),
+            registry: BTreeMap::new(),
             engine: Engine::new(hazards, wire),
             claims_events,
             timer: claims_events,
             active: true,
             figures: Figures::default(),
             serial: 0,
-        })
+        };
+        made.register_tools(tools)?;
+        Ok(made)
     }
 
     /// Whom it works for.
@@ -197,6 +196,19 @@ impl Dispatcher {
     /// Whether the timer of its emitter runs.
     pub const fn has_timer(&self) -> bool {
         self.timer
+    }
+
+    /// Registers tools.
+    ///
+    /// # Errors
+    /// After the clean-up; with `T1`, any tools.
+    pub fn register_tools(&mut self, tools: &[&str]) -> Result<(), Raised> {
+        self.must_live()?;
+        if self.hazards.has(Hazard::T1) && !tools.is_empty() {
+            return Err(lacks("register_tools"));
+        }
+        self.registry.extend(tools.iter().map(|tool| ((*tool).to_owned(), false)));
+        Ok(())
     }
 
     /// Registers a plain callable.

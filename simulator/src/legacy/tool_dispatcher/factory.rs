@@ -399,6 +399,7 @@ impl Made {
         now: Instant,
         call: &ToolCall<'_>,
         run_id: &str,
+        socket_in_state: bool,
         permissions: &mut Permissions,
         out: &mut Vec<BridgeCall>,
     ) -> Result<Begun, Raised> {
@@ -408,7 +409,7 @@ impl Made {
                         UnifiedCompatibilityWrapper.dispatch_tool() takes 3 positional arguments but 5 were given";
             return Err(Raised::new("TypeError", text));
         }
-        self.dispatcher.dispatch_tool(now, call, run_id, false, permissions, out)
+        self.dispatcher.dispatch_tool(now, call, run_id, socket_in_state, permissions, out)
     }
 
     /// A refusal in the form of agents: the oldest dispatcher said more.

@@ -81,6 +81,11 @@ impl Permissions {
         self.policies.insert(tool.to_owned(), policy);
     }
 
+    /// Sets the policy of any tool without one of its own.
+    pub fn set_any_tool(&mut self, policy: Policy) {
+        self.any_tool = policy;
+    }
+
     /// Tools with a policy of their own, in alphabetical order.
     pub fn tools(&self) -> impl Iterator<Item = &str> {
         self.policies.keys().map(String::as_str)

@@ -300,8 +300,9 @@ fn t18_and_t19_a_callers_face_takes_no_calls() {
             let mut made = factory.create(START, way, &given, handed, &["search"]).expect("made");
             let call = ToolCall { tool: &"search".into(), parameters: &Value::Null, person: &person("free") };
             let mut permissions = Permissions::new(hazards);
-            let begun =
-                made.dispatch_tool(START, &call, "run-ada", &mut permissions, &mut Vec::new()).map(|_| ());
+            let begun = made
+                .dispatch_tool(START, &call, "run-ada", false, &mut permissions, &mut Vec::new())
+                .map(|_| ());
             let cleaned = factory.clean_up(&mut made);
             (begun.map_err(|raised| raised.class), cleaned, made.is_active())
         }

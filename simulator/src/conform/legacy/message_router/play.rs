@@ -158,10 +158,9 @@ impl Replay {
 
     fn safe_send(&mut self, action: &Action) -> Played {
         let conn = self.sockets.conn(action.text("conn").unwrap_or_default());
-        let frame = match argument(action, "data") {
-            Value::Str(text) => Frame::Text(text),
-            data => Frame::Json(data),
-        };
+        let data = argument(action, "data");
+        let frame =
+            data.as_str().map_or_else(|| Frame::Json(data.clone()), |text| Frame::Text(text.to_owned()));
         let retries = action.arg("retry_count").as_u64().map(|retries| retries as u32);
         let progress = self.router.send(self.now_us, &mut self.sockets, conn, frame, retries);
         self.awaited(progress)

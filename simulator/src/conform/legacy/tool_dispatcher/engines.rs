@@ -104,14 +104,11 @@ impl Engines {
         let script = ScriptedTool::of(action.arg("tool"));
         let ids = action.arg("context");
         let id = |key: &str| ids[key].as_str().unwrap_or_default();
-        let context = match ids {
-            Value::Null => EngineContext::Absent,
-            _ => EngineContext::Ids {
-                user: id("user_id"),
-                thread: id("thread_id"),
-                run: id("run_id"),
-                agent: ids["agent_name"].as_str().filter(|name| !name.is_empty()),
-            },
+        let context = if ids.is_null() {
+            EngineContext::Absent
+        } else {
+            let agent = ids["agent_name"].as_str().filter(|name| !name.is_empty());
+            EngineContext::Ids { user: id("user_id"), thread: id("thread_id"), run: id("run_id"), agent }
         };
         let mut events = Vec::new();
         let started =

@@ -258,7 +258,7 @@ impl Dispatchers {
         let call = ToolCall { tool: asked.tool, parameters: asked.parameters, person: &person };
         let begun = match asked.keyword {
             Some(context) => made.dispatcher.dispatch(*now, &call, context, permissions, &mut events),
-            None => made.dispatch_tool(*now, &call, asked.run, permissions, &mut events),
+            None => made.dispatch_tool(*now, &call, asked.run, false, permissions, &mut events),
         };
         stage.events(&mut events);
         let name = asked.tool.as_str().unwrap_or("None");

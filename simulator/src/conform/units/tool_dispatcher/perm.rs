@@ -195,10 +195,15 @@ pub(in crate::conform) fn person(user: &Value) -> Person {
         plan: Plan::named(user["plan"].as_str().unwrap_or("free")),
         grants: Grants {
             roles: texts(&user["roles"]).into_iter().collect(),
-            features: features.filter(|(_, on)| **on == true).map(|(name, _)| name.clone()).collect(),
+            features: features.filter(|(_, on)| is_on(on)).map(|(name, _)| name.clone()).collect(),
             admin: user["is_admin"] == true,
         },
     }
+}
+
+/// Whether a recorded feature counts as on: anything but null, false, zero and the empty text.
+fn is_on(value: &Value) -> bool {
+    !value.is_null() && *value != false && *value != 0 && *value != ""
 }
 
 /// A policy as a recording states it: of level BASIC, for all plans, without limits, unless it says otherwise.

@@ -10,8 +10,6 @@ use crate::legacy::{
     python::{Raised, Value, text},
 };
 
-use super::agent::BRIDGED;
-
 /// What an agent is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
@@ -29,13 +27,14 @@ pub struct Ask {
 #[derive(Debug)]
 pub struct Bridge {
     user: String,
+    kinds: Vec<MessageType>,
     hazards: Hazards,
 }
 
 impl Bridge {
-    /// The bridge of a user.
-    pub fn new(user: &str, hazards: Hazards) -> Self {
-        Self { user: user.to_owned(), hazards }
+    /// The bridge of a user, for messages of some types.
+    pub fn of(user: &str, kinds: &[MessageType], hazards: Hazards) -> Self {
+        Self { user: user.to_owned(), kinds: kinds.to_vec(), hazards }
     }
 }
 
@@ -45,7 +44,7 @@ impl Handler for Bridge {
     }
 
     fn can_handle(&mut self, kind: MessageType) -> Result<Value, Raised> {
-        Ok(BRIDGED.contains(&kind).into())
+        Ok(self.kinds.contains(&kind).into())
     }
 
     /// H5: the bridge lacks the method that is called, and the message ends here. It looks at no user: its agent
@@ -54,7 +53,9 @@ impl Handler for Bridge {
         if self.hazards.has(Hazard::H5) {
             return Reaction::returned(false);
         }
-        match ask(&self.user, message) {
+        // H22: whoever the message names is believed to have sent it.
+        let named = message.user_id.as_deref().filter(|id| !id.is_empty() && self.hazards.has(Hazard::H22));
+        match ask(named.unwrap_or(&self.user), message) {
             Some(ask) => Reaction { ask: Some(ask), ..Reaction::returned(true) },
             None => Reaction::returned(false),
         }
@@ -64,15 +65,21 @@ impl Handler for Bridge {
 /// The intended way to the agent service, registered nowhere.
 #[derive(Debug)]
 pub struct AgentMessage {
+    kinds: Vec<MessageType>,
     hazards: Hazards,
     processed: i64,
     errors: i64,
 }
 
 impl AgentMessage {
-    /// The handler.
+    /// The handler, for the types that were meant for it.
     pub fn new(hazards: Hazards) -> Self {
-        Self { hazards, processed: 0, errors: 0 }
+        Self::of(&[MessageType::StartAgent, MessageType::UserMessage, MessageType::Chat], hazards)
+    }
+
+    /// The handler, for some types.
+    pub fn of(kinds: &[MessageType], hazards: Hazards) -> Self {
+        Self { kinds: kinds.to_vec(), hazards, processed: 0, errors: 0 }
     }
 }
 
@@ -82,8 +89,7 @@ impl Handler for AgentMessage {
     }
 
     fn can_handle(&mut self, kind: MessageType) -> Result<Value, Raised> {
-        let kinds = [MessageType::StartAgent, MessageType::UserMessage, MessageType::Chat];
-        Ok(kinds.contains(&kind).into())
+        Ok(self.kinds.contains(&kind).into())
     }
 
     /// H6: it waits for what cannot be waited for, and calls its service with arguments that it does not take.
