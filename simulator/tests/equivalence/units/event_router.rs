@@ -13,9 +13,9 @@ pub(super) const FEW: [&str; 3] = ["user_1", "user_2", "user_3"];
 pub(crate) fn strategy() -> BoxedStrategy<Sequence> {
     // An event that names another user is refused, and its connection stays as idle as it was: where time passes, the two
     // would never agree again.
-    let steady = (Just(healthy()), ops(op(Events::Plain, pass(&PASSES))));
-    let failing = (manager(), ops(op(Events::Plain, pass(&PASSES[..PASSES.len() - 1]))));
-    let naming = (manager(), ops(op(Events::Naming, Just(Op::of_nobody("get_stats", json!({}))))));
+    let steady = (Just(healthy()), ops(op(Flavour::Steady, pass(&PASSES))));
+    let failing = (manager(), ops(op(Flavour::Failing, pass(&PASSES[..PASSES.len() - 1]))));
+    let naming = (Just(healthy()), ops(op(Flavour::Naming, Just(Op::of_nobody("get_stats", json!({}))))));
     prop_oneof![1 => steady, 1 => failing, 1 => naming]
         .prop_map(|(manager, ops)| Sequence {
             unit: "event_router",
@@ -30,12 +30,14 @@ pub(crate) fn strategy() -> BoxedStrategy<Sequence> {
 /// a reason by then, and what a day does to a clock is no reason of its own.
 pub(super) const PASSES: [u32; 9] = [1, 10, 100, 119, 150, 299, 300, 400, 86_400];
 
-/// What events say of whom they are for.
+/// What a sequence may have.
 #[derive(Clone, Copy, PartialEq)]
-enum Events {
-    /// Nothing.
-    Plain,
-    /// Sometimes another user.
+enum Flavour {
+    /// Sockets that work, and names that users take from each other.
+    Steady,
+    /// Sockets that fail: ours is gone then and its name is free, the old one's is not. So nobody takes another's name.
+    Failing,
+    /// Events that name another user; no time passes.
     Naming,
 }
 
@@ -60,6 +62,19 @@ pub(super) fn few() -> impl Strategy<Value = String> {
     select(&FEW[..]).prop_map(str::to_owned)
 }
 
+/// A name that only that user has.
+fn own_name(user: &str, conn: &Value) -> Value {
+    let second = ["c2", "c4"].iter().any(|name| conn == name);
+    match (user, second) {
+        ("user_1", false) => "c1",
+        ("user_1", true) => "c2",
+        ("user_2", false) => "c3",
+        ("user_2", true) => "c4",
+        _ => "c5",
+    }
+    .into()
+}
+
 pub(super) fn conn() -> impl Strategy<Value = Value> {
     select(&CONNS[..]).prop_map(Value::from)
 }
@@ -72,10 +87,12 @@ pub(super) fn pass(seconds: &[u32]) -> impl Strategy<Value = Op> + use<> {
     select(seconds.to_vec()).prop_map(|seconds| Op::of_nobody("advance", json!({ "seconds": seconds })))
 }
 
-fn op(events: Events, pass: impl Strategy<Value = Op> + 'static) -> BoxedStrategy<Op> {
-    let naming = events == Events::Naming;
-    let register = (few(), conn(), thread()).prop_map(|(user, conn, thread)| Op {
-        args: super::with(json!({"user": user, "connection_id": conn}), "thread_id", thread),
+fn op(flavour: Flavour, pass: impl Strategy<Value = Op> + 'static) -> BoxedStrategy<Op> {
+    let naming = flavour == Flavour::Naming;
+    let named =
+        move |user: &str, conn: Value| if flavour == Flavour::Failing { own_name(user, &conn) } else { conn };
+    let register = (few(), conn(), thread()).prop_map(move |(user, conn, thread)| Op {
+        args: super::with(json!({"connection_id": named(&user, conn), "user": user}), "thread_id", thread),
         by: user,
         op: "register_connection",
     });
