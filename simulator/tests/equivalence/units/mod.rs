@@ -6,6 +6,7 @@ mod event_router;
 mod message_router;
 mod quality_router;
 mod scoped_router;
+mod tool_dispatcher;
 
 use proptest::{collection::vec, prelude::*, sample::select, strategy::BoxedStrategy};
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ pub(crate) const ALL: &[(&str, fn() -> BoxedStrategy<Sequence>)] = &[
     ("event_router", event_router::strategy),
     ("scoped_router", scoped_router::strategy),
     ("broadcast", broadcast::strategy),
+    ("tool_dispatcher", tool_dispatcher::strategy),
 ];
 
 /// Four users take part, at most.
