@@ -4,6 +4,7 @@
 
 mod accounting;
 mod bounds;
+mod connections;
 mod deliver;
 mod emitter;
 mod frames;
