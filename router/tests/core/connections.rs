@@ -65,3 +65,24 @@ fn a_name_stays_with_the_connection_that_took_it_over() {
     world.input(Input::Closed { conn: second });
     assert_eq!((world.router.connection_named("tab"), world.router.sizes().names), (None, 0));
 }
+
+#[test]
+fn tables_are_as_large_as_the_most_that_were_here_at_once() {
+    let mut world = World::new(Config { recovery_ttl_us: 1, ..Config::default() });
+    let connect = Connect { name: Some("tab"), ..Connect::new(Ticket(0), "ada") };
+    world.connect_with(connect).expect("accepted");
+    let (second, eve) = (world.connect("ada"), world.connect("eve"));
+    let sizes = |world: &World| {
+        let sizes = world.router.sizes();
+        (sizes.connections, sizes.users, sizes.names)
+    };
+    assert_eq!(sizes(&world), (3, 2, 1));
+    world.input(Input::Closed { conn: eve });
+    world.input(Input::Closed { conn: second });
+    world.wait(1_000);
+    world.connect("bob");
+    world.connect("bob");
+    assert_eq!(sizes(&world), (3, 2, 1), "bob has the places of those who left");
+    world.connect("bob");
+    assert_eq!(sizes(&world), (4, 2, 1));
+}
