@@ -6,12 +6,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
 };
 
 use toml::Table;
+
+mod tree;
+
+use tree::{files, read, root, rust_files, table_rows};
 
 /// Longest file without its test modules, in lines.
 const FILE_LINES_MAX: usize = 700;
@@ -286,14 +288,6 @@ fn ratchet(long: &BTreeMap<String, usize>, listed: &[(&str, usize)], list: &str)
     none(&wrong, &format!("the ratchet {list} only shrinks"));
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
 fn manifest(path: &str) -> Table {
     read(path).parse().unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -301,44 +295,6 @@ fn manifest(path: &str) -> Table {
 fn keys(manifest: &Table, section: &str) -> BTreeSet<String> {
     let section = manifest.get(section).and_then(|section| section.as_table());
     section.into_iter().flat_map(|table| table.keys().cloned()).collect()
-}
-
-fn rust_files() -> Vec<String> {
-    files().into_iter().filter(|path| path.ends_with(".rs")).collect()
-}
-
-/// All files of the project, sorted, with `/` between folders: what git knows or would add; without git, a walk.
-fn files() -> Vec<String> {
-    let listed = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root())
-        .output();
-    let mut files: Vec<String> = match listed {
-        Ok(output) if output.status.success() && !output.stdout.is_empty() => {
-            String::from_utf8_lossy(&output.stdout).split_terminator('\0').map(ToOwned::to_owned).collect()
-        }
-        _ => walk(&root(), ""),
-    };
-    files.retain(|path| root().join(path).is_file());
-    files.sort();
-    files.dedup();
-    files
-}
-
-fn walk(folder: &Path, prefix: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder that can be read") {
-        let entry = entry.expect("an entry");
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_dir() {
-            if name != "target" && name != ".git" {
-                found.extend(walk(&entry.path(), &format!("{prefix}{name}/")));
-            }
-        } else {
-            found.push(format!("{prefix}{name}"));
-        }
-    }
-    found
 }
 
 /// The text ahead of the first inline test module.
@@ -444,13 +400,6 @@ fn body(code: &str) -> Option<&str> {
         }
     }
     None
-}
-
-/// The rows of all tables in a Markdown text, as trimmed cells without code marks.
-fn table_rows(text: &str) -> impl Iterator<Item = Vec<String>> + '_ {
-    text.lines().filter_map(|line| line.strip_prefix('|')).map(|row| {
-        row.trim_end_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
-    })
 }
 
 /// The targets of all links in a Markdown text.

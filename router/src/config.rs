@@ -290,4 +290,43 @@ mod tests {
         let error = Config { nesting_max: 65, ..Config::default() }.validate().expect_err("refused");
         assert_eq!(error.field, "nesting_max");
     }
+    #[test]
+    fn a_limit_is_taken_at_its_edge_and_refused_beyond_it() {
+        type Set = fn(&mut Config, u32);
+        let table: [(&str, Set, &[u32], &[u32]); 20] = [
+            ("nesting_max", |c, n| c.nesting_max = n, &[1, 64], &[0, 65]),
+            ("inbound_bytes_max", |c, n| c.inbound_bytes_max = n, &[64, 65_535], &[63, 65_536]),
+            ("transport_bytes_max", |c, n| c.transport_bytes_max = n, &[8_192], &[8_191]),
+            ("outbound_frame_bytes_max", |c, n| c.outbound_frame_bytes_max = n, &[16_384], &[16_383]),
+            ("connections_per_user_max", |c, n| c.connections_per_user_max = n, &[1], &[0]),
+            ("runs_per_user_max", |c, n| c.runs_per_user_max = n, &[1], &[0]),
+            ("rate_per_s, rate_burst", |c, n| c.rate_per_s = n, &[1], &[0]),
+            ("rate_per_s, rate_burst", |c, n| c.rate_burst = n, &[1], &[0]),
+            ("socket_window_frames", |c, n| c.socket_window_frames = n, &[1, 4096], &[0, 4097]),
+            ("outbound_frames_max", |c, n| c.outbound_frames_max = n, &[1], &[0]),
+            ("heartbeat_us, heartbeats_missed_max", |c, n| c.heartbeat_us = n.into(), &[1], &[0]),
+            ("heartbeat_us, heartbeats_missed_max", |c, n| c.heartbeats_missed_max = n, &[1], &[0]),
+            ("agent_deadline_us", |c, n| c.agent_deadline_us = n.into(), &[1], &[0]),
+            ("tool_deadline_us", |c, n| c.tool_deadline_us = n.into(), &[1], &[0]),
+            ("quality_deadline_us", |c, n| c.quality_deadline_us = n.into(), &[1], &[0]),
+            ("quality_agents_max, quality_samples_max", |c, n| c.quality_agents_max = n, &[1], &[0]),
+            ("quality_agents_max, quality_samples_max", |c, n| c.quality_samples_max = n, &[1], &[0]),
+            ("batch_messages_max", |c, n| c.batch_messages_max = n, &[1, 64], &[0, 65]),
+            ("node", |c, n| c.node = "n0"[n as usize..].into(), &[0, 1], &[2]),
+            ("node", |c, n| c.node = ["n", "n-0", "n 0"][n as usize].into(), &[0], &[1, 2]),
+        ];
+        for (field, set, good, bad) in table {
+            let with = |n: u32| {
+                let mut config = Config { inbound_bytes_max: 8_192, ..Config::default() };
+                set(&mut config, n);
+                config.validate().err().map(|error| error.field)
+            };
+            for n in good {
+                assert_eq!(with(*n), None, "{field} {n}");
+            }
+            for n in bad {
+                assert_eq!(with(*n), Some(field), "{n}");
+            }
+        }
+    }
 }

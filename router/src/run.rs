@@ -314,7 +314,7 @@ pub struct Verdict {
 /// in an error must have closed its tools before, as the router's streams have: else `R4`.
 pub fn verdict<'a>(events: impl IntoIterator<Item = Observed<'a>>) -> Verdict {
     let mut automaton = Automaton::default();
-    let mut seen = [false; 5];
+    let mut seen = Vec::new();
     for (n, event) in events.into_iter().enumerate() {
         let Some(kind) = event.kind else { continue };
         if let Err(rule) = automaton.observe(kind, &event, n) {
@@ -327,12 +327,12 @@ pub fn verdict<'a>(events: impl IntoIterator<Item = Observed<'a>>) -> Verdict {
             };
             return broken;
         }
-        if kind.is_critical() {
-            seen[kind as usize - usize::from(kind > EventKind::Progress)] = true;
+        if kind.is_critical() && !seen.contains(&kind) {
+            seen.push(kind);
         }
     }
     let complete = automaton.phase == Phase::Done;
-    let full_golden = complete && seen.into_iter().all(|seen| seen);
+    let full_golden = complete && seen.len() == 5;
     Verdict { well_formed: true, complete, full_golden, first_violation: None, rule: None }
 }
 
@@ -468,5 +468,89 @@ mod tests {
         let left = run.failed().expect("ends");
         assert_eq!(left.iter().map(|tool| &*tool.call).collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!(run.failed().expect_err("refused"), Rule::R6);
+    }
+    #[test]
+    fn a_tool_event_closes_the_call_it_names_else_the_first_of_its_tool_that_may_end_so() {
+        let closed = |call, tool, except: &dyn Fn(&str) -> bool| {
+            let mut run = running();
+            for (call, tool) in [("a", "search"), ("b", "search"), ("c", "look")] {
+                run.tool_executing(call, tool).expect("open");
+            }
+            run.tool_ended(call, tool, except).map(|tool| tool.call.into_string())
+        };
+        let none: &dyn Fn(&str) -> bool = &|_| false;
+        assert_eq!(closed(Some("b"), Some("search"), none).as_deref(), Ok("b"));
+        assert_eq!(closed(None, Some("search"), none).as_deref(), Ok("a"));
+        assert_eq!(closed(None, Some("look"), none).as_deref(), Ok("c"));
+        assert_eq!(closed(None, Some("search"), &|call| call == "a").as_deref(), Ok("b"));
+        assert_eq!(closed(None, None, &|call| call != "c").as_deref(), Ok("c"));
+        assert_eq!(closed(Some("a"), Some("search"), &|call| call == "a"), Err(Rule::R3));
+        assert_eq!(
+            closed(Some("x"), Some("search"), none),
+            Err(Rule::R3),
+            "named calls close by their id only"
+        );
+        let mut run = running();
+        for (number, tool) in [(1, "search"), (2, "look")] {
+            run.tool_executing_unnamed(number, tool).expect("open");
+        }
+        let closed = run.tool_ended(Some("auto-2"), Some("search"), none).expect("the first of that name");
+        assert_eq!((&*closed.call, closed.named), ("auto-1", false), "an id that was made up names nothing");
+    }
+
+    #[test]
+    fn all_five_must_be_seen_and_nothing_stands_for_another() {
+        let of = |kinds: &[&str]| {
+            verdict(kinds.iter().map(|kind| Observed { kind: EventKind::of(kind), call: None, tool: None }))
+        };
+        let (start, think, progress, end) =
+            ("agent_started", "agent_thinking", "progress_update", "agent_completed");
+        let without_tools = of(&[start, think, think, progress, progress, end]);
+        assert!(without_tools.complete && !without_tools.full_golden);
+        let without_thinking = of(&[start, "tool_executing", "tool_completed", progress, end]);
+        assert!(without_thinking.complete && !without_thinking.full_golden);
+    }
+
+    #[test]
+    fn a_call_has_a_bounded_id_and_a_run_so_many_open_calls() {
+        let mut run = running();
+        assert_eq!(run.may_execute(&"c".repeat(129)), Err(Rule::R7));
+        run.tool_executing(&"c".repeat(128), "search").expect("just short enough");
+        for number in 1..64 {
+            run.tool_executing_unnamed(number, "search").expect("room for 64");
+        }
+        assert_eq!((run.open_tools().len(), run.may_execute("d")), (64, Err(Rule::R7)));
+        assert!(run.open_tools()[0].named && !run.open_tools()[63].named);
+    }
+
+    #[test]
+    fn what_an_event_lacks_is_named_in_order() {
+        assert_eq!(lacks(|_| true).count(), 0);
+        assert_eq!(lacks(|member| member == "agent_name").collect::<Vec<_>>(), ["run_id", "timestamp"]);
+    }
+
+    #[test]
+    fn blank_and_reserved_texts_name_no_run() {
+        assert!(can_name_a_run("run-n0-1") && can_name_a_run("registry-1"));
+        assert!(!["", "  ", "registry"].into_iter().any(can_name_a_run));
+    }
+
+    #[test]
+    fn types_and_kinds_go_both_ways() {
+        for (name, critical) in [
+            ("agent_started", true),
+            ("agent_thinking", true),
+            ("progress_update", false),
+            ("tool_executing", true),
+            ("tool_completed", true),
+            ("agent_completed", true),
+            ("agent_error", false),
+            ("agent_death", false),
+        ] {
+            let kind = EventKind::of(name).expect("known");
+            assert_eq!((kind.name(), kind.is_critical()), (name, critical));
+        }
+        assert_eq!((EventKind::of("agent_failed"), EventKind::of("")), (Some(EventKind::Error), None));
+        assert_eq!(Rule::ALL.map(Rule::name)[..2], ["run.R1", "run.R2"]);
     }
 }

@@ -158,10 +158,6 @@ impl Conn {
         *self = Self { generation: self.generation + 1, ..vacant };
     }
 
-    pub(super) const fn generation(&self) -> u32 {
-        self.generation
-    }
-
     /// The handle of this connection, which stands at `index`.
     pub(super) const fn id(&self, index: u32) -> ConnId {
         ConnId { index, generation: self.generation, user_hint: self.user.index }
@@ -177,10 +173,6 @@ impl Conn {
 
     pub(crate) fn is_open(&self) -> bool {
         self.state == ConnState::Open
-    }
-
-    pub(crate) fn is_setting_up(&self) -> bool {
-        self.state == ConnState::SettingUp
     }
 
     /// Whether events of that thread are wanted here; those of none are wanted everywhere.

@@ -178,7 +178,7 @@ impl Audience {
         if let (Some(conn), Some(user)) =
             (self.conns.get(id.index as usize), self.users.get(id.user_hint as usize))
         {
-            core::hint::black_box(conn.generation() ^ user.lines());
+            core::hint::black_box(conn.credit ^ user.lines());
         }
     }
 

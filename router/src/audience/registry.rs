@@ -40,7 +40,8 @@ impl Pool {
 }
 
 impl Conn {
-    fn is_live(&self) -> bool {
+    /// Served or being set up: neither gone nor being closed.
+    pub(crate) fn is_live(&self) -> bool {
         matches!(self.state, ConnState::SettingUp | ConnState::Open)
     }
 

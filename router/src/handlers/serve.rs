@@ -151,7 +151,7 @@ impl Router {
 
     /// Whether a connection is served or being set up: neither gone nor being closed.
     pub fn is_open(&self, conn: ConnId) -> bool {
-        self.audience.conn(conn).is_some_and(|conn| conn.is_open() || conn.is_setting_up())
+        self.audience.conn(conn).is_some_and(|conn| conn.is_live())
     }
 
     /// One message through the custom handlers; `None` when none of them wants it.

@@ -218,6 +218,33 @@ fn a_slow_reader_misses_what_left_the_window() {
 }
 
 #[test]
+fn an_event_too_large_for_the_window_is_for_those_who_can_take_it_now() {
+    let config = Config {
+        recovery_bytes_max: 10,
+        socket_window_frames: 1,
+        outbound_frames_max: 1,
+        ..Config::default()
+    };
+    let mut world = World::new(config);
+    let (quick, slow, leaving) = (world.connect("ada"), world.connect("ada"), world.connect("ada"));
+    world.input(Input::Violation { conn: leaving, kind: router::Violation::Protocol });
+    world.stalled.push(slow);
+    // The first fills the slow one's socket, the second its queue; from the third on it lags.
+    for (delivered, failed) in [(0, vec![]), (0, vec![]), (1, vec![(slow, Missed::Gapped)])] {
+        world.deliver(Target::User("ada"), EVENT);
+        let done: Vec<_> = world
+            .receipts()
+            .into_iter()
+            .map(|receipt| (receipt.attempted, receipt.delivered, receipt.failed))
+            .collect();
+        let expected = if failed.is_empty() { vec![] } else { vec![(2, delivered, failed)] };
+        assert_eq!(done, expected, "the leaving one is not counted on");
+    }
+    assert_eq!(world.types(quick), ["note"; 3]);
+    assert_eq!(world.types(slow), ["note"]);
+}
+
+#[test]
 fn what_a_client_acknowledged_ahead_of_its_socket_is_delivered_when_the_window_moves_on() {
     let mut world = World::new(Config { recovery_frames_max: 4, ..Config::default() });
     world.by_hand = true;

@@ -212,3 +212,34 @@ fn names_and_calls_of_agents_are_bounded() {
     assert_eq!(world.router.stats().by_rule().collect::<Vec<_>>(), [("run.R7", 7)]);
     assert!(world.frames(tab).iter().all(|frame| frame.to_string().len() < 256 * 1024));
 }
+
+#[test]
+fn an_end_by_the_routers_own_decision_says_why() {
+    let mut world = World::new(Config { agent_deadline_us: 1_000_000, ..Config::default() });
+    let tab = world.connect("ada");
+    let started = AgentEvent::Started { agent: "a", task: "" };
+    let run = world.chat(tab, "stopped");
+    world.agent(&run, started);
+    world.say(tab, r#"{"type":"stop_agent"}"#);
+    let run = world.chat(tab, "late");
+    world.agent(&run, started);
+    world.wait(1_000_000);
+    let mut short = World::new(Config { drain_deadline_us: 1_000_000, ..Config::default() });
+    let last = short.connect("ada");
+    let run = short.chat(last, "shut down");
+    short.agent(&run, started);
+    short.input(Input::Drain);
+    short.wait(1_000_000);
+    let ends: Vec<_> = [world.frames(tab), short.frames(last)]
+        .concat()
+        .into_iter()
+        .filter(|frame| frame["type"] == "agent_error")
+        .map(|frame| format!("{} {}", frame["error_code"], frame["error_message"]))
+        .collect();
+    let expected = [
+        r#""CANCELLED" "The run was stopped""#,
+        r#""TIMEOUT" "The agent took too long""#,
+        r#""SHUTDOWN" "The server is shutting down""#,
+    ];
+    assert_eq!(ends, expected);
+}

@@ -6,6 +6,7 @@ mod accounting;
 mod bounds;
 #[expect(deprecated, reason = "the facades are what is tested")]
 mod compat;
+mod connections;
 mod deliver;
 mod emitter;
 mod frames;

@@ -1,43 +1,6 @@
-use std::time::Duration;
+use router_server::agents::Scripted;
 
-use router::RunRequest;
-use router_server::agents::{Beat, OwnedEvent, Script, ScriptSource, Scripted};
-use serde_json::value::RawValue;
-
-use crate::harness::{TestServer, chat, kinds};
-
-const FIVE: [&str; 5] =
-    ["agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed"];
-
-/// The five events, one each; `wait…` stays silent after the first.
-struct Five;
-
-impl ScriptSource for Five {
-    fn script(&self, request: &RunRequest) -> Script {
-        let json = || RawValue::from_string("{}".into()).expect("JSON");
-        let text = request.text().to_owned();
-        let events = [
-            OwnedEvent::Started { agent: "five".into(), task: text.clone() },
-            OwnedEvent::Thinking { reasoning: text.clone(), step: Some(1) },
-            OwnedEvent::ToolExecuting { call: "c".into(), tool: "t".into(), parameters: json() },
-            OwnedEvent::ToolCompleted {
-                call: "c".into(),
-                status: router::ToolStatus::Completed,
-                results: json(),
-                duration_ms: 1,
-            },
-            OwnedEvent::Completed { response: text.clone(), execution_time_ms: None },
-        ];
-        let shown = if text.starts_with("wait") { 1 } else { 5 };
-        let beat = |(at, event)| Beat { at: Duration::from_millis(at), event };
-        let silence = Beat { at: Duration::from_secs(3600), event: events[4].clone() };
-        Script { beats: (0..).zip(events).take(shown).map(beat).chain([silence]).collect() }
-    }
-}
-
-async fn five() -> TestServer {
-    TestServer::with(|config| config.agents = std::sync::Arc::new(Scripted::new(Five))).await
-}
+use crate::harness::{FIVE, Five, TestServer, chat, five, kinds};
 
 #[tokio::test]
 async fn the_five_events_arrive_in_order() {

@@ -1,14 +1,15 @@
 //! A server on a free port, and clients that speak to it.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use router::Tier;
+use router::{RunRequest, Tier, ToolStatus};
 use router_server::{
     Server, ServerConfig, ServerHandle, Stopped,
+    agents::{Beat, OwnedEvent, Script, ScriptSource, Scripted},
     auth::{AuthConfig, DEVELOPMENT_KEY, issue},
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -177,4 +178,37 @@ pub(crate) fn kinds(frames: &[Value]) -> Vec<&str> {
 /// How a welcome shows the user: enough to recognise, too little to use.
 pub(crate) fn masked(user: &str) -> String {
     format!("{}...", user.chars().take(8).collect::<String>())
+}
+
+pub(crate) const FIVE: [&str; 5] =
+    ["agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed"];
+
+/// The five events, one each; `wait…` stays silent after the first.
+pub(crate) struct Five;
+
+impl ScriptSource for Five {
+    fn script(&self, request: &RunRequest) -> Script {
+        let json = || RawValue::from_string("{}".into()).expect("JSON");
+        let text = request.text().to_owned();
+        let events = [
+            OwnedEvent::Started { agent: "five".into(), task: text.clone() },
+            OwnedEvent::Thinking { reasoning: text.clone(), step: Some(1) },
+            OwnedEvent::ToolExecuting { call: "c".into(), tool: "t".into(), parameters: json() },
+            OwnedEvent::ToolCompleted {
+                call: "c".into(),
+                status: ToolStatus::Completed,
+                results: json(),
+                duration_ms: 1,
+            },
+            OwnedEvent::Completed { response: text.clone(), execution_time_ms: None },
+        ];
+        let shown = if text.starts_with("wait") { 1 } else { 5 };
+        let beat = |(at, event)| Beat { at: Duration::from_millis(at), event };
+        let silence = Beat { at: Duration::from_secs(3600), event: events[4].clone() };
+        Script { beats: (0..).zip(events).take(shown).map(beat).chain([silence]).collect() }
+    }
+}
+
+pub(crate) async fn five() -> TestServer {
+    TestServer::with(|config| config.agents = Arc::new(Scripted::new(Five))).await
 }
