@@ -307,6 +307,9 @@ pub(crate) struct CalibrateOptions {
     /// Runs of each kind of the short form
     #[arg(long, value_name = "N", default_value_t = 10, conflicts_with = "full")]
     pub(crate) runs: u32,
+    /// Only runs of this kind; repeat for more
+    #[arg(long = "kind", value_name = "KIND")]
+    pub(crate) kinds: Vec<CalibrateKind>,
     /// The revision to measure [default: the files as they are]
     #[arg(long, value_name = "REV")]
     pub(crate) head: Option<String>,
@@ -317,6 +320,18 @@ pub(crate) struct CalibrateOptions {
     pub(crate) how: GateHow,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CalibrateKind {
+    /// Against itself: must not fail
+    Itself,
+    /// Against itself in other link orders: must not fail
+    LinkOrders,
+    /// With 10 % more work: must fail
+    Tenth,
+    /// With 7 % more work: must fail
+    Seven,
 }
 
 #[derive(Args, Debug)]
