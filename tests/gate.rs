@@ -92,7 +92,6 @@ fn repository() -> &'static Path {
         write(&root, "README.md", "older than the gate\n");
         commit(&root, "before the gate");
         git(&root, &["branch", "ancient"]);
-        write(&root, "Cargo.toml", "[workspace]\nmembers = [\"benches/*\"]\nresolver = \"3\"\n");
         let exact = "[[bin]]\nname = \"gate-exact\"\npath = \"src/bin/gate-exact.rs\"\n";
         write(&root, "benches/worker/Cargo.toml", &(manifest("gate-worker") + exact));
         let base = |name: &str, subject: &str, stand: Stand| {
@@ -144,16 +143,19 @@ fn stand_in(root: &Path, stand: Stand) {
     write(root, "benches/worker/src/bin/gate-exact.rs", &fill(EXACT));
     let locked = |name: &str| format!("\n[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n");
     let mut lock = "version = 4\n".to_owned();
+    let mut members = vec!["benches/worker"];
     if let Some(each_ns) = stand.loopback_ns {
         fs::create_dir_all(root.join("benches/loopback/src")).expect("a folder");
         write(root, "benches/loopback/Cargo.toml", &manifest("gate-loopback"));
         let main = WORKER.replace("EACH_NS", each_ns).replace("BENCHMARKS", OVER_SOCKETS);
         write(root, "benches/loopback/src/main.rs", &main.replace("DIES_AFTER", stand.dies_after));
         lock.push_str(&locked("gate-loopback"));
+        members.push("benches/loopback");
     } else {
         _ = fs::remove_dir_all(root.join("benches/loopback"));
     }
     write(root, "Cargo.lock", &(lock + &locked("gate-worker")));
+    write(root, "Cargo.toml", &format!("[workspace]\nmembers = {members:?}\nresolver = \"3\"\n"));
 }
 
 fn write(root: &Path, name: &str, text: &str) {
