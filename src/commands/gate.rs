@@ -9,6 +9,7 @@ use std::{
 
 use benches::gate::{
     self, Event, GateError, Options,
+    build::Orders,
     calibrate::{Ended, Runs},
     record::Outcome,
 };
@@ -196,7 +197,7 @@ fn how(how: &GateHow) -> Result<Options, Failure> {
     options.rules.slot_ms = how.slot_ms;
     options.rules.epochs_max = how.max_epochs.max(1);
     options.rules.seconds_max = how.max_seconds;
-    options.link_seed = how.link_seed;
+    options.orders = Orders { first: how.link_seed, count: how.link_orders.max(1) };
     options.head_link_seed = how.head_link_seed;
     options.inject_ppm = how.inject_ppm;
     Ok(options)

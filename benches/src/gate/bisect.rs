@@ -63,7 +63,7 @@ pub fn run(options: &Options, good: &str, bad: &str, listener: Listener<'_>) -> 
         return Err(GateError::Usage("the good revision is no ancestor of the bad one".to_owned()));
     }
     let mut talk = |text: &str| listener(Event::Stage(text));
-    let mut wanted = Wanted::timed(what, options.link_seed);
+    let mut wanted = Wanted::timed(what, options.orders);
     let mut executables = builder.build(&good, &wanted, &mut talk)?;
     if executables.find(of(what).0).is_none() {
         // What is not timed is counted.

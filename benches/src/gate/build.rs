@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::Range,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -26,11 +27,16 @@ const PROFILE: [&str; 7] = [
     "profile.gate.opt-level=3",
 ];
 
-/// Link orders per side, where the linker can change the order.
-pub const LAYOUTS: u32 = 4;
+/// Functions begin at multiples of 64 bytes, the length of a cache line. Where a function begins within one would else
+/// change with every link order and with every change of another function, and it moves a short benchmark by several
+/// percent, which is nobody's merit or fault.
+const ALIGNED: [&str; 2] = ["-C", "llvm-args=-align-all-functions=6"];
+
+/// Link orders of what goes over sockets: the kernel does half of the work there, and a link takes longer.
+const LOOPBACK_ORDERS: u32 = 4;
 
 /// Kept programs that were not used for the longest time go when there are more.
-const KEPT_MAX: usize = 100;
+const KEPT_MAX: usize = 30;
 
 /// What a revision is measured by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +88,36 @@ pub struct Timed {
     pub listing: Listing,
 }
 
+/// The link orders of one side: seeds in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Orders {
+    /// The first seed.
+    pub first: u32,
+    /// How many. Where functions lie moves a short benchmark by several percent, so a set of few is itself faster or
+    /// slower than another: see `docs/gate.md`.
+    pub count: u32,
+}
+
+impl Orders {
+    /// As many as the bias of a set needs to be small against the limit.
+    pub const DEFAULT: Orders = Orders { first: 1, count: 32 };
+
+    /// As many others, none of them among these.
+    #[must_use]
+    pub const fn others(self) -> Self {
+        Orders { first: self.first + self.count, ..self }
+    }
+
+    /// The seeds for a program.
+    fn seeds(self, program: Program) -> Range<u32> {
+        match program {
+            Program::Exact => 0..0,
+            Program::Worker => self.first..self.first + self.count,
+            Program::Loopback => self.first..self.first + self.count.min(LOOPBACK_ORDERS),
+        }
+    }
+}
+
 /// What is wanted of a revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -89,25 +125,20 @@ pub struct Wanted {
     pub exact: bool,
     /// Which of the timed ones.
     pub timed: Vec<Program>,
-    /// The seeds of the timed ones' link orders.
-    pub seeds: Vec<u32>,
+    /// Their link orders.
+    pub orders: Orders,
 }
 
 impl Wanted {
     /// What counts.
     pub fn exact() -> Self {
-        Self { exact: true, timed: Vec::new(), seeds: Vec::new() }
+        Self { exact: true, timed: Vec::new(), orders: Orders::DEFAULT }
     }
 
-    /// What times a benchmark, in the link orders from `first` on.
-    pub fn timed(benchmark: &str, first: u32) -> Self {
-        Self { exact: false, timed: vec![Program::of(benchmark)], seeds: seeds(first) }
+    /// What times a benchmark, in these link orders.
+    pub fn timed(benchmark: &str, orders: Orders) -> Self {
+        Self { exact: false, timed: vec![Program::of(benchmark)], orders }
     }
-}
-
-/// The seeds of one side's link orders.
-pub fn seeds(first: u32) -> Vec<u32> {
-    (first..first + LAYOUTS).collect()
 }
 
 /// A revision's programs, as far as they were wanted and the revision has them.
@@ -157,13 +188,6 @@ pub struct Toolchain {
     key: String,
     /// Whether the linker can shuffle sections.
     pub can_shuffle: bool,
-}
-
-impl Toolchain {
-    /// Link orders per side.
-    pub const fn layouts(&self) -> u32 {
-        if self.can_shuffle { LAYOUTS } else { 1 }
-    }
 }
 
 /// Builds and keeps.
@@ -224,16 +248,15 @@ impl Builder {
         }
         let mut built = Executables { exact: None, timed: Vec::new() };
         if wanted.exact {
-            let (folder, _) = self.program(tree, Program::Exact, &[], talk)?;
+            let (folder, _) = self.program(tree, Program::Exact, wanted.orders, talk)?;
             built.exact = Some(folder.join("0"));
         }
-        let seeds = if self.toolchain.can_shuffle { &*wanted.seeds } else { &[] };
         for program in wanted.timed.iter().copied() {
             // A revision from before a program has none of its benchmarks.
             if !self.sources.has(tree, &format!("{}/Cargo.toml", program.package().1)) {
                 continue;
             }
-            let (folder, kept) = self.program(tree, program, seeds, talk)?;
+            let (folder, kept) = self.program(tree, program, wanted.orders, talk)?;
             let workers = (0..kept.digests.len()).map(|layout| folder.join(layout.to_string())).collect();
             let listing = kept.listing.ok_or_else(|| not_whole(&folder))?;
             built.timed.push(Timed { program, workers, digests: kept.digests, listing });
@@ -246,10 +269,11 @@ impl Builder {
         &self,
         tree: &Tree,
         program: Program,
-        seeds: &[u32],
+        orders: Orders,
         talk: &mut dyn FnMut(&str),
     ) -> Result<(PathBuf, Kept), GateError> {
-        let folder = self.cache.join("executables").join(self.key(tree, program, seeds));
+        let seeds = if self.toolchain.can_shuffle { orders.seeds(program) } else { 0..0 };
+        let folder = self.cache.join("executables").join(self.key(tree, program, &seeds));
         if let Some(kept) = kept(&folder) {
             // Its time of use decides how long it is kept.
             _ = fs::File::open(&folder).and_then(|file| file.set_modified(std::time::SystemTime::now()));
@@ -270,16 +294,13 @@ impl Builder {
         &self,
         tree: &Tree,
         program: Program,
-        seeds: &[u32],
+        seeds: Range<u32>,
         folder: &Path,
     ) -> Result<(), GateError> {
         let sources = self.sources.check_out(tree)?;
         fs::create_dir_all(folder).map_err(|error| GateError::file(folder, &error))?;
         let is_timed = program != Program::Exact;
-        let orders: Vec<Option<u32>> = match (is_timed, self.toolchain.can_shuffle) {
-            (true, true) => seeds.iter().copied().map(Some).collect(),
-            (true, false) | (false, _) => vec![None],
-        };
+        let orders = if seeds.is_empty() { vec![None] } else { seeds.map(Some).collect() };
         let mut digests = Vec::new();
         for (layout, seed) in orders.iter().enumerate() {
             self.cargo(sources, program, *seed)?;
@@ -302,6 +323,11 @@ impl Builder {
         for setting in PROFILE {
             cargo.args(["--config", setting]);
         }
+        // Where the variable is set, even to nothing, cargo reads no others; else ours join those of the configuration.
+        match std::env::var("RUSTFLAGS") {
+            Ok(flags) => cargo.env("RUSTFLAGS", format!("{flags} {}", ALIGNED.join(" "))),
+            Err(_) => cargo.args(["--config", &format!("build.rustflags={ALIGNED:?}")]),
+        };
         // Ours, or cargo's own when a test runs under cargo, must not decide where things are built.
         cargo.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_TARGET_DIR");
         if let Some(seed) = link_seed {
@@ -328,10 +354,10 @@ impl Builder {
         self.cache.join("target/gate").join(program.bin())
     }
 
-    fn key(&self, tree: &Tree, program: Program, seeds: &[u32]) -> String {
+    fn key(&self, tree: &Tree, program: Program, seeds: &Range<u32>) -> String {
         let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
         let (bin, compiler) = (program.bin(), &self.toolchain.key);
-        digest(format!("{bin}\n{}\n{compiler}\n{flags}\n{PROFILE:?}\n{seeds:?}", tree.tree).as_bytes())
+        digest(format!("{bin}\n{}\n{compiler}\n{flags}\n{PROFILE:?}\n{ALIGNED:?}\n{seeds:?}", tree.tree).as_bytes())
     }
 
     fn forget_old(&self) {

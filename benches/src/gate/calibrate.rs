@@ -5,7 +5,7 @@ use reports::{Case, Contest, Decision, Fact, Kind, Report, Role, Tool, Unit, Ver
 
 use super::{
     Copies, Event, GateError, Listener, Options,
-    build::{self, Builder, Timed, Wanted},
+    build::{Builder, Timed, Wanted},
     conditions,
     contests::{self, Entry},
     epoch::Side,
@@ -99,8 +99,8 @@ pub fn run(
     };
     let name = options.benchmarks.first().map_or(super::CONTROL, String::as_str);
     let mut sets = Vec::new();
-    for set in 0..2 {
-        let wanted = Wanted::timed(name, options.link_seed + set * build::LAYOUTS);
+    for orders in [options.orders, options.orders.others()] {
+        let wanted = Wanted::timed(name, orders);
         sets.push(builder.build(&head, &wanted, &mut |text| listener(Event::Stage(text)))?);
     }
     let found: Vec<(&Timed, &Listed)> = sets.iter().filter_map(|set| set.find(name)).collect();

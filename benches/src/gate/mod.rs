@@ -44,7 +44,7 @@ use reports::{Accepted, Decision, Gate, Quantity, Report, Revision, Role, Rules}
 
 pub use self::error::GateError;
 use self::{
-    build::{Builder, Executables, Program, Timed, Wanted},
+    build::{Builder, Executables, Orders, Program, Timed, Wanted},
     contests::Entry,
     epoch::Side,
     repository::{Repository, Tree},
@@ -81,8 +81,8 @@ pub struct Options {
     pub has_instructions: bool,
     /// The rules; `family` and `layouts` are found out.
     pub rules: Rules,
-    /// First of the seeds of link orders; the head's are the same as the base's unless `head_link_seed` says otherwise.
-    pub link_seed: u32,
+    /// The link orders of both sides; those of the head begin elsewhere if `head_link_seed` says so.
+    pub orders: Orders,
     /// First of the seeds of the head's link orders.
     pub head_link_seed: Option<u32>,
     /// How much more the head is made to do, units per million: to see the gate speak up.
@@ -110,9 +110,9 @@ impl Options {
                 seconds_max: 60.0,
                 quads: 6,
                 slot_ms: 2.0,
-                layouts: build::LAYOUTS,
+                layouts: Orders::DEFAULT.count,
             },
-            link_seed: 1,
+            orders: Orders::DEFAULT,
             head_link_seed: None,
             inject_ppm: 0,
         }
@@ -161,8 +161,8 @@ fn prepare(options: &Options, wanted: &Wanted, listener: Listener<'_>) -> Result
     };
     let mut talk = |text: &str| listener(Event::Stage(text));
     let base_executables = builder.build(&base, wanted, &mut talk)?;
-    let seeds = options.head_link_seed.map_or_else(|| wanted.seeds.clone(), build::seeds);
-    let head_executables = builder.build(&head, &Wanted { seeds, ..wanted.clone() }, &mut talk)?;
+    let orders = Orders { first: options.head_link_seed.unwrap_or(wanted.orders.first), ..wanted.orders };
+    let head_executables = builder.build(&head, &Wanted { orders, ..wanted.clone() }, &mut talk)?;
     Ok(Sides { repository, builder, base: (base, base_executables), head: (head, head_executables) })
 }
 
@@ -179,7 +179,7 @@ fn wanted(options: &Options) -> Wanted {
     if options.has_wall && is_wanted(Program::Loopback) {
         timed.push(Program::Loopback);
     }
-    Wanted { exact: options.has_exact, timed, seeds: build::seeds(options.link_seed) }
+    Wanted { exact: options.has_exact, timed, orders: options.orders }
 }
 
 /// Runs the gate.
@@ -203,12 +203,11 @@ pub fn run(options: &Options, listener: Listener<'_>) -> Result<Report, GateErro
         notes: Vec::new(),
         conditions: reports::Conditions::default(),
     };
-    gate.rules.layouts = sides.builder.toolchain.layouts();
-    if gate.rules.layouts < build::LAYOUTS {
+    gate.rules.layouts = if sides.builder.toolchain.can_shuffle { options.orders.count } else { 1 };
+    if !sides.builder.toolchain.can_shuffle {
         gate.notes.push(format!(
-            "the linker cannot shuffle sections: {} link order instead of {}, so the power at +7 % is not claimed",
-            gate.rules.layouts,
-            build::LAYOUTS
+            "the linker cannot shuffle sections: 1 link order instead of {}, so the power at +7 % is not claimed",
+            options.orders.count
         ));
     }
     if options.has_exact {
