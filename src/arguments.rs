@@ -281,7 +281,7 @@ pub(crate) struct GateHow {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     pub(crate) link_seed: u32,
     /// Link orders per side; fewer build sooner, and a small change of a short benchmark may then hide behind their luck
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_name = "N", default_value_t = 16)]
     pub(crate) link_orders: u32,
     /// First seed of the head's link orders, if they are to differ
     #[arg(long, value_name = "SEED")]

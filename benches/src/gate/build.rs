@@ -27,10 +27,11 @@ const PROFILE: [&str; 7] = [
     "profile.gate.opt-level=3",
 ];
 
-/// Functions begin at multiples of 64 bytes, the length of a cache line. Where a function begins within one would else
-/// change with every link order and with every change of another function, and it moves a short benchmark by several
-/// percent, which is nobody's merit or fault.
-const ALIGNED: [&str; 2] = ["-C", "llvm-args=-align-all-functions=6"];
+/// Functions begin at multiples of 64 bytes, the length of a cache line, and blocks that nothing falls into at multiples of
+/// 32. Where they begin would else change with every link order and with every change of another function, and that moves
+/// a short benchmark by several percent, which is nobody's merit or fault.
+const ALIGNED: [&str; 4] =
+    ["-C", "llvm-args=-align-all-functions=6", "-C", "llvm-args=-align-all-nofallthru-blocks=5"];
 
 /// Link orders of what goes over sockets: the kernel does half of the work there, and a link takes longer.
 const LOOPBACK_ORDERS: u32 = 4;
@@ -100,7 +101,7 @@ pub struct Orders {
 
 impl Orders {
     /// As many as the bias of a set needs to be small against the limit.
-    pub const DEFAULT: Orders = Orders { first: 1, count: 32 };
+    pub const DEFAULT: Orders = Orders { first: 1, count: 16 };
 
     /// As many others, none of them among these.
     #[must_use]
