@@ -77,9 +77,8 @@ const QUIET: Stand = Stand {
 };
 
 /// Ten commits, each four percent slower than the one before: none of them is a regression.
-const CREEP: [&str; 10] = [
-    "104.00", "108.16", "112.49", "116.99", "121.67", "126.53", "131.59", "136.86", "142.33", "148.02",
-];
+const CREEP: [&str; 10] =
+    ["104.00", "108.16", "112.49", "116.99", "121.67", "126.53", "131.59", "136.86", "142.33", "148.02"];
 
 /// The repository, made once: `main` with quiet, slow and again quiet commits, and a branch for every misfortune.
 fn repository() -> &'static Path {

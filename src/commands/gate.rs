@@ -18,8 +18,8 @@ use reports::{Report, Verdict};
 
 use crate::{
     arguments::{
-        AcceptOptions, BisectOptions, CalibrateKind, CalibrateOptions, GateCommand, GateHow, GateOptions, GateRunOptions,
-        GateTier, RecordOptions,
+        AcceptOptions, BisectOptions, CalibrateKind, CalibrateOptions, GateCommand, GateHow, GateOptions,
+        GateRunOptions, GateTier, RecordOptions,
     },
     failure::Failure,
     output,

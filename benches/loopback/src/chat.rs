@@ -64,8 +64,10 @@ pub(crate) struct Chat {
 
 impl Chat {
     pub(crate) fn new() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be made");
         let (handle, clients) = runtime.block_on(async {
             let server = Server::bind(config()).await.expect("a loopback port is free");
             let handle = server.handle();

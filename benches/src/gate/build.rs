@@ -358,7 +358,10 @@ impl Builder {
     fn key(&self, tree: &Tree, program: Program, seeds: &Range<u32>) -> String {
         let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
         let (bin, compiler) = (program.bin(), &self.toolchain.key);
-        digest(format!("{bin}\n{}\n{compiler}\n{flags}\n{PROFILE:?}\n{ALIGNED:?}\n{seeds:?}", tree.tree).as_bytes())
+        digest(
+            format!("{bin}\n{}\n{compiler}\n{flags}\n{PROFILE:?}\n{ALIGNED:?}\n{seeds:?}", tree.tree)
+                .as_bytes(),
+        )
     }
 
     fn forget_old(&self) {
@@ -414,10 +417,7 @@ fn kept(folder: &Path) -> Option<Kept> {
 }
 
 fn not_whole(folder: &Path) -> GateError {
-    GateError::Infrastructure(format!(
-        "{}: not complete; remove the folder and run again",
-        folder.display()
-    ))
+    GateError::Infrastructure(format!("{}: not complete; remove the folder and run again", folder.display()))
 }
 
 /// What a worker can measure.

@@ -259,8 +259,7 @@ pub fn accept(
     };
     let sides = prepare(options, &wanted, listener)?;
     let entries = if let Some(limit) = limit {
-        let known =
-            |what: &&String| sides.head.1.find(what.strip_suffix(" p99").unwrap_or(what)).is_some();
+        let known = |what: &&String| sides.head.1.find(what.strip_suffix(" p99").unwrap_or(what)).is_some();
         if let Some(other) = what.iter().find(|what| !known(what)) {
             return Err(GateError::Usage(format!("no benchmark is called `{other}`")));
         }
@@ -364,7 +363,11 @@ fn measure(
     (gate.controls, gate.contests) = contests.into_iter().partition(is_control);
     let slower = gate.contests.iter().filter(|contest| contest.role == Role::Reported);
     for contest in slower.filter(|contest| contest.decision == Decision::Fail) {
-        gate.notes.push(format!("{} is slower: {}; reported, not judged", contest.title(), contest.estimated()));
+        gate.notes.push(format!(
+            "{} is slower: {}; reported, not judged",
+            contest.title(),
+            contest.estimated()
+        ));
     }
     Ok(())
 }

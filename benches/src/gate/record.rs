@@ -87,8 +87,10 @@ fn write(value: &Value, depth: usize, text: &mut String) {
             text.push_str(&format!("\n{}}}", "  ".repeat(depth)));
         }
         Some(members) => {
-            let members: Vec<String> =
-                members.iter().map(|(name, member)| format!("{}: {member}", Value::from(name.as_str()))).collect();
+            let members: Vec<String> = members
+                .iter()
+                .map(|(name, member)| format!("{}: {member}", Value::from(name.as_str())))
+                .collect();
             text.push_str(&format!("{{ {} }}", members.join(", ")));
         }
         None => text.push_str(&value.to_string()),
