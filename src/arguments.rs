@@ -308,6 +308,9 @@ pub(crate) struct GateHow {
     /// First seed of the link orders
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     pub(crate) link_seed: u32,
+    /// Link orders per side; fewer build sooner, and a small change of a short benchmark may then hide behind their luck
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) link_orders: u32,
     /// First seed of the head's link orders, if they are to differ
     #[arg(long, value_name = "SEED")]
     pub(crate) head_link_seed: Option<u32>,
@@ -335,6 +338,9 @@ pub(crate) struct CalibrateOptions {
     /// Runs of each kind of the short form
     #[arg(long, value_name = "N", default_value_t = 10, conflicts_with = "full")]
     pub(crate) runs: u32,
+    /// Only runs of this kind; repeat for more
+    #[arg(long = "kind", value_name = "KIND")]
+    pub(crate) kinds: Vec<CalibrateKind>,
     /// The revision to measure [default: the files as they are]
     #[arg(long, value_name = "REV")]
     pub(crate) head: Option<String>,
@@ -345,6 +351,18 @@ pub(crate) struct CalibrateOptions {
     pub(crate) how: GateHow,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CalibrateKind {
+    /// Against itself: must not fail
+    Itself,
+    /// Against itself in other link orders: must not fail
+    LinkOrders,
+    /// With 10 % more work: must fail
+    Tenth,
+    /// With 7 % more work: must fail
+    Seven,
 }
 
 #[derive(Args, Debug)]

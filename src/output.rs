@@ -95,11 +95,16 @@ pub(crate) fn file(path: Option<&Path>, render: impl FnOnce() -> String, failure
 
 /// Writes a file whole, or says which and why not.
 pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    let mut file =
-        fs::File::create(path).map_err(|error| Failure::Internal(format!("{}: {error}", path.display())))?;
+    let failed = |error| {
+        Failure::Internal(format!(
+            "{}: {error}; the result is not kept there: make room or give another path, and run again",
+            path.display()
+        ))
+    };
+    let mut file = fs::File::create(path).map_err(failed)?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_data().or_else(ignore_unsupported))
-        .map_err(|error| Failure::Internal(format!("{}: {error}", path.display())))
+        .map_err(failed)
 }
 
 /// A pipe or a device cannot be synced; it was written all the same.

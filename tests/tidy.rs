@@ -78,6 +78,11 @@ const HOUSE: &[House] = &[
         theirs: Theirs::Only(&["rustix", "serde", "serde_json", "stats_alloc"]),
     },
     House {
+        manifest: "benches/loopback/Cargo.toml",
+        ours: &["gate-worker", "router", "router-server"],
+        theirs: Theirs::Only(&["futures-util", "serde_json", "tokio", "tokio-tungstenite"]),
+    },
+    House {
         manifest: "benches/Cargo.toml",
         ours: &["gate-worker", "reports", "router", "router-server", "simulator"],
         theirs: Theirs::Not(TERMINAL),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::escape::visible_lines;
-use crate::{Case, Comparison, Finding, Outcome, Report, Verdict, table};
+use crate::{Case, Comparison, Finding, Kind, Outcome, Report, Verdict, table};
 
 /// Where checkers appear that have findings but no case of their own.
 const CHECKERS: &str = "checkers";
@@ -13,7 +13,8 @@ const CHECKERS: &str = "checkers";
 /// `report` as JUnit XML: one suite per group of cases, one failure per failed case or checker with findings.
 ///
 /// JUnit allows one failure per case, so all findings of a checker are lines of one failure. If the verdict is bad
-/// and no case says so, a case named `verdict` does: the document is never green when the verdict is not.
+/// and no case says so, a case named `verdict` does: the document is never green when the verdict is not. Of a gate that
+/// could not decide or compare that case is skipped, with the reasons as its message: nobody is accused.
 /// There is no time stamp; a duration only where a [`Case`] has one.
 pub fn render(report: &Report) -> String {
     let mut suites: Vec<TestSuite> = Vec::new();
@@ -136,15 +137,20 @@ fn message(case: &Case, findings: &[&Finding]) -> Option<String> {
 }
 
 fn verdict_case(report: &Report) -> TestCase {
-    let kind = match report.verdict {
-        Verdict::Error | Verdict::Inconclusive | Verdict::NotComparable => NonSuccessKind::Error,
-        Verdict::Pass
-        | Verdict::Findings
-        | Verdict::IsolationBreach
-        | Verdict::Regression
-        | Verdict::ReplayDiverged => NonSuccessKind::Failure,
+    let mut status = match (report.kind, report.verdict) {
+        (Kind::Gate, Verdict::Inconclusive | Verdict::NotComparable) => TestCaseStatus::skipped(),
+        (_, Verdict::Error | Verdict::Inconclusive | Verdict::NotComparable) => {
+            failure(NonSuccessKind::Error)
+        }
+        (
+            _,
+            Verdict::Pass
+            | Verdict::Findings
+            | Verdict::IsolationBreach
+            | Verdict::Regression
+            | Verdict::ReplayDiverged,
+        ) => failure(NonSuccessKind::Failure),
     };
-    let mut status = failure(kind);
     status.set_type(report.verdict.label()).set_message(report.verdict.meaning());
     if !report.reasons.is_empty() {
         status.set_description(visible_lines(&report.reasons.join("\n")));
@@ -170,7 +176,7 @@ fn add_identity(suite: &mut TestSuite, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Kind, Tool, sample};
+    use crate::{Tool, sample};
 
     /// Reads the document back; panics if it is not well-formed JUnit.
     fn parsed(report: &Report) -> Document {
@@ -217,7 +223,19 @@ mod tests {
         assert_eq!(parsed(&report).failures, 0);
         report.judge(Verdict::Regression, "routing is 12 % slower");
         assert_eq!(parsed(&report).failures, 1);
+        report.kind = Kind::Load;
         report.verdict = Verdict::Inconclusive;
         assert_eq!(parsed(&report).errors, 1);
+    }
+
+    #[test]
+    fn a_gate_that_decides_nothing_is_neither_green_nor_red() {
+        for verdict in [Verdict::Inconclusive, Verdict::NotComparable] {
+            let mut report = Report::new(Tool::new("goldenpath", "0.1.0"), Kind::Gate);
+            report.judge(verdict, "route is undecided; run again");
+            let document = parsed(&report);
+            assert_eq!((document.failures, document.errors, document.skipped), (0, 0, 1));
+            assert!(render(&report).contains("run again"));
+        }
     }
 }

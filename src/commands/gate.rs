@@ -9,6 +9,7 @@ use std::{
 
 use benches::gate::{
     self, Event, GateError, Options,
+    build::Orders,
     calibrate::{Ended, Runs},
     record::Outcome,
 };
@@ -17,8 +18,8 @@ use reports::{Report, Verdict};
 
 use crate::{
     arguments::{
-        AcceptOptions, BisectOptions, CalibrateOptions, GateCommand, GateHow, GateOptions, GateRunOptions,
-        GateTier, RecordOptions,
+        AcceptOptions, BisectOptions, CalibrateKind, CalibrateOptions, GateCommand, GateHow, GateOptions,
+        GateRunOptions, GateTier, RecordOptions,
     },
     failure::Failure,
     output,
@@ -81,7 +82,16 @@ fn drift(options: &GateRunOptions) -> Result<Verdict, Failure> {
 fn calibrate(options: &CalibrateOptions) -> Result<Verdict, Failure> {
     let mut gate = how(&options.how)?;
     gate.head = options.head.clone();
-    let runs = if options.full { Runs::FULL } else { Runs::few(options.runs) };
+    let mut runs = if options.full { Runs::FULL } else { Runs::few(options.runs) };
+    if !options.kinds.is_empty() {
+        let name = |kind: &CalibrateKind| match kind {
+            CalibrateKind::Itself => gate::calibrate::ITSELF,
+            CalibrateKind::LinkOrders => gate::calibrate::LINK_ORDERS,
+            CalibrateKind::Tenth => gate::calibrate::TENTH,
+            CalibrateKind::Seven => gate::calibrate::SEVEN,
+        };
+        runs = runs.only(&options.kinds.iter().map(name).collect::<Vec<_>>());
+    }
     let mut log = options.log.as_ref().map(|path| Log::create(path)).transpose()?;
     let mut ended = |ended: &Ended| match &mut log {
         Some(log) => log.line(ended),
@@ -187,7 +197,7 @@ fn how(how: &GateHow) -> Result<Options, Failure> {
     options.rules.slot_ms = how.slot_ms;
     options.rules.epochs_max = how.max_epochs.max(1);
     options.rules.seconds_max = how.max_seconds;
-    options.link_seed = how.link_seed;
+    options.orders = Orders { first: how.link_seed, count: how.link_orders.max(1) };
     options.head_link_seed = how.head_link_seed;
     options.inject_ppm = how.inject_ppm;
     Ok(options)
@@ -226,13 +236,13 @@ fn listener(bar: &ProgressBar) -> impl FnMut(Event<'_>) {
     }
 }
 
-/// In GitHub Actions, every reason of a bad verdict becomes an annotation.
+/// In GitHub Actions, every reason of a bad verdict becomes an annotation, and every note a quiet one.
 fn annotate(report: &Report) {
     if std::env::var_os("GITHUB_ACTIONS").is_none() {
         return;
     }
     let level = match report.verdict {
-        Verdict::Pass => return,
+        Verdict::Pass => "notice",
         Verdict::Inconclusive | Verdict::NotComparable => "warning",
         Verdict::Findings
         | Verdict::IsolationBreach
@@ -241,6 +251,8 @@ fn annotate(report: &Report) {
         | Verdict::Error => "error",
     };
     for reason in &report.reasons {
+        let is_note = report.gate.as_ref().is_some_and(|gate| gate.notes.contains(reason));
+        let level = if is_note { "notice" } else { level };
         let text = reason.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         output::talk(&format!("::{level} title=goldenpath gate::{text}"));
     }

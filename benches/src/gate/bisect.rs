@@ -1,10 +1,11 @@
 //! The commit that made something slower: halving, with the gate as the judge.
 
+use gate_worker::protocol::Listed;
 use reports::{Contest, Decision, Quantity, Role, Weight};
 
 use super::{
     Copies, Event, GateError, Listener, Options,
-    build::{self, Builder, Executables},
+    build::{self, Builder, Executables, Wanted},
     contests::{self, Entry},
     epoch::Side,
     exact,
@@ -39,6 +40,8 @@ struct Search<'a> {
     options: &'a Options,
     /// A benchmark, its 99th percentile (`NAME p99`), or one of its exact numbers (`NAME hops`).
     what: &'a str,
+    /// What of a revision it takes to judge that.
+    wanted: Wanted,
     builder: Builder,
     good: Executables,
     copies: Copies,
@@ -59,9 +62,16 @@ pub fn run(options: &Options, good: &str, bad: &str, listener: Listener<'_>) -> 
     if commits.is_empty() {
         return Err(GateError::Usage("the good revision is no ancestor of the bad one".to_owned()));
     }
-    let executables = builder.build(&good, &seeds(options), &mut |text| listener(Event::Stage(text)))?;
+    let mut talk = |text: &str| listener(Event::Stage(text));
+    let mut wanted = Wanted::timed(what, options.orders);
+    let mut executables = builder.build(&good, &wanted, &mut talk)?;
+    if executables.find(of(what).0).is_none() {
+        // What is not timed is counted.
+        wanted = Wanted::exact();
+        executables = builder.build(&good, &wanted, &mut talk)?;
+    }
     let copies = Copies::new(&options.cache)?;
-    let search = Search { options, what, builder, good: executables, copies };
+    let search = Search { options, what, wanted, builder, good: executables, copies };
     let mut steps = Vec::new();
     let mut judge = |commit: &str, listener: Listener<'_>| -> Result<Option<bool>, GateError> {
         let tree = repository.commit(commit)?;
@@ -95,8 +105,12 @@ pub fn run(options: &Options, good: &str, bad: &str, listener: Listener<'_>) -> 
     Ok(Found { subject: repository.subject(&commit), commit, skipped, steps })
 }
 
-fn seeds(options: &Options) -> Vec<u32> {
-    (options.link_seed..options.link_seed + build::LAYOUTS).collect()
+/// A benchmark's name and what of it is followed.
+fn of(what: &str) -> (&str, Quantity) {
+    match what.strip_suffix(" p99") {
+        Some(name) => (name, Quantity::P99),
+        None => (what, Quantity::Time),
+    }
 }
 
 /// The commit between `low` and `high`, the latter left out, that is nearest to their middle and can be judged.
@@ -109,7 +123,7 @@ impl Search<'_> {
     fn judge(&self, tree: &Tree, listener: Listener<'_>) -> Result<Step, GateError> {
         let step = |seen: String, is_bad| Step { commit: tree.commit.clone(), seen, is_bad };
         let mut talk = |text: &str| listener(Event::Stage(text));
-        let head = match self.builder.build(tree, &seeds(self.options), &mut talk) {
+        let head = match self.builder.build(tree, &self.wanted, &mut talk) {
             Ok(head) => head,
             // A commit that does not build is nobody's fault here: another one is judged.
             Err(GateError::NotComparable(why) | GateError::Infrastructure(why)) => {
@@ -117,15 +131,11 @@ impl Search<'_> {
             }
             Err(error @ GateError::Usage(_)) => return Err(error),
         };
-        let (name, quantity) = match self.what.strip_suffix(" p99") {
-            Some(name) => (name, Quantity::P99),
-            None => (self.what, Quantity::Time),
-        };
-        let listed =
-            |side: &Executables| side.listing.benchmarks.iter().find(|listed| listed.name == name).cloned();
-        match (listed(&self.good), listed(&head)) {
-            (Some(base), Some(other)) if base.corpus == other.corpus => {
-                let contest = self.contest(name, quantity, &head)?;
+        let (name, quantity) = of(self.what);
+        match (self.good.find(name), head.find(name)) {
+            (Some((good, listed)), Some((timed, other))) if listed.corpus == other.corpus => {
+                let side = |timed| Side { timed, inject_ppm: 0 };
+                let contest = self.contest(listed, quantity, [side(good), side(timed)])?;
                 let seen =
                     format!("{}: {}, {} epochs", contest.decision, contest.estimated(), contest.epochs.len());
                 Ok(step(
@@ -142,18 +152,15 @@ impl Search<'_> {
         }
     }
 
-    fn contest(&self, name: &str, quantity: Quantity, head: &Executables) -> Result<Contest, GateError> {
+    fn contest(
+        &self,
+        listed: &Listed,
+        quantity: Quantity,
+        sides: [Side<'_>; 2],
+    ) -> Result<Contest, GateError> {
         let mut rules = self.options.rules.clone();
         rules.family = 1;
-        let side = |executables| Side { executables, inject_ppm: 0 };
-        let entry = Entry {
-            name: name.to_owned(),
-            unit: String::new(),
-            quantity,
-            role: Role::Gated,
-            limit: rules.limit,
-            sides: [side(&self.good), side(head)],
-        };
+        let entry = Entry { quantity, ..Entry::time(listed, Role::Gated, &rules, sides) };
         let contests = contests::run(vec![entry], &rules, self.copies.folder(), &mut |_| {})?;
         contests
             .into_iter()
@@ -162,8 +169,8 @@ impl Search<'_> {
     }
 
     fn exact(&self, tree: &Tree, head: &Executables) -> Result<Step, GateError> {
-        let good = exact::count(&self.good.exact, "the good revision")?;
-        let head = exact::count(&head.exact, "the other revision")?;
+        let good = exact::count(self.good.exact()?, "the good revision")?;
+        let head = exact::count(head.exact()?, "the other revision")?;
         let is_known = good
             .exact
             .benchmarks

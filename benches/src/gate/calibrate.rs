@@ -1,10 +1,11 @@
 //! Whether a machine is fit to gate: gates whose right answer is known, counted.
 
-use reports::{Case, Contest, Decision, Fact, Kind, Quantity, Report, Role, Tool, Unit, Verdict};
+use gate_worker::protocol::Listed;
+use reports::{Case, Contest, Decision, Fact, Kind, Report, Role, Tool, Unit, Verdict};
 
 use super::{
     Copies, Event, GateError, Listener, Options,
-    build::{self, Builder, Executables},
+    build::{Builder, Timed, Wanted},
     conditions,
     contests::{self, Entry},
     epoch::Side,
@@ -33,7 +34,28 @@ impl Runs {
     pub const fn few(runs: u32) -> Self {
         Runs { itself: runs, link_orders: runs, tenth: runs, seven: runs }
     }
+
+    /// Those of some kinds, as the log calls them; none of the others.
+    #[must_use]
+    pub fn only(self, kinds: &[&str]) -> Self {
+        let of = |name, runs| if kinds.contains(&name) { runs } else { 0 };
+        Runs {
+            itself: of(ITSELF, self.itself),
+            link_orders: of(LINK_ORDERS, self.link_orders),
+            tenth: of(TENTH, self.tenth),
+            seven: of(SEVEN, self.seven),
+        }
+    }
 }
+
+/// The names of the kinds, in the log and in the report.
+pub const ITSELF: &str = "itself";
+/// In other link orders.
+pub const LINK_ORDERS: &str = "link_orders";
+/// With a tenth more work.
+pub const TENTH: &str = "tenth";
+/// With seven percent more.
+pub const SEVEN: &str = "seven";
 
 /// A kind of gate whose right answer is known.
 struct Known {
@@ -75,26 +97,29 @@ pub fn run(
         Some(name) => repository.commit(name)?,
         None => repository.working_tree(builder.sources())?,
     };
-    let mut sets = Vec::new();
-    for set in 0..2 {
-        let first = options.link_seed + set * build::LAYOUTS;
-        let seeds: Vec<u32> = (first..first + build::LAYOUTS).collect();
-        sets.push(builder.build(&head, &seeds, &mut |text| listener(Event::Stage(text)))?);
-    }
     let name = options.benchmarks.first().map_or(super::CONTROL, String::as_str);
-    if sets[0].listing.benchmarks.iter().all(|listed| listed.name != name) {
-        return Err(GateError::Usage(format!("no benchmark is called `{name}`")));
+    let mut sets = Vec::new();
+    for orders in [options.orders, options.orders.others()] {
+        let wanted = Wanted::timed(name, orders);
+        sets.push(builder.build(&head, &wanted, &mut |text| listener(Event::Stage(text)))?);
     }
+    let found: Vec<(&Timed, &Listed)> = sets.iter().filter_map(|set| set.find(name)).collect();
+    let [(one, listed), (other, _)] = found[..] else {
+        return Err(GateError::Usage(format!(
+            "no benchmark is called `{name}`: give one of {}",
+            sets[0].names().join(", ")
+        )));
+    };
     let copies = Copies::new(&options.cache)?;
     let mut report = Report::new(Tool::new("goldenpath", env!("CARGO_PKG_VERSION")), Kind::Gate);
     report.seed = Some(options.rules.seed);
     report.facts.push(Fact::text("benchmark", "benchmark", name));
     report.facts.push(Fact::text("commit", "commit", head.commit.clone()));
-    for known in kinds(runs) {
+    for known in kinds(runs).into_iter().filter(|known| known.runs > 0) {
         let mut contests = Vec::new();
         for run in 0..known.runs {
             listener(Event::Stage(&format!("{}: {} of {}", known.label, run + 1, known.runs)));
-            let contest = one(options, name, &known, run, &sets, copies.folder())?;
+            let contest = gate(options, listed, &known, run, [one, other], copies.folder())?;
             ended(&Ended { key: known.key, run, contest: contest.clone() })?;
             contests.push(contest);
         }
@@ -119,35 +144,28 @@ fn kinds(runs: Runs) -> [Known; 4] {
         must_fail,
     };
     [
-        known("itself", "against itself", runs.itself, 0, |_| false, false),
-        known("link_orders", "against itself in other link orders", runs.link_orders, 0, |_| true, false),
-        known("tenth", "with 10 % more work", runs.tenth, 100_000, |_| false, true),
-        known("seven", "with 7 % more work", runs.seven, 70_000, |run| run % 2 == 1, true),
+        known(ITSELF, "against itself", runs.itself, 0, |_| false, false),
+        known(LINK_ORDERS, "against itself in other link orders", runs.link_orders, 0, |_| true, false),
+        known(TENTH, "with 10 % more work", runs.tenth, 100_000, |_| false, true),
+        known(SEVEN, "with 7 % more work", runs.seven, 70_000, |run| run % 2 == 1, true),
     ]
 }
 
-fn one(
+fn gate(
     options: &Options,
-    name: &str,
+    listed: &Listed,
     known: &Known,
     run: u32,
-    sets: &[Executables],
+    sets: [&Timed; 2],
     folder: &std::path::Path,
 ) -> Result<Contest, GateError> {
-    let head = &sets[usize::from((known.other_orders)(run))];
+    let head = sets[usize::from((known.other_orders)(run))];
     let mut rules = options.rules.clone();
     // One quantity: the least correction and so the most false failures. A seed of its own for every gate.
     rules.family = 1;
     rules.seed = options.rules.seed ^ (u64::from(run) << 32) ^ known.inject_ppm ^ known.label.len() as u64;
-    let side = |executables, inject_ppm| Side { executables, inject_ppm };
-    let entry = Entry {
-        name: name.to_owned(),
-        unit: String::new(),
-        quantity: Quantity::Time,
-        role: Role::Gated,
-        limit: rules.limit,
-        sides: [side(&sets[0], 0), side(head, known.inject_ppm)],
-    };
+    let side = |timed, inject_ppm| Side { timed, inject_ppm };
+    let entry = Entry::time(listed, Role::Gated, &rules, [side(sets[0], 0), side(head, known.inject_ppm)]);
     let contests = contests::run(vec![entry], &rules, folder, &mut |_| {})?;
     contests
         .into_iter()

@@ -5,13 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gate_worker::protocol::Listed;
 use reports::{Contest, Decision, Quantity, Role, Rules};
 
 use super::{
+    build::Program,
     epoch::{self, Dice, Setting, Side},
     error::GateError,
     evidence::{Evidence, Threshold, interval, median},
 };
+
+/// How much longer slots over sockets last: a system call in a bad moment must not decide one.
+const LOOPBACK_SLOTS: f64 = 5.0;
+
+/// Seconds that a benchmark over sockets may take.
+const LOOPBACK_SECONDS: f64 = 25.0;
 
 /// What is to be measured.
 #[derive(Clone, Debug)]
@@ -26,8 +34,37 @@ pub struct Entry<'a> {
     pub role: Role,
     /// Largest ratio that is no regression.
     pub limit: f64,
+    /// How long a slot should last, milliseconds.
+    pub slot_ms: f64,
+    /// Seconds after which it is given up as undecided.
+    pub seconds_max: f64,
     /// Base and head.
     pub sides: [Side<'a>; 2],
+}
+
+impl<'a> Entry<'a> {
+    /// A benchmark's time on two sides, under the rules; over sockets with longer slots and less patience.
+    pub fn time(listed: &Listed, role: Role, rules: &Rules, sides: [Side<'a>; 2]) -> Self {
+        let (slot_ms, seconds_max) = match sides[0].timed.program {
+            Program::Exact | Program::Worker => (rules.slot_ms, rules.seconds_max),
+            Program::Loopback => (rules.slot_ms * LOOPBACK_SLOTS, rules.seconds_max.min(LOOPBACK_SECONDS)),
+        };
+        Self {
+            name: listed.name.clone(),
+            unit: listed.unit.clone(),
+            quantity: Quantity::Time,
+            role,
+            limit: rules.limit,
+            slot_ms,
+            seconds_max,
+            sides,
+        }
+    }
+
+    /// Its name in a list.
+    pub fn title(&self) -> String {
+        self.quantity.of(&self.name)
+    }
 }
 
 /// How far the contests are.
@@ -82,8 +119,8 @@ pub fn run(
 }
 
 fn begin<'a>(entry: Entry<'a>, rules: &Rules) -> Result<Running<'a>, GateError> {
-    let base = entry.sides[0].executables;
-    let units = epoch::slot_units(base, &entry.name, entry.quantity, rules.slot_ms, rules.quads)?;
+    let base = entry.sides[0].timed;
+    let units = epoch::slot_units(base, &entry.name, entry.quantity, entry.slot_ms, rules.quads)?;
     let (fail_at, pass_at) = (f64::from(rules.family.max(1)) / rules.alpha, 1.0 / rules.alpha);
     let contest = Contest {
         name: entry.name.clone(),
@@ -111,7 +148,7 @@ impl Running<'_> {
     fn is_done(&self, rules: &Rules) -> bool {
         self.evidence.decision() != Decision::Inconclusive
             || self.contest.epochs.len() >= rules.epochs_max as usize
-            || self.spent.as_secs_f64() >= rules.seconds_max
+            || self.spent.as_secs_f64() >= self.entry.seconds_max
     }
 
     fn measure(&mut self, rules: &Rules, folder: &Path, dice: &mut Dice) -> Result<(), GateError> {

@@ -13,7 +13,7 @@ use reports::{Epoch, Quad, Quantity};
 use simulator::prng::{Domain, Prng};
 
 use super::{
-    build::Executables,
+    build::Timed,
     error::GateError,
     evidence::median,
     worker::{Answer, Start, Worker},
@@ -32,7 +32,7 @@ const P99_UNITS_MIN: u64 = 2_048;
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'a> {
     /// Its executables.
-    pub executables: &'a Executables,
+    pub timed: &'a Timed,
     /// How much more it is made to do, units per million.
     pub inject_ppm: u64,
 }
@@ -76,12 +76,12 @@ impl Dice {
 /// # Errors
 /// A worker died, or a copy could not be made.
 pub fn measure(setting: &Setting<'_>, sides: [Side<'_>; 2], dice: &mut Dice) -> Result<Epoch, GateError> {
-    let layouts = sides.map(|side| dice.prng.below(side.executables.workers.len() as u64) as u32);
+    let layouts = sides.map(|side| dice.prng.below(side.timed.workers.len() as u64) as u32);
     let cpu = (!dice.cpus.is_empty()).then(|| dice.cpus[dice.prng.below(dice.cpus.len() as u64) as usize]);
     let mut copies = [PathBuf::new(), PathBuf::new()];
     let first = usize::from(dice.coin());
     for side in [first, 1 - first] {
-        let executable = &sides[side].executables.workers[layouts[side] as usize];
+        let executable = &sides[side].timed.workers[layouts[side] as usize];
         dice.copies += 1;
         copies[side] = setting.folder.join(format!("copy-{}", dice.copies));
         fs::copy(executable, &copies[side]).map_err(|error| GateError::file(&copies[side], &error))?;
@@ -171,14 +171,14 @@ fn p99(mut times: Vec<(u64, u64)>) -> u64 {
 /// # Errors
 /// The worker died.
 pub fn slot_units(
-    executables: &Executables,
+    timed: &Timed,
     name: &str,
     quantity: Quantity,
     slot_ms: f64,
     quads: u32,
 ) -> Result<u64, GateError> {
     let start = Start { name, inject_ppm: 0, cpu: None, padding: 0 };
-    let mut worker = Worker::start(&executables.workers[0], &start, None)?;
+    let mut worker = Worker::start(&timed.workers[0], &start, None)?;
     let wanted_ns = slot_ms * 1e6;
     let mut units = 16_u64;
     let mut per_unit_ns = f64::INFINITY;

@@ -8,7 +8,7 @@ use std::{
 
 use reports::Instructions;
 
-use super::build::Executables;
+use super::build::Timed;
 
 /// Units of the shorter and the longer run; their difference leaves out what it takes to begin.
 const UNITS: [u64; 2] = [256, 768];
@@ -23,7 +23,7 @@ pub fn is_available() -> bool {
 }
 
 /// Counts a benchmark on both sides; `None` if valgrind did not count.
-pub fn count(name: &str, base: &Executables, head: &Executables) -> Option<Instructions> {
+pub fn count(name: &str, base: &Timed, head: &Timed) -> Option<Instructions> {
     // One side per processor: counting does not mind company.
     let (base, head) = std::thread::scope(|scope| {
         let base = scope.spawn(|| per_unit(base.workers.first()?, name));

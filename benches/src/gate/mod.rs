@@ -39,11 +39,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use reports::{Accepted, Gate, Quantity, Report, Revision, Role, Rules};
+use gate_worker::protocol::Listed;
+use reports::{Accepted, Decision, Gate, Quantity, Report, Revision, Role, Rules};
 
 pub use self::error::GateError;
 use self::{
-    build::{Builder, Executables},
+    build::{Builder, Executables, Orders, Program, Timed, Wanted},
     contests::Entry,
     epoch::Side,
     repository::{Repository, Tree},
@@ -54,6 +55,10 @@ const CONTROL: &str = "route.user_message";
 
 /// How much more the second control does: it must be noticed.
 const CONTROL_PPM: u64 = 100_000;
+
+/// What benchmarks over sockets are for. They are shown until `gate calibrate` finds on the machines of CI that +10 % is
+/// noticed there every time; from then on they may be gated like the others.
+const LOOPBACK_ROLE: Role = Role::Reported;
 
 /// What to compare, and how.
 #[derive(Clone, Debug)]
@@ -76,8 +81,8 @@ pub struct Options {
     pub has_instructions: bool,
     /// The rules; `family` and `layouts` are found out.
     pub rules: Rules,
-    /// First of the seeds of link orders; the head's are the same as the base's unless `head_link_seed` says otherwise.
-    pub link_seed: u32,
+    /// The link orders of both sides; those of the head begin elsewhere if `head_link_seed` says so.
+    pub orders: Orders,
     /// First of the seeds of the head's link orders.
     pub head_link_seed: Option<u32>,
     /// How much more the head is made to do, units per million: to see the gate speak up.
@@ -105,9 +110,9 @@ impl Options {
                 seconds_max: 60.0,
                 quads: 6,
                 slot_ms: 2.0,
-                layouts: build::LAYOUTS,
+                layouts: Orders::DEFAULT.count,
             },
-            link_seed: 1,
+            orders: Orders::DEFAULT,
             head_link_seed: None,
             inject_ppm: 0,
         }
@@ -139,11 +144,11 @@ pub struct Sides {
     pub head: (Tree, Executables),
 }
 
-/// Finds and builds both sides.
+/// Finds both sides and builds what is wanted of them.
 ///
 /// # Errors
 /// [`GateError`]
-pub fn prepare(options: &Options, listener: Listener<'_>) -> Result<Sides, GateError> {
+fn prepare(options: &Options, wanted: &Wanted, listener: Listener<'_>) -> Result<Sides, GateError> {
     let repository = Repository::find(&options.folder)?;
     let builder = Builder::new(&options.cache, &repository)?;
     let head = match &options.head {
@@ -155,11 +160,26 @@ pub fn prepare(options: &Options, listener: Listener<'_>) -> Result<Sides, GateE
         None => repository.merge_base(options.head.as_deref().unwrap_or("HEAD"))?,
     };
     let mut talk = |text: &str| listener(Event::Stage(text));
-    let seeds = |first: u32| (first..first + build::LAYOUTS).collect::<Vec<_>>();
-    let base_executables = builder.build(&base, &seeds(options.link_seed), &mut talk)?;
-    let head_seed = options.head_link_seed.unwrap_or(options.link_seed);
-    let head_executables = builder.build(&head, &seeds(head_seed), &mut talk)?;
+    let base_executables = builder.build(&base, wanted, &mut talk)?;
+    let orders = Orders { first: options.head_link_seed.unwrap_or(wanted.orders.first), ..wanted.orders };
+    let head_executables = builder.build(&head, &Wanted { orders, ..wanted.clone() }, &mut talk)?;
     Ok(Sides { repository, builder, base: (base, base_executables), head: (head, head_executables) })
+}
+
+/// What a run with these options needs.
+fn wanted(options: &Options) -> Wanted {
+    let is_wanted = |program| {
+        options.benchmarks.is_empty() || options.benchmarks.iter().any(|name| Program::of(name) == program)
+    };
+    let mut timed = Vec::new();
+    // The controls are the worker's.
+    if options.has_wall || options.has_instructions {
+        timed.push(Program::Worker);
+    }
+    if options.has_wall && is_wanted(Program::Loopback) {
+        timed.push(Program::Loopback);
+    }
+    Wanted { exact: options.has_exact, timed, orders: options.orders }
 }
 
 /// Runs the gate.
@@ -168,7 +188,7 @@ pub fn prepare(options: &Options, listener: Listener<'_>) -> Result<Sides, GateE
 /// [`GateError`]: there is no verdict.
 pub fn run(options: &Options, listener: Listener<'_>) -> Result<Report, GateError> {
     let before = conditions::before();
-    let sides = prepare(options, listener)?;
+    let sides = prepare(options, &wanted(options), listener)?;
     let accepted = declared(&sides)?;
     let mut gate = Gate {
         base: revision(&sides.repository, &sides.base),
@@ -183,12 +203,11 @@ pub fn run(options: &Options, listener: Listener<'_>) -> Result<Report, GateErro
         notes: Vec::new(),
         conditions: reports::Conditions::default(),
     };
-    gate.rules.layouts = sides.base.1.workers.len() as u32;
-    if gate.rules.layouts < build::LAYOUTS {
+    gate.rules.layouts = if sides.builder.toolchain.can_shuffle { options.orders.count } else { 1 };
+    if !sides.builder.toolchain.can_shuffle {
         gate.notes.push(format!(
-            "the linker cannot shuffle sections: {} link order instead of {}, so the power at +7 % is not claimed",
-            gate.rules.layouts,
-            build::LAYOUTS
+            "the linker cannot shuffle sections: 1 link order instead of {}, so the power at +7 % is not claimed",
+            options.orders.count
         ));
     }
     if options.has_exact {
@@ -234,20 +253,21 @@ pub fn accept(
     listener: Listener<'_>,
 ) -> Result<Vec<Accepted>, GateError> {
     let entry = |what: &String, value| Accepted { what: what.clone(), value, reason: reason.to_owned() };
-    let sides = prepare(options, listener)?;
+    let wanted = match limit {
+        Some(_) => Wanted { exact: false, ..wanted(options) },
+        None => Wanted::exact(),
+    };
+    let sides = prepare(options, &wanted, listener)?;
     let entries = if let Some(limit) = limit {
-        let known = |what: &&String| {
-            let name = what.strip_suffix(" p99").unwrap_or(what);
-            sides.head.1.listing.benchmarks.iter().any(|listed| listed.name == name)
-        };
+        let known = |what: &&String| sides.head.1.find(what.strip_suffix(" p99").unwrap_or(what)).is_some();
         if let Some(other) = what.iter().find(|what| !known(what)) {
             return Err(GateError::Usage(format!("no benchmark is called `{other}`")));
         }
         what.iter().map(|what| entry(what, limit.to_string())).collect::<Vec<_>>()
     } else {
         listener(Event::Stage("counting what needs no clock"));
-        let base = exact::count(&sides.base.1.exact, "the base")?;
-        let head = exact::count(&sides.head.1.exact, "the head")?;
+        let base = exact::count(sides.base.1.exact()?, "the base")?;
+        let head = exact::count(sides.head.1.exact()?, "the head")?;
         let costs: Vec<_> = exact::compare(&base.exact, &head.exact, &[])
             .differences
             .into_iter()
@@ -284,15 +304,16 @@ fn revision(repository: &Repository, (tree, executables): &(Tree, Executables)) 
         commit: tree.commit.clone(),
         subject: repository.subject(&tree.commit),
         tree: tree.tree.clone(),
-        executables: executables.digests.clone(),
+        executables: executables.digests(),
     }
 }
 
 fn count(sides: &Sides, gate: &mut Gate) -> Result<(), GateError> {
     // One side per processor: counting does not mind company.
+    let (base, head) = (sides.base.1.exact()?, sides.head.1.exact()?);
     let (base, head) = std::thread::scope(|scope| {
-        let base = scope.spawn(|| exact::count(&sides.base.1.exact, "the base"));
-        let head = exact::count(&sides.head.1.exact, "the head");
+        let base = scope.spawn(|| exact::count(base, "the base"));
+        let head = exact::count(head, "the head");
         let base = base.join().unwrap_or_else(|_| Err(GateError::Infrastructure("a thread died".to_owned())));
         (base, head)
     });
@@ -312,61 +333,57 @@ fn measure(
     listener: Listener<'_>,
 ) -> Result<(), GateError> {
     let (base, head) = (&sides.base.1, &sides.head.1);
-    let names = comparable(options, base, head, gate)?;
-    let side = |executables, inject_ppm| Side { executables, inject_ppm };
+    let pairs = comparable(options, base, head, gate)?;
     let limit = gate.rules.limit;
     let mut entries = Vec::new();
-    for listed in head.listing.benchmarks.iter().filter(|listed| names.contains(&listed.name)) {
-        let p99 = listed.has_p99.then_some(Quantity::P99);
-        for quantity in [Some(Quantity::Time), p99].into_iter().flatten() {
-            let title =
-                if quantity == Quantity::P99 { format!("{} p99", listed.name) } else { listed.name.clone() };
-            entries.push(Entry {
-                name: listed.name.clone(),
-                unit: listed.unit.clone(),
-                quantity,
-                role: Role::Gated,
-                limit: accepted::limit(&gate.accepted, &title).unwrap_or(limit),
-                sides: [side(base, 0), side(head, options.inject_ppm)],
-            });
+    for (listed, sides) in pairs {
+        let sides = [sides[0], Side { inject_ppm: options.inject_ppm, ..sides[1] }];
+        let role = match sides[1].timed.program {
+            Program::Exact | Program::Worker => Role::Gated,
+            Program::Loopback => LOOPBACK_ROLE,
+        };
+        let time = Entry::time(listed, role, &gate.rules, sides);
+        let p99 = listed.has_p99.then(|| Entry { quantity: Quantity::P99, ..time.clone() });
+        for entry in [Some(time), p99].into_iter().flatten() {
+            let limit = accepted::limit(&gate.accepted, &entry.title()).unwrap_or(limit);
+            entries.push(Entry { limit, ..entry });
         }
     }
-    gate.rules.family = entries.len() as u32;
-    if let Some(control) = base.listing.benchmarks.iter().find(|listed| listed.name == CONTROL) {
+    gate.rules.family = entries.iter().filter(|entry| entry.role == Role::Gated).count() as u32;
+    if let Some((timed, control)) = base.find(CONTROL) {
         for (role, inject_ppm) in [(Role::MustPass, 0), (Role::MustFail, CONTROL_PPM)] {
-            entries.push(Entry {
-                name: control.name.clone(),
-                unit: control.unit.clone(),
-                quantity: Quantity::Time,
-                role,
-                limit,
-                sides: [side(base, 0), side(base, inject_ppm)],
-            });
+            let sides = [Side { timed, inject_ppm: 0 }, Side { timed, inject_ppm }];
+            entries.push(Entry::time(control, role, &gate.rules, sides));
         }
     }
     let copies = Copies::new(&options.cache)?;
     let contests =
         contests::run(entries, &gate.rules, copies.folder(), &mut |at| listener(Event::Measuring(at)))?;
-    let is_gated = |contest: &reports::Contest| contest.role == Role::Gated;
-    (gate.contests, gate.controls) = contests.into_iter().partition(is_gated);
+    let is_control = |contest: &reports::Contest| matches!(contest.role, Role::MustPass | Role::MustFail);
+    (gate.controls, gate.contests) = contests.into_iter().partition(is_control);
+    let slower = gate.contests.iter().filter(|contest| contest.role == Role::Reported);
+    for contest in slower.filter(|contest| contest.decision == Decision::Fail) {
+        gate.notes.push(format!(
+            "{} is slower: {}; reported, not judged",
+            contest.title(),
+            contest.estimated()
+        ));
+    }
     Ok(())
 }
 
-/// The benchmarks that both sides have and feed the same.
-fn comparable(
+/// The benchmarks that both sides have and feed the same, with their programs.
+fn comparable<'a>(
     options: &Options,
-    base: &Executables,
-    head: &Executables,
+    base: &'a Executables,
+    head: &'a Executables,
     gate: &mut Gate,
-) -> Result<Vec<String>, GateError> {
-    let mut names = Vec::new();
+) -> Result<Vec<(&'a Listed, [Side<'a>; 2])>, GateError> {
     for name in &options.benchmarks {
-        if head.listing.benchmarks.iter().chain(&base.listing.benchmarks).all(|listed| listed.name != *name) {
-            let known: Vec<&str> =
-                head.listing.benchmarks.iter().map(|listed| listed.name.as_str()).collect();
+        if head.find(name).is_none() && base.find(name).is_none() {
             return Err(GateError::Usage(format!(
                 "no benchmark is called `{name}`: give one of {}",
-                known.join(", ")
+                head.names().join(", ")
             )));
         }
     }
@@ -376,39 +393,43 @@ fn comparable(
             list.push(text);
         }
     };
-    for listed in base.listing.benchmarks.iter().filter(|listed| is_wanted(&listed.name)) {
+    for (_, listed) in base.listed().filter(|(_, listed)| is_wanted(&listed.name)) {
+        if head.find(&listed.name).is_none() {
+            let gone = format!("the benchmark {} is gone from the head", listed.name);
+            note(&mut gate.not_comparable, gone);
+        }
+    }
+    let side = |timed: &'a Timed| Side { timed, inject_ppm: 0 };
+    let mut pairs = Vec::new();
+    for (timed, listed) in head.listed().filter(|(_, listed)| is_wanted(&listed.name)) {
         let name = &listed.name;
-        match head.listing.benchmarks.iter().find(|other| other.name == *name) {
-            None => note(&mut gate.not_comparable, format!("the benchmark {name} is gone from the head")),
-            Some(other) if other.corpus != listed.corpus => note(
+        match base.find(name) {
+            None => note(&mut gate.notes, format!("the benchmark {name} is new: reported, not judged")),
+            Some((_, other)) if other.corpus != listed.corpus => note(
                 &mut gate.not_comparable,
                 format!("the benchmark {name} was fed differently: its corpus changed"),
             ),
-            Some(_) => names.push(name.clone()),
+            Some((before, _)) => pairs.push((listed, [side(before), side(timed)])),
         }
     }
-    for listed in head.listing.benchmarks.iter().filter(|listed| is_wanted(&listed.name)) {
-        if base.listing.benchmarks.iter().all(|other| other.name != listed.name) {
-            note(&mut gate.notes, format!("the benchmark {} is new: reported, not judged", listed.name));
-        }
-    }
-    Ok(names)
+    Ok(pairs)
 }
 
 fn count_instructions(options: &Options, sides: &Sides, gate: &mut Gate) {
     if !instructions::is_available() {
         gate.notes
-            .push("valgrind is not installed: instructions were not counted (they only warn)".to_owned());
+            .push("valgrind is not installed: instructions were not counted; they only warn, and apt-get install valgrind brings them".to_owned());
         return;
     }
     let (base, head) = (&sides.base.1, &sides.head.1);
     let is_wanted = |name: &String| options.benchmarks.is_empty() || options.benchmarks.contains(name);
-    for listed in head.listing.benchmarks.iter().filter(|listed| is_wanted(&listed.name)) {
-        let both = base.listing.benchmarks.iter().any(|other| other.name == listed.name);
-        match both.then(|| instructions::count(&listed.name, base, head)) {
-            Some(Some(counted)) => gate.instructions.push(counted),
-            Some(None) => gate.notes.push(format!("valgrind did not count {}", listed.name)),
-            None => {}
+    // Over sockets the machine's kernel does half of the work, and is not counted.
+    let counted = head.listed().filter(|(timed, _)| timed.program == Program::Worker);
+    for (timed, listed) in counted.filter(|(_, listed)| is_wanted(&listed.name)) {
+        let Some((before, _)) = base.find(&listed.name) else { continue };
+        match instructions::count(&listed.name, before, timed) {
+            Some(counted) => gate.instructions.push(counted),
+            None => gate.notes.push(format!("valgrind did not count {}", listed.name)),
         }
     }
 }

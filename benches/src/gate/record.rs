@@ -3,10 +3,11 @@
 use std::{fs, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     Event, GateError, Listener,
-    build::{self, Builder},
+    build::{Builder, Wanted},
     exact,
     repository::Repository,
 };
@@ -46,12 +47,11 @@ pub fn record(
     let repository = Repository::find(folder)?;
     let builder = Builder::new(cache, &repository)?;
     let head = repository.working_tree(builder.sources())?;
-    let seeds: Vec<u32> = (1..=build::LAYOUTS).collect();
-    let executables = builder.build(&head, &seeds, &mut |text| listener(Event::Stage(text)))?;
+    let executables = builder.build(&head, &Wanted::exact(), &mut |text| listener(Event::Stage(text)))?;
     listener(Event::Stage("counting what needs no clock"));
-    let printed = exact::count(&executables.exact, "the head")?;
+    let printed = exact::count(executables.exact()?, "the head")?;
     let file = File { toolchain: builder.toolchain.version.clone(), exact: printed.exact };
-    let text = serde_json::to_string_pretty(&file).unwrap_or_default() + "\n";
+    let text = lines(&serde_json::to_value(&file).unwrap_or_default());
     let path = repository.root().join(PATH);
     let kept = fs::read_to_string(&path).unwrap_or_default();
     if kept == text {
@@ -65,6 +65,36 @@ pub fn record(
     }
     fs::write(&path, text).map_err(|error| GateError::file(&path, &error))?;
     Ok(Outcome::Written(path))
+}
+
+/// The file's text: objects within objects have lines of their own, one that holds only numbers and words is a line, so
+/// that a change of git shows what became of which benchmark and scenario.
+fn lines(file: &Value) -> String {
+    let mut text = String::new();
+    write(file, 0, &mut text);
+    text + "\n"
+}
+
+fn write(value: &Value, depth: usize, text: &mut String) {
+    match value.as_object() {
+        Some(members) if members.values().any(Value::is_object) => {
+            text.push_str("{\n");
+            for (index, (name, member)) in members.iter().enumerate() {
+                let comma = if index == 0 { "" } else { ",\n" };
+                text.push_str(&format!("{comma}{}{}: ", "  ".repeat(depth + 1), Value::from(name.as_str())));
+                write(member, depth + 1, text);
+            }
+            text.push_str(&format!("\n{}}}", "  ".repeat(depth)));
+        }
+        Some(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .map(|(name, member)| format!("{}: {member}", Value::from(name.as_str())))
+                .collect();
+            text.push_str(&format!("{{ {} }}", members.join(", ")));
+        }
+        None => text.push_str(&value.to_string()),
+    }
 }
 
 fn first_difference(kept: &str, text: &str) -> String {
@@ -81,5 +111,30 @@ fn first_difference(kept: &str, text: &str) -> String {
             )
         }
         None => format!("{PATH} has another length; update it with goldenpath gate record"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_file_has_a_line_per_set_of_numbers_and_stays_json() {
+        let file = json!({
+            "toolchain": "rustc \"1\"",
+            "exact": { "benchmarks": { "route": { "hops": 1, "corpus": "c" }, "encode": {} }, "scenarios": {} },
+        });
+        let text = lines(&file);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), file);
+        assert!(text.contains("\n      \"route\": { \"corpus\": \"c\", \"hops\": 1 }"), "{text}");
+    }
+
+    #[test]
+    fn a_difference_is_named_with_its_line() {
+        assert!(first_difference("", "x").contains("is not there"));
+        let difference = first_difference("a\nb\n", "a\nc\n");
+        assert!(difference.contains("line 2: `b` is now `c`"), "{difference}");
+        assert!(first_difference("a\n", "a\nb\n").contains("another length"));
     }
 }

@@ -4,6 +4,9 @@ use reports::{Case, Contest, Decision, Fact, Gate, Kind, Outcome, Report, Role, 
 
 use super::build::short;
 
+/// How far an accepted limit lies above the estimate: below it, the change must still be provable.
+const ACCEPTED_ROOM: f64 = 0.05;
+
 /// The report of a gate.
 pub(super) fn report(gate: Gate) -> Report {
     let mut report = Report::new(Tool::new("goldenpath", env!("CARGO_PKG_VERSION")), Kind::Gate);
@@ -13,7 +16,7 @@ pub(super) fn report(gate: Gate) -> Report {
     report.facts.push(Fact::count(
         "benchmarks",
         "quantities judged on the wall clock",
-        gate.contests.len() as u64,
+        gate.contests.iter().filter(|contest| contest.role == Role::Gated).count() as u64,
     ));
     report.facts.push(Fact::count("link_orders", "link orders per side", u64::from(gate.rules.layouts)));
     report.facts.push(Fact::count(
@@ -24,6 +27,7 @@ pub(super) fn report(gate: Gate) -> Report {
     for (verdict, reason) in judged(&gate) {
         report.judge(verdict, reason);
     }
+    report.reasons.extend(advice(&gate));
     report.reasons.extend(gate.notes.iter().cloned());
     report.cases = cases(&gate);
     let replay = format!(
@@ -45,7 +49,7 @@ pub(super) fn judged(gate: &Gate) -> Vec<(Verdict, String)> {
     for control in &gate.controls {
         verdicts.extend(control_verdict(control));
     }
-    for contest in &gate.contests {
+    for contest in gate.contests.iter().filter(|contest| contest.role == Role::Gated) {
         let title = contest.title();
         match contest.decision {
             Decision::Pass => {}
@@ -84,6 +88,32 @@ pub(super) fn judged(gate: &Gate) -> Vec<(Verdict, String)> {
         verdicts.push((Verdict::NotComparable, format!("{reason}; {advice}")));
     }
     verdicts
+}
+
+/// The commands that accept what failed, for whoever means it.
+fn advice(gate: &Gate) -> Vec<String> {
+    let base = short(&gate.base.commit);
+    let command = |what: &str| {
+        format!(
+            "if the cost is meant: goldenpath gate accept --base {base} {what} --reason WHY, and commit {} with the change",
+            super::accepted::PATH
+        )
+    };
+    let mut advice = Vec::new();
+    let failed = |contest: &&Contest| contest.role == Role::Gated && contest.decision == Decision::Fail;
+    for contest in gate.contests.iter().filter(failed) {
+        // Room for what a measurement adds to the truth.
+        let limit = contest.limit.max(1.0 + contest.estimate + ACCEPTED_ROOM);
+        advice.push(command(&format!("--limit {limit:.2} '{}'", contest.title())));
+    }
+    let worse = gate.exact.differences.iter().filter(|difference| difference.weight == Weight::Regression);
+    let worse: Vec<&str> = worse.map(|difference| difference.what.as_str()).collect();
+    match worse[..] {
+        [] => {}
+        [only] => advice.push(command(&format!("'{only}'"))),
+        [..] => advice.push(command("exact")),
+    }
+    advice
 }
 
 fn control_verdict(control: &Contest) -> Option<(Verdict, String)> {

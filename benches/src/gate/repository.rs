@@ -198,6 +198,11 @@ impl Sources {
         Ok(&self.folder)
     }
 
+    /// Whether a tree has that file.
+    pub fn has(&self, tree: &Tree, path: &str) -> bool {
+        git(&self.folder, ["cat-file", "-e", &format!("{}:{path}", tree.tree)]).is_ok()
+    }
+
     fn objects(&self) -> PathBuf {
         self.folder.join(".git/objects")
     }

@@ -87,6 +87,16 @@ pub enum Quantity {
     P99,
 }
 
+impl Quantity {
+    /// What a benchmark's quantity is called: the benchmark's name, with what is compared behind it.
+    pub fn of(self, name: &str) -> String {
+        match self {
+            Quantity::Time => name.to_owned(),
+            Quantity::P99 => format!("{name} p99"),
+        }
+    }
+}
+
 /// What a contest is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -255,10 +265,7 @@ pub struct Conditions {
 impl Contest {
     /// The name in a list: `route.user_message`, or `route.user_message p99`.
     pub fn title(&self) -> String {
-        match self.quantity {
-            Quantity::Time => self.name.clone(),
-            Quantity::P99 => format!("{} p99", self.name),
-        }
+        self.quantity.of(&self.name)
     }
 
     /// Estimate and interval in words: `+6.9 % [+5.4 %, +8.1 %]`.

@@ -35,8 +35,10 @@ pub struct Benchmark {
     pub unit: &'static str,
     /// Whether the gate judges the 99th percentile of single units, too.
     pub has_p99: bool,
-    corpus: fn() -> String,
-    make: fn() -> Box<dyn Body>,
+    /// What it feeds the router with, as text.
+    pub corpus: fn() -> String,
+    /// Sets it up.
+    pub make: fn() -> Box<dyn Body>,
 }
 
 impl Benchmark {
@@ -92,6 +94,13 @@ impl Benchmark {
             make: || Box::new(registration::Registrations::default()),
         },
         Benchmark {
+            name: "registration.custom_handlers",
+            unit: "ten custom handlers registered, of three types each",
+            has_p99: false,
+            corpus: registration::corpus,
+            make: || Box::new(registration::CustomHandlers::new()),
+        },
+        Benchmark {
             name: "encode.event_2k",
             unit: "run event with 2 KiB of text that needs escapes",
             has_p99: false,
@@ -99,11 +108,6 @@ impl Benchmark {
             make: || Box::new(event::Events::new(&event::LONG)),
         },
     ];
-
-    /// The benchmark of that name.
-    pub fn find(name: &str) -> Option<&'static Benchmark> {
-        Self::ALL.iter().find(|benchmark| benchmark.name == name)
-    }
 
     /// What the benchmark feeds the router with, as a hash: two sides compare only if it agrees.
     pub fn corpus(&self) -> String {
