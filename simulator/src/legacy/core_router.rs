@@ -62,7 +62,10 @@ impl Given {
                 members.insert(key.to_owned(), value.clone());
                 Ok(())
             }
-            other => Err(Raised::item_assignment(other)),
+            other
+            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                Err(Raised::item_assignment(other))
+            }
         }
     }
 
