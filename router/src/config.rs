@@ -12,6 +12,9 @@ const SECOND: u64 = 1_000_000;
 /// Limits and timings. The defaults are the product's; [`Config::validate`] says which values make sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// A planted defect, for tests of tests.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<crate::Mutant>,
     /// Names this router incarnation in the ids it issues; two incarnations never share it.
     pub node: String,
     /// Announced in each welcome: tokens are signed with a development key.
@@ -146,6 +149,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            #[cfg(feature = "mutants")]
+            mutant: None,
             node: String::from("n0"),
             development: false,
             agents_available: true,

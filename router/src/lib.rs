@@ -46,12 +46,28 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+/// Whether a defect is planted; `false`, and nothing else, without the feature `mutants`.
+macro_rules! mutant {
+    ($config:expr, $name:ident) => {{
+        #[cfg(feature = "mutants")]
+        {
+            $config.mutant == Some($crate::Mutant::$name)
+        }
+        #[cfg(not(feature = "mutants"))]
+        {
+            false
+        }
+    }};
+}
+
 pub mod audience;
 pub mod config;
 pub mod contract;
 pub mod error;
 pub mod handlers;
 pub mod message;
+#[cfg(feature = "mutants")]
+pub mod mutant;
 pub mod quality;
 pub mod router;
 pub mod routes;
@@ -73,6 +89,8 @@ pub use crate::contract::{
 pub use crate::error::ErrorCode;
 pub use crate::handlers::{BuiltIn, Handler, HandlerFault, HandlerId, Incoming, KindSet, Profile, Replies};
 pub use crate::message::Kind;
+#[cfg(feature = "mutants")]
+pub use crate::mutant::Mutant;
 
 pub use crate::router::{Router, Sizes, UserHandle};
 pub use crate::run::Rule;

@@ -355,6 +355,11 @@ impl Audience {
         let skip = (from + 1).saturating_sub(first) as usize;
         for (n, logged) in user.log.iter().enumerate().skip(skip) {
             let cursor = first + n as u64;
+            let logged = if mutant!(flow.config, ReverseReplay) {
+                &user.log[user.log.len() - 1 + skip - n]
+            } else {
+                logged
+            };
             if !conn.wants(logged.thread.as_deref()) {
                 skipped = skipped.or(Some(cursor));
                 continue;

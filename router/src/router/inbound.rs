@@ -32,6 +32,9 @@ impl Router {
             // Its sender was told by the close frame.
             ConnState::Closing | ConnState::Vacant => Outcome::Rejected,
         };
+        if mutant!(self.config, ForgetAccount) && outcome == Outcome::Unhandled {
+            return;
+        }
         self.stats.count_outcome(outcome);
     }
 

@@ -6,7 +6,7 @@ use router::{
     Authority, BuiltIn, Config, ConfigError, ConnId, Connect, Effect, Effects, Input, Instant, Receipt,
     Router, Ticket,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Sent,
@@ -60,6 +60,25 @@ pub struct Stage {
     asked: Vec<(usize, Effect)>,
     tape: Recorder,
 }
+
+/// The limits that a unit starts from: the defaults, with the defect that the set-up asks for where one can be planted.
+pub(super) fn defaults(setup: &Map<String, Value>) -> Config {
+    #[cfg(feature = "mutants")]
+    let config = Config {
+        mutant: setup.get(MUTANT).and_then(Value::as_str).and_then(router::Mutant::named),
+        ..Config::default()
+    };
+    #[cfg(not(feature = "mutants"))]
+    let config = {
+        _ = setup;
+        Config::default()
+    };
+    config
+}
+
+/// The member of a set-up that names a planted defect.
+#[cfg(feature = "mutants")]
+pub const MUTANT: &str = "$mutant";
 
 impl Stage {
     /// A router with nobody connected.

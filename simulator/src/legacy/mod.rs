@@ -8,14 +8,24 @@
 //! `goldenpath conform --subject legacy` plays the recorded cases on the models; `goldenpath sim --subject legacy` runs a
 //! whole server made of them between the simulator's clients and agents.
 
+pub mod broadcast;
+pub mod core_router;
+pub mod event_loop;
+pub mod event_router;
 pub mod hazards;
+pub mod manager;
 pub mod message_router;
 pub mod message_types;
+pub mod plain;
 mod played;
 pub mod python;
+pub mod quality_router;
+pub mod scoped_router;
 pub mod server;
 pub mod shown;
+pub mod sink;
 pub mod tool_dispatcher;
+pub mod user_id;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
 pub use played::Played;

@@ -93,6 +93,11 @@ impl Plan {
         identity::user_id(self.seed, index)
     }
 
+    /// The first thread of user `index`, without generating the user.
+    pub fn thread_id(&self, index: u32) -> String {
+        identity::thread(self.seed, index, 0)
+    }
+
     /// Canary of user `index`, without generating the user.
     pub fn canary(&self, index: u32) -> String {
         identity::canary(self.seed, index)

@@ -268,6 +268,7 @@ impl<S: Subject> World<'_, S> {
         let other = (other.unwrap_or_default() + 1) % self.plan.count();
         let foreign = json!({
             "user_id": self.plan.user_id(other),
+            "thread_id": self.plan.thread_id(other),
             "reasoning": format!("{} of somebody else", self.plan.canary(other)),
         });
         let Ok(foreign) = serde_json::value::to_raw_value(&foreign) else { return };

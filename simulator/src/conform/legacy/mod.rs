@@ -3,10 +3,16 @@
 //! Here nothing is translated and nothing excepted: with every hazard on, a model must bring about what was recorded,
 //! member by member. What only the old language could tell is left out by a rule on the case's shape, with a reason.
 
+mod broadcast;
 mod compare;
+mod core_router;
+mod event_router;
+mod floor;
 mod message_router;
 mod message_types;
+mod quality_router;
 mod report;
+mod scoped_router;
 mod tool_dispatcher;
 mod units;
 

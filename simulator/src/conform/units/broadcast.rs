@@ -18,7 +18,7 @@ use crate::conform::{
 /// Opens the unit with the set-up of a case.
 pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpressible> {
     let manager = setup.get("manager").cloned().unwrap_or_default();
-    let mut desk = Desk::open();
+    let mut desk = Desk::open(setup);
     for (user, labels) in manager["connections"].as_object().into_iter().flatten() {
         let fails =
             manager["results"][format!("user:{user}")].as_str().is_some_and(|r| r.starts_with("raise:"));

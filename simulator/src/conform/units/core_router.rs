@@ -2,17 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use router::{
-    Config,
-    routes::{
-        Dispatched, Draft, Envelope, Failure, Middleware, NotAMessage, Record, Refused, RouteHandler, Verdict,
-    },
+use router::routes::{
+    Dispatched, Draft, Envelope, Failure, Middleware, NotAMessage, Record, Refused, RouteHandler, Verdict,
 };
 use serde_json::{Map, Value, json};
 
 use super::Unit;
 use crate::conform::{
-    Action, Decision, Difference, Expect, Inexpressible, Notes, Translation, compare, stage::Stage,
+    Action, Decision, Difference, Expect, Inexpressible, Notes, Translation, compare,
+    stage::{self, Stage},
 };
 
 /// What an old coroutine that nobody awaited left in a recording.
@@ -25,16 +23,18 @@ const ANSWERS_STAY: Decision = Decision {
     added: true,
 };
 
-/// The old router looked at the destination only.
+/// The old router looked at the destination only, and at that only when all middleware had passed.
 const FIELDS_HAVE_TYPES: Decision = Decision {
     name: "fields-have-types",
-    demands: "a message whose id, source, type or headers are of another type is refused with BAD_FIELD",
+    demands: "a message whose id, source, type or headers are of another type is refused with BAD_FIELD, and one whose \
+              destination is, whatever middleware might have made of it",
     added: true,
 };
 
 /// Opens the unit with the set-up of a case.
 pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpressible> {
-    let stage = Stage::new(Config::default()).map_err(|_| Inexpressible("the default limits are invalid"))?;
+    let stage =
+        Stage::new(stage::defaults(setup)).map_err(|_| Inexpressible("the default limits are invalid"))?;
     let (mut handlers, mut middleware) = (BTreeMap::new(), BTreeMap::new());
     for (name, spec) in members(setup, "handlers") {
         let does = Work::read(spec).ok_or(Inexpressible("a handler of an unknown kind"))?;
@@ -166,7 +166,7 @@ impl CoreRouter {
                 (Value::Null, None)
             }
             Answer::Dispatched(Err(Refused::NotAMessage(NotAMessage::Field { field, .. })))
-                if *field != "destination" && !recorded.is_null() =>
+                if !recorded.is_null() && (*field != "destination" || !self.installed.is_empty()) =>
             {
                 notes.decided(FIELDS_HAVE_TYPES);
                 return;

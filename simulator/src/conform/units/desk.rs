@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use router::{
     Config, Connect, Context, Deliver, DeliveryRefusal, Effect, Input, Instant, Receipt, ReceiptId, Target,
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
 pub(super) use crate::conform::decisions::FOREIGN_IDS;
-use crate::conform::{Decision, Sent, stage::Line, stage::Stage};
+use crate::conform::{
+    Decision, Sent,
+    stage::{self, Line, Stage},
+};
 
 pub(super) const fn of_the_contract(name: &'static str, demands: &'static str) -> Decision {
     Decision { name, demands, added: false }
@@ -105,13 +108,13 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn open() -> Self {
+    pub(super) fn open(setup: &Map<String, Value>) -> Self {
         // No heartbeats, as in the recordings: nothing is written that nobody asked for.
         let config = Config {
             heartbeat_us: u64::MAX / 4,
             connections_per_user_max: 64,
             slow_reader_grace_us: u64::MAX / 4,
-            ..Config::default()
+            ..stage::defaults(setup)
         };
         let stage = Stage::new(config).unwrap_or_else(|_| unreachable!("the limits above are valid"));
         let (book, open) = (Vec::new(), BTreeMap::new());

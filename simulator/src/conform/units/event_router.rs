@@ -44,7 +44,7 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn open(setup: &Map<String, Value>) -> Self {
         let manager = setup.get("manager").cloned().unwrap_or_default();
-        let mut desk = Desk::open();
+        let mut desk = Desk::open(setup);
         if manager["kind"] == "real" {
             desk.cause = Some(ONE_REGISTRY);
         }

@@ -25,7 +25,7 @@ use self::host::{Call, Host};
 use super::Unit;
 use crate::conform::{
     Action, Difference, Expect, Inexpressible, Notes, Obstacle, Sent, Tape,
-    stage::{Line, Stage},
+    stage::{self, Line, Stage},
 };
 
 /// Opens the unit with the set-up of a case.
@@ -34,8 +34,11 @@ pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpres
     let config = Config {
         inbound_bytes_max: 65_535,
         transport_bytes_max: 128 * 1024,
+        // The old one knew no rate and no abuse.
+        rate_burst: 1_000_000,
+        rejects_max: 0,
         topics_per_user_max: if host.refuses_subscribers() { 0 } else { 16 },
-        ..Config::default()
+        ..stage::defaults(setup)
     };
     let stage = Stage::new(config).map_err(|_| Inexpressible("limits that the router refuses"))?;
     let manager = setup.get("manager").and_then(Value::as_object);

@@ -19,6 +19,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::within(Hazard::Q3, "quality_router", "a subscriber who comes or goes during a broadcast ends it"),
     Row::within(Hazard::Q4, "quality_router", "replies go to a manager of their own that knows nobody"),
     Row::within(Hazard::Q5, "quality_router", "`start_agent` raises to the transport"),
+    Row::within(Hazard::Q6, "quality_router", "reports look for figures that no service has, and show none"),
     Row::within(Hazard::Q7, "quality_router", "strict mode is passed as something else and never applied"),
     Row::within(Hazard::Q8, "quality_router", "who has left stays subscribed for ever"),
     Row::within(Hazard::Q9, "quality_router", "texts of internal errors reach the client"),

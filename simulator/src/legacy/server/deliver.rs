@@ -9,20 +9,27 @@ use std::rc::Rc;
 use router::{ConnId, Effects, Instant, UserId};
 use serde_json::{Map, Value, json};
 
+use super::agents::Context;
 use super::common::{Alarm, Common, send};
 use super::emit::Event;
+use super::reach::{Reach, Written};
 use super::wire;
 use crate::checkers::bounds::Breach;
-use crate::legacy::Hazard;
+use crate::legacy::{Hazard, Hazards};
 
 /// Pause of the old manager before it replayed, microseconds.
 const REPLAY_PAUSE_US: u64 = 100_000;
 
+/// Longest time that an event may wait for another socket than its own, microseconds.
+const PATIENCE_US: u64 = 1_000_000;
+
 /// All users' connections, and what is kept for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Deliver {
     lanes: BTreeMap<UserId, Lane>,
     outlets: BTreeMap<ConnId, Outlet>,
+    /// Which of the sockets an event reaches.
+    reach: Reach,
 }
 
 /// One user.
@@ -38,6 +45,8 @@ struct Lane {
     confirmed: u64,
     /// Failed events that come back after a newer one.
     late: Vec<Kept>,
+    /// When the newest events were published, by cursor; for delays that only the server can tell.
+    published: BTreeMap<u64, Instant>,
     idle_at: Instant,
 }
 
@@ -56,9 +65,15 @@ struct Outlet {
     in_flight: VecDeque<u64>,
     queue: VecDeque<(u64, Rc<str>)>,
     served: bool,
+    /// The newest cursor that it was handed.
+    newest: u64,
 }
 
 impl Deliver {
+    pub(super) fn new(hazards: Hazards) -> Self {
+        Self { lanes: BTreeMap::new(), outlets: BTreeMap::new(), reach: Reach::new(hazards) }
+    }
+
     /// Registers a connection: the welcome, then what its user missed.
     pub(super) fn connect(
         &mut self,
@@ -70,8 +85,13 @@ impl Deliver {
     ) {
         let lane = self.lanes.entry(user.clone()).or_default();
         let welcome = wire::welcome(conn, user, lane.cursor, common.now);
-        let outlet =
-            Outlet { user: user.clone(), in_flight: VecDeque::new(), queue: VecDeque::new(), served: false };
+        let outlet = Outlet {
+            user: user.clone(),
+            in_flight: VecDeque::new(),
+            queue: VecDeque::new(),
+            served: false,
+            newest: 0,
+        };
         self.outlets.insert(conn, outlet);
         self.reply(common, conn, &welcome, out);
         // G1: the endpoint never registers the socket.
@@ -87,11 +107,14 @@ impl Deliver {
         } else {
             self.replay(common, conn, resume, out);
         }
+        self.reach.connect(common, conn, user);
+        self.drain(common, out);
     }
 
     /// Takes a connection out of the registry.
     pub(super) fn disconnect(&mut self, common: &mut Common, conn: ConnId) {
         let Some(outlet) = self.outlets.remove(&conn) else { return };
+        self.reach.disconnect(common, conn);
         if let Some(lane) = self.lanes.get_mut(&outlet.user) {
             lane.conns.retain(|known| *known != conn);
             let failed = || outlet.in_flight.iter().chain(outlet.queue.iter().map(|(cursor, _)| cursor));
@@ -116,36 +139,104 @@ impl Deliver {
         self.hand(common, conn, 0, &text.into(), out);
     }
 
-    /// An event for all connections of a user. How many it was handed to.
-    pub(super) fn publish(&mut self, common: &mut Common, event: Event, out: &mut Effects) -> u64 {
-        let Event { owner, to, mut members } = event;
+    /// An event for all connections of a user.
+    pub(super) fn publish(&mut self, common: &mut Common, mut event: Event, out: &mut Effects) {
+        let Event { owner, to, members, .. } = &mut event;
         if owner != to {
-            common.accounts.breach(|| misaddressed(&owner, &to, &members));
+            common.accounts.breach(|| misaddressed(owner, to, members));
         }
-        let lane = self.lanes.entry(to).or_default();
+        let lane = self.lanes.entry(to.clone()).or_default();
         // G12: with nobody there, the event is dropped.
         if lane.conns.is_empty() && common.has(Hazard::G12) {
-            return 0;
+            return;
         }
         lane.cursor += 1;
         let cursor = lane.cursor;
         members.insert("cursor".to_owned(), json!(cursor));
-        let text: Rc<str> = text_of(&members).into();
-        // G11: the event is kept when all tabs failed, and is lost to one tab that failed alone.
-        if lane.conns.is_empty() || !common.has(Hazard::G11) {
-            lane.kept.push_back(Kept { cursor, members });
+        lane.published.insert(cursor, common.now);
+        if lane.published.len() > common.limits.recovery_frames_max as usize {
+            lane.published.pop_first();
         }
-        if lane.kept.len() > common.limits.recovery_frames_max as usize {
-            lane.kept.pop_front();
+        // M3, M4, M5: what nobody takes waits with the old manager, and is kept here when somebody does. G11: an event is
+        // kept when all tabs failed, and is lost to one tab that failed alone.
+        if !self.reach.recovers() && (lane.conns.is_empty() || !common.has(Hazard::G11)) {
+            lane.keep(common, cursor, members.clone());
         }
         let conns = lane.conns.clone();
-        for conn in &conns {
-            self.hand(common, *conn, cursor, &text, out);
-        }
+        self.reach.publish(common, &event);
+        self.drain(common, out);
         self.come_late(common, &conns, out);
-        let handed = conns.len() as u64;
-        common.accounts.handed += handed;
-        handed
+    }
+
+    /// Sends that take time go on.
+    pub(super) fn advance(&mut self, common: &mut Common, out: &mut Effects) {
+        self.reach.advance(common.now);
+        self.drain(common, out);
+    }
+
+    /// When a send that takes time goes on.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.reach.next()
+    }
+
+    /// A run begins.
+    pub(super) fn begin(&mut self, context: &Context) {
+        self.reach.begin(context);
+    }
+
+    /// Hands on what the models' sockets took, and accounts for it.
+    fn drain(&mut self, common: &mut Common, out: &mut Effects) {
+        for Written { conn, message, waited_us } in self.reach.written() {
+            self.hand_event(common, conn, message, waited_us, out);
+        }
+        common.accounts.claimed += self.reach.claimed();
+    }
+
+    fn hand_event(
+        &mut self,
+        common: &mut Common,
+        conn: ConnId,
+        mut message: Map<String, Value>,
+        waited_us: u64,
+        out: &mut Effects,
+    ) {
+        let cursor = message.get("cursor").and_then(Value::as_u64).unwrap_or_default();
+        let Some(outlet) = self.outlets.get_mut(&conn) else { return };
+        if cursor == 0 {
+            return self.reply(common, conn, &text_of(&message), out);
+        }
+        // Whose event it is, which need not be whose socket it is.
+        let owner = message.get("user_id").and_then(Value::as_str).unwrap_or_default();
+        let Some(lane) = self.lanes.get_mut(owner) else { return };
+        let mut others = Vec::new();
+        if self.reach.recovers() {
+            lane.keep(common, cursor, message.clone());
+            others.clone_from(&lane.conns);
+        }
+        if !message.contains_key("recovered") {
+            common.accounts.handed += 1;
+            let published = lane.published.get(&cursor).copied().unwrap_or(common.now);
+            if common.now.since(published) > waited_us + PATIENCE_US {
+                common.accounts.breach(|| behind(&outlet.user, &message, common.now.since(published)));
+            }
+            // The old parts had no cursor: what they sent twice was two frames.
+            if cursor == outlet.newest {
+                lane.cursor += 1;
+                message.insert("cursor".to_owned(), json!(lane.cursor));
+            }
+        }
+        outlet.newest = outlet.newest.max(cursor);
+        let cursor = message.get("cursor").and_then(Value::as_u64).unwrap_or_default();
+        let text: Rc<str> = text_of(&message).into();
+        self.hand(common, conn, cursor, &text, out);
+        // Whoever came meanwhile found it neither here nor in the manager's queue.
+        for other in others.into_iter().filter(|_| message.contains_key("recovered")) {
+            let missed = |outlet: &&mut Outlet| outlet.newest < cursor;
+            if let Some(outlet) = self.outlets.get_mut(&other).filter(missed) {
+                outlet.newest = cursor;
+                self.hand(common, other, cursor, &text, out);
+            }
+        }
     }
 
     /// G10: what had failed is sent after a newer event, nested and without its cursor.
@@ -180,6 +271,7 @@ impl Deliver {
             outlet.in_flight.push_back(cursor);
             send(out, conn, &text);
         }
+        self.reach.load(conn, outlet.in_flight.len() + outlet.queue.len());
     }
 
     /// A client has everything up to a cursor.
@@ -220,7 +312,11 @@ impl Deliver {
         let gone = |lane: &Lane| {
             lane.conns.is_empty() && common.now.since(lane.idle_at) >= common.limits.recovery_ttl_us
         };
-        self.lanes.get(user).is_some_and(gone) && self.lanes.remove(user).is_some()
+        if !self.lanes.get(user).is_some_and(gone) {
+            return false;
+        }
+        self.reach.forget(user);
+        self.lanes.remove(user).is_some()
     }
 
     /// Users, frames on their way to sockets, events kept.
@@ -231,6 +327,11 @@ impl Deliver {
             self.outlets.values().map(frames).sum(),
             self.lanes.values().map(|lane| lane.kept.len() as u64).sum(),
         ]
+    }
+
+    /// Entries of tables that serve no client.
+    pub(super) fn tables(&self) -> u64 {
+        self.reach.tables()
     }
 
     /// Connections, and those of them that ever got an event.
@@ -271,6 +372,30 @@ impl Deliver {
         } else {
             outlet.queue.push_back((cursor, text.clone()));
         }
+        self.reach.load(conn, outlet.in_flight.len() + outlet.queue.len());
+    }
+}
+
+impl Lane {
+    /// Keeps an event for those who come back, once, in the order of cursors.
+    fn keep(&mut self, common: &Common, cursor: u64, members: Map<String, Value>) {
+        let Err(at) = self.kept.binary_search_by_key(&cursor, |kept| kept.cursor) else { return };
+        self.kept.insert(at, Kept { cursor, members });
+        if self.kept.len() > common.limits.recovery_frames_max as usize {
+            self.kept.pop_front();
+        }
+    }
+}
+
+/// An event waited for another socket than the one that it was written to.
+fn behind(user: &UserId, members: &Map<String, Value>, micros: u64) -> Breach {
+    let text = |key: &str| members.get(key).and_then(Value::as_str).map(str::to_owned);
+    Breach {
+        rule: "deliver.I6",
+        user: Some(user.to_string()),
+        run: text("run_id"),
+        event: text("type"),
+        detail: format!("it waited {:.3} s for another socket", micros as f64 / 1e6),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use router::{OwnedEvent, Refusal, RunRef, Tier, ToolStatus, UserId};
+use router::{ConnId, OwnedEvent, Refusal, RunRef, Tier, ToolStatus, UserId};
 use serde_json::{Map, Value, json};
 
 use super::agents::Context;
@@ -38,6 +38,8 @@ pub(super) struct Event {
     pub(super) owner: UserId,
     /// Whose connections get it.
     pub(super) to: UserId,
+    /// The connection that asked for the run.
+    pub(super) conn: ConnId,
     pub(super) members: Map<String, Value>,
 }
 
@@ -98,8 +100,9 @@ impl Emit {
             };
             value.as_str().is_some_and(|text| text != own)
         };
-        // G25: only keys that end in `_user_id` are looked at; other ids are overwritten further on.
-        if common.has(Hazard::G25) {
+        // G25: only keys that end in `_user_id` are looked at; other ids are overwritten further on. E6: the router
+        // behind this takes the thread from the event, whosever it is.
+        if common.has(Hazard::G25) || common.has(Hazard::E6) {
             return Ok(());
         }
         if members.iter().any(foreign) { Err(Refusal::ForeignId) } else { Ok(()) }
@@ -132,10 +135,11 @@ impl Emit {
         }
         let Emitter { context, seq, agent_name } = emitter;
         let mut members = own;
+        let named = members.get("thread_id").filter(|_| common.has(Hazard::E6)).cloned();
         for (key, value) in [
             ("type", json!(kind)),
             ("user_id", json!(&*context.user)),
-            ("thread_id", json!(context.thread_id)),
+            ("thread_id", named.unwrap_or_else(|| json!(context.thread_id))),
             ("run_id", json!(run_id.as_ref().unwrap_or(&context.run_id))),
             ("request_id", json!(context.request_id)),
             ("timestamp", json!(wire::iso(common.now))),
@@ -154,7 +158,7 @@ impl Emit {
             None if misaddressed => context.thread_id.as_str().into(),
             None => context.user.clone(),
         };
-        vec![Event { owner: context.user.clone(), to, members }]
+        vec![Event { owner: context.user.clone(), to, conn: context.conn, members }]
     }
 }
 

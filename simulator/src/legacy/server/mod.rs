@@ -31,7 +31,8 @@
 //! | `validate` | the order of a run: G28, G29 |
 //! | `tools` | dispatchers, engine, permissions: T |
 //! | `emit` | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
-//! | `deliver` | registry, broadcast, recovery: E, S, B, M, G10 to G12, G24, G31 |
+//! | `deliver` | registry, broadcast, recovery: G10 to G12, G24, G31 |
+//! | `reach` | event router, scoped router, broadcast service, manager: E, S, B, M |
 //!
 //! **To add a hazard:** ask `common.has(Hazard::X)` at the place where the old part went wrong, with a comment that says
 //! how; let `accounts.breach` or `held` tell what only the server can see; give the hazard its row in
@@ -48,6 +49,7 @@ mod emit;
 mod endpoint;
 mod messages;
 mod quality;
+mod reach;
 mod routing;
 mod tools;
 mod validate;
@@ -92,13 +94,13 @@ impl LegacyServer {
     /// A server with these limits and these of the old defects.
     pub fn new(limits: Config, hazards: Hazards) -> Self {
         Self {
+            deliver: Deliver::new(hazards),
             common: Common::new(limits, hazards),
             endpoint: Endpoint::default(),
             routing: Routing::new(hazards),
             agents: Agents::default(),
             tools: Tools::new(hazards),
             emit: Emit::default(),
-            deliver: Deliver::default(),
         }
     }
 
@@ -148,6 +150,7 @@ impl LegacyServer {
             Act::Start(ask) => {
                 let context = self.agents.start(common, ask, out);
                 self.emit.acquire(common, &context);
+                self.deliver.begin(&context);
                 self.endpoint.started(common, conn, context.run);
             }
             Act::Stop { user, run_id } => {
@@ -213,8 +216,7 @@ impl LegacyServer {
             let connected = self.deliver.is_connected(&context.user);
             for emitted in self.tools.pass(common, context, connected, event) {
                 for event in self.emit.emit(common, context, emitted) {
-                    let delivered = self.deliver.publish(common, event, out);
-                    common.accounts.claimed += delivered;
+                    self.deliver.publish(common, event, out);
                 }
             }
         }
@@ -273,6 +275,7 @@ impl LegacyServer {
 impl Subject for LegacyServer {
     fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
         self.common.now = self.common.now.max(now);
+        self.deliver.advance(&mut self.common, out);
         while let Some(alarm) = self.common.due() {
             self.wake(alarm, out);
         }
@@ -314,7 +317,7 @@ impl Subject for LegacyServer {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.common.next_alarm()
+        self.common.next_alarm().into_iter().chain(self.deliver.next()).min()
     }
 
     fn check(&self) -> Result<(), Breach> {
@@ -335,7 +338,7 @@ impl Subject for LegacyServer {
             frames,
             inbound: self.endpoint.held(),
             events,
-            other: self.routing.kept() + self.tools.active() + self.emit.alive(),
+            other: self.routing.kept() + self.tools.active() + self.emit.alive() + self.deliver.tables(),
         }
     }
 

@@ -24,7 +24,10 @@ use self::{
     sockets::Sockets,
 };
 use super::Unit;
-use crate::conform::{Action, Difference, Expect, Inexpressible, Notes, Obstacle, Sent, Tape, stage::Stage};
+use crate::conform::{
+    Action, Difference, Expect, Inexpressible, Notes, Obstacle, Sent, Tape,
+    stage::{self, Stage},
+};
 
 /// Names that the nine, and the one for tests, had in recordings.
 const OLD_NAMES: &[(&str, BuiltIn)] = &[
@@ -125,7 +128,7 @@ pub(super) fn open(setup: &Map<String, Value>) -> Result<Box<dyn Unit>, Inexpres
         rejects_max: 0,
         heartbeat_us: 3_600_000_000,
         inbound_bytes_max: 65_535,
-        ..Config::default()
+        ..stage::defaults(setup)
     };
     let mut player = Player {
         config,

@@ -7,6 +7,7 @@ use crate::conform::{
     Action, Decision, Difference, Expect, Notes, Sent, Translation, compare,
     decisions::{MALFORMED, UNKNOWN_TYPE},
 };
+use crate::legacy::quality_router::REASON;
 
 /// A user id is 1 to 128 printable characters without white space; no other rule applies.
 pub(super) const USER_IDS: Decision = Decision {
@@ -120,11 +121,15 @@ impl Step<'_> {
             .into_iter()
             .any(|key| !matches!(message.get(key), None | Some(Value::Null | Value::String(_))));
         if malformed && message.is_object() {
+            // A message that is wrong in two ways is told of one.
+            let shapeless = message.get("payload").is_some_and(|payload| !payload.is_object());
             let told = self.frames_of(user).into_iter().all(|frame| {
-                frame["error_code"] == "BAD_FIELD"
-                    && ["thread_id", "run_id"].iter().any(|key| frame["details"]["path"] == *key)
+                (shapeless && frame["error_code"] == "BAD_PAYLOAD")
+                    || frame["error_code"] == "BAD_FIELD"
+                        && ["thread_id", "run_id"].iter().any(|key| frame["details"]["path"] == *key)
             });
-            if told && self.seen.codes.get("BAD_FIELD") == Some(&1) && untouched {
+            let count = |code: &str| self.seen.codes.get(code).copied().unwrap_or_default();
+            if told && count("BAD_FIELD") + count("BAD_PAYLOAD") == 1 && untouched {
                 notes.decided(MALFORMED);
                 return Some(Vec::new());
             }
@@ -138,7 +143,7 @@ impl Step<'_> {
                 _ if user.as_str().is_some_and(always_an_id) => {
                     out.push(Difference::new("sent", Value::Array(Vec::new()), self.unit_sent()));
                 }
-                [frame] if is_answer(frame, message) => notes.decided(USER_IDS),
+                [frame] if is_answer(frame, message) || is_failure(frame) => notes.decided(USER_IDS),
                 _ => out.push(Difference::new("sent", "<its answer>", self.unit_sent())),
             }
             self.calls(notes, &mut out);
@@ -211,13 +216,23 @@ impl Step<'_> {
         let at = format!("{at}.message");
         let differ =
             |out: &mut Vec<Difference>| out.push(Difference::new(at, recorded.clone(), encoded.clone()));
-        let Some(prefix) = facade::prefix(&old, message) else {
+        let prefix = facade::prefix(&old, message);
+        let rest = &old[prefix.map_or(0, str::len)..];
+        if rest == REASON {
+            // Intended: the client is told nothing but that it failed. Here it gets a code.
+            if is_stable(&seen.message) && new.starts_with(prefix.unwrap_or_default()) {
+                notes.translated(Translation::N5);
+            } else {
+                differ(out);
+            }
+            return;
+        }
+        let Some(prefix) = prefix else {
             if old != new {
                 differ(out);
             }
             return;
         };
-        let rest = &old[prefix.len()..];
         match new.strip_prefix(prefix) {
             Some(same) if prefix == facade::UNKNOWN => {
                 if same == rest {
@@ -233,8 +248,7 @@ impl Step<'_> {
             Some(_) if prefix == facade::ACTION => notes.translated(Translation::N5),
             Some(_) if self.unit.host.says(rest) => {
                 // The host's own words stay with the host; the client gets a code.
-                let code = seen.message["error_code"].as_str().unwrap_or_default();
-                if FAILURES.contains(&code) && is_stable(&seen.message) {
+                if is_failure(&seen.message) {
                     notes.translated(Translation::N5);
                 } else {
                     differ(out);
@@ -286,7 +300,12 @@ impl Step<'_> {
         let could_not = |what: &str| format!("Failed to send {what} to user {user}: ");
         match facade::words(&message["type"]) {
             None => vec![could_not("error message")],
-            Some(_) if self.seen.codes.contains_key("BAD_FIELD") => vec![could_not("action error")],
+            Some(_)
+                if message["type"] == "subscribe_quality_alerts"
+                    && self.seen.codes.contains_key("BAD_FIELD") =>
+            {
+                vec![could_not("action error")]
+            }
             Some(words) => vec![words.log.to_owned(), could_not(&format!("{} error", words.error))],
         }
     }
@@ -374,6 +393,11 @@ pub(super) fn compare_log(
 fn is_stable(frame: &Value) -> bool {
     frame["type"] == "error_message"
         && text_of(&frame["error_code"]).is_some_and(|text| frame["error_message"] == text)
+}
+
+/// An error that says that a service failed, was not there, or took nobody in.
+fn is_failure(frame: &Value) -> bool {
+    is_stable(frame) && FAILURES.iter().any(|code| frame["error_code"] == *code)
 }
 
 /// A good answer to a message: of the type that belongs to it, or the acknowledgement of a type nobody knows.
