@@ -66,6 +66,13 @@ fn fatal(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::NotAnObject | ErrorCode::TooDeep | ErrorCode::BadNumber)
 }
 
+/// Whether a member of a bad field is itself bad. Of one that is given twice the old reader took the last, and had no
+/// reason to be silent.
+fn is_bad(raw: &Value, code: ErrorCode, path: &str) -> bool {
+    let odd = |value: &Value| !value.is_none() && value.as_str().is_none();
+    code != ErrorCode::BadField || raw.get(path).is_some_and(odd)
+}
+
 /// Whether the old router took what is refused: H8 in silence, H12 as a number, H22 as somebody's word.
 fn passes(common: &Common, code: ErrorCode) -> bool {
     let by = |hazard, codes: &[ErrorCode]| common.has(hazard) && codes.contains(&code);
@@ -180,11 +187,7 @@ impl Routing {
             }
             Err(fault) => {
                 let passed = passes(common, fault.code).then(|| messages::read(frame.text)).flatten();
-                // Of a type that is given twice the old reader took the last: that is no silence.
-                let is_text = |raw: &Value| raw.get("type").and_then(Value::as_str).is_some();
-                let twice =
-                    |raw: &Value| fault.code == ErrorCode::BadField && fault.path == "type" && is_text(raw);
-                return match passed.filter(|raw| !twice(raw)) {
+                return match passed.filter(|raw| is_bad(raw, fault.code, &fault.path)) {
                     Some(raw) => self.unchecked(common, frame, raw),
                     None => refused(fault.code, &fault.path),
                 };
