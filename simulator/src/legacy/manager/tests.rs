@@ -166,7 +166,9 @@ fn m3_a_newer_event_overtakes_what_waited() {
 #[test]
 fn m4_a_slow_socket_loses_the_rest_of_the_queue() {
     for (scene, taken) in [(on(Hazard::M4), 2), (off(), 4)] {
-        (0..4).for_each(|n| drop(scene.send("user_1", n)));
+        for n in 0..4 {
+            scene.send("user_1", n);
+        }
         scene.connect_with("user_1", "c1", 2_000_000, false);
         assert_eq!(scene.seen().len(), taken);
         assert!(scene.manager.recovery_queues()["user_1"].is_empty());
@@ -176,7 +178,9 @@ fn m4_a_slow_socket_loses_the_rest_of_the_queue() {
 #[test]
 fn m5_a_full_queue_loses_the_oldest_without_a_word() {
     for (scene, first) in [(on(Hazard::M5), 3), (off(), 3)] {
-        (0..53).for_each(|n| drop(scene.send("user_1", n)));
+        for n in 0..53 {
+            scene.send("user_1", n);
+        }
         scene.connect("user_1", "c1");
         let frames = scene.frames.take();
         let told = frames.iter().filter(|(_, frame)| frame["type"] == "recovery_gap").count();
@@ -212,7 +216,9 @@ fn m7_the_manager_of_one_user_serves_another() {
 fn m8_tables_grow_with_the_traffic() {
     for (scene, left) in [(on(Hazard::M8), (3, 1)), (off(), (0, 0))] {
         scene.connect("user_1", "c1");
-        (0..3).for_each(|n| drop(scene.send("user_1", n)));
+        for n in 0..3 {
+            scene.send("user_1", n);
+        }
         scene.disconnect("c1");
         let tables = scene.manager.tables();
         assert_eq!((tables.deliveries, tables.locks), left);
