@@ -466,6 +466,20 @@ fn names_place(line: &str, place: &str) -> bool {
 }
 
 #[test]
+fn no_manifest_turns_planted_defects_on() {
+    for house in HOUSE {
+        let manifest = manifest(house.manifest);
+        let features = manifest.get("features").and_then(|features| features.as_table());
+        let on = features.and_then(|features| features.get("default")).map(ToString::to_string);
+        assert!(!on.unwrap_or_default().contains("mutants"), "{}: a default feature", house.manifest);
+        for key in ["dependencies", "dev-dependencies"] {
+            let listed = manifest.get(key).map(ToString::to_string).unwrap_or_default();
+            assert!(!listed.contains("mutants"), "{}: [{key}]", house.manifest);
+        }
+    }
+}
+
+#[test]
 fn the_scanner_of_this_test_sees_functions_and_nothing_else() {
     let code = code_only(
         "fn a<'x>(s: &'x str) -> char {\n // fn b() {\n let _ = \"}\"; '{'\n}\nfn c();\ntype F = fn(u8);\n",

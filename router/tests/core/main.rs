@@ -15,3 +15,11 @@ mod quality;
 mod recovery;
 mod routes;
 mod tools;
+
+/// Planted defects are for tests of tests. What everybody builds has neither the switch nor a word of it.
+#[cfg(not(feature = "mutants"))]
+#[test]
+fn a_default_build_has_no_planted_defects() {
+    let limits = format!("{:?}", router::Config::default());
+    assert!(!limits.contains("mutant"), "{limits}");
+}

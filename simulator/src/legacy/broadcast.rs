@@ -118,7 +118,7 @@ impl Service {
             Ok(written) => {
                 let sends = self.counted(attempted, written);
                 let mut counts = self.counts.borrow_mut();
-                counts.successful += 1;
+                counts.successful += u64::from(sends > 0);
                 counts.sends += sends as u64;
                 (sends, written)
             }

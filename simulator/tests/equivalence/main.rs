@@ -54,19 +54,21 @@ fn shrink(tree: &mut dyn Tree, found: (Sequence, Difference)) -> (Sequence, Diff
     while smaller {
         let sequence = tree.current();
         smaller = match play::play(&sequence) {
-            Err(difference) => {
+            Err(difference) if difference.is_like(&smallest.1) => {
                 smallest = (sequence, difference);
                 tree.simplify()
             }
-            Ok(_) => tree.complicate(),
+            Err(_) | Ok(_) => tree.complicate(),
         };
     }
     let mut at = smallest.0.ops.len();
-    while at > 0 {
+    while at > smallest.0.fixed {
         at -= 1;
         let mut sequence = smallest.0.clone();
         sequence.ops.remove(at);
-        if let Err(difference) = play::play(&sequence) {
+        if let Err(difference) = play::play(&sequence)
+            && difference.is_like(&smallest.1)
+        {
             smallest = (sequence, difference);
         }
     }

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 use simulator::conform::{self, Case};
 
 use crate::{
-    play::Difference,
+    play::{self, Difference},
     sequence::{Sequence, line},
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn read() -> Vec<(String, Case)> {
 pub(crate) fn keep(sequence: &Sequence, id: &str, difference: &Difference) {
     let mut case = sequence.case();
     // What the model cannot play has no outcomes to write down.
-    let _ = conform::legacy::record(&mut case, simulator::legacy::Hazards::NONE);
+    let _ = conform::legacy::record(&mut case, play::hazards());
     case.id = id.to_owned();
     case.about = difference.to_string().lines().next().unwrap_or_default().to_owned();
     let path = folder().join(format!("{}.jsonl", sequence.unit));

@@ -26,6 +26,8 @@ pub(crate) struct Sequence {
     pub(crate) unit: &'static str,
     pub(crate) setup: Value,
     pub(crate) ops: Vec<Op>,
+    /// The first operations that belong to the set-up.
+    pub(crate) fixed: usize,
 }
 
 impl Sequence {

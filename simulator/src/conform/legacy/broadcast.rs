@@ -92,8 +92,14 @@ impl Broadcast {
         let (user, id) = (text(args, "user"), text(args, "connection_id"));
         Ok(match op {
             "connect" => {
+                let before = self.floor.known(id);
                 let socket = self.floor.socket(user, id, &args["socket"]);
-                manager.add_connection(user, id, args["thread_id"].as_str(), Some(socket)).await?;
+                let added = manager.add_connection(user, id, args["thread_id"].as_str(), Some(socket)).await;
+                if added.is_err() {
+                    // Who was refused has no name; the socket that has it keeps it.
+                    self.floor.restore(id, before);
+                }
+                added?;
                 Value::Null
             }
             "connect_without_socket" => {

@@ -106,6 +106,19 @@ impl Floor {
         Rc::new(Wire { event_loop, sent, line, user: user.to_owned(), id: id.to_owned() })
     }
 
+    /// What the socket of a name does.
+    pub(super) fn known(&self, id: &str) -> Option<Rc<RefCell<Line>>> {
+        self.sockets.borrow().get(id).cloned()
+    }
+
+    /// Gives a name back to the socket that had it, or to nobody.
+    pub(super) fn restore(&self, id: &str, line: Option<Rc<RefCell<Line>>>) {
+        match line {
+            Some(line) => self.sockets.borrow_mut().insert(id.to_owned(), line),
+            None => self.sockets.borrow_mut().remove(id),
+        };
+    }
+
     /// What a socket does from now on.
     pub(super) fn set_socket(&self, id: &str, line: &Value) {
         if let Some(known) = self.sockets.borrow().get(id) {
@@ -249,7 +262,7 @@ impl Sink for Stub {
 
 /// What a socket does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
+pub(super) enum Line {
     Up,
     Down,
     /// It takes this time, in microseconds.

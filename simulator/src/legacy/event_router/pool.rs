@@ -115,10 +115,11 @@ impl Pool {
         };
         let entries = self.entries(user);
         let mut entries = entries.borrow_mut();
-        match entries.iter_mut().find(|other| other.connection == *connection) {
-            Some(other) if !self.hazards.has(Hazard::E1) => *other = entry,
-            Some(_) | None => entries.push(entry),
+        if !self.hazards.has(Hazard::E1) {
+            // It takes the place of the one that had the name, behind all others.
+            entries.retain(|other| other.connection != *connection);
         }
+        entries.push(entry);
         if !plain::is_hashable(connection) {
             // It is in the list by now, and has no owner.
             return false;

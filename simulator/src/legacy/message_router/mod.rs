@@ -70,8 +70,7 @@ use super::{
 /// How long a router may have no handlers, in seconds.
 const GRACE_SECONDS: f64 = 10.0;
 /// Types without which no router is ready, without H26.
-const CRITICAL: [MessageType; 4] =
-    [MessageType::Ping, MessageType::UserMessage, MessageType::Chat, MessageType::AgentRequest];
+const CRITICAL: [MessageType; 2] = [MessageType::Ping, MessageType::AgentRequest];
 
 /// Something that waits for its time.
 pub type TaskId = u64;

@@ -28,7 +28,7 @@ fn ask(router: &mut QualityRouter, message: Value) -> (Result<Next, Raised>, Soc
 #[test]
 fn q1_lends_one_users_run_to_another() {
     let runs = both(Hazard::Q1, Wiring::Bound, &[]).map(|mut router| {
-        let mut message = |run: &str| json!({"type": "start_agent", "payload": {}, "run_id": run});
+        let message = |run: &str| json!({"type": "start_agent", "payload": {}, "run_id": run});
         let (mut ada, mut eve) = (message("a"), message("e"));
         // Both are taken in before the first one is routed.
         let first = router.receive(&ada).expect("a map");

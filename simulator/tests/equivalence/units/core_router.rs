@@ -10,7 +10,7 @@ pub(crate) fn strategy() -> BoxedStrategy<Sequence> {
     let calm = after(proptest::collection::vec(add_route(), 1..=3), ops(op(false)));
     let rough = after(proptest::collection::vec(add_route(), 1..=3), ops(op(true)));
     prop_oneof![3 => calm, 1 => rough]
-        .prop_map(|ops| Sequence { unit: "core_router", setup: setup(), ops })
+        .prop_map(|ops| Sequence { unit: "core_router", setup: setup(), ops, fixed: 0 })
         .boxed()
 }
 

@@ -6,6 +6,7 @@ mod event_router;
 mod message_router;
 mod quality_router;
 mod scoped_router;
+mod tool_dispatcher;
 
 use proptest::{collection::vec, prelude::*, sample::select, strategy::BoxedStrategy};
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ pub(crate) const ALL: &[(&str, fn() -> BoxedStrategy<Sequence>)] = &[
     ("event_router", event_router::strategy),
     ("scoped_router", scoped_router::strategy),
     ("broadcast", broadcast::strategy),
+    ("tool_dispatcher", tool_dispatcher::strategy),
 ];
 
 /// Four users take part, at most.
@@ -57,17 +59,18 @@ fn ops(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Vec<Op>> {
 /// Names that connections are known by; few, so that users meet under the same one.
 const CONNS: [&str; 5] = ["c1", "c2", "c3", "c4", "c5"];
 
-/// An event; some say whom they are for, and not always truly.
-fn event() -> BoxedStrategy<Value> {
+/// An event. `naming`: some say whom they are for, and not always truly.
+fn event(naming: bool) -> BoxedStrategy<Value> {
     let kinds = ["agent_started", "agent_thinking", "tool_executing", "agent_completed"];
-    let ids = [
+    let naming_nobody = [("sender_id", json!("user_3")), ("n2", json!(null))];
+    let names = [
+        ("user_id", json!(null)),
         ("user_id", json!("user_1")),
         ("user_id", json!("user_2")),
         ("target_user_id", json!("user_3")),
-        ("sender_id", json!("user_3")),
-        ("user_id", json!(null)),
     ];
-    let id = proptest::option::weighted(0.25, select(ids.to_vec()));
+    let ids: Vec<_> = naming_nobody.into_iter().chain(names.into_iter().filter(|_| naming)).collect();
+    let id = proptest::option::weighted(0.25, select(ids));
     (select(kinds.to_vec()), 0..1000, id)
         .prop_map(|(kind, n, id)| match id {
             Some((key, value)) => with(json!({"type": kind, "n": n}), key, Some(value)),
@@ -78,7 +81,7 @@ fn event() -> BoxedStrategy<Value> {
 
 /// An event, or something that is none.
 fn event_that_may_be_bad() -> impl Strategy<Value = Value> {
-    prop_oneof![20 => event(), 1 => no_object(), 1 => Just(json!({}))]
+    prop_oneof![20 => event(true), 1 => no_object(), 1 => Just(json!({}))]
 }
 
 /// An object with a member only if there is a value.

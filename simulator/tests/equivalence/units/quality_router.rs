@@ -7,7 +7,9 @@ use super::{USERS, body, no_object, one_of, ops, some_of, user, with};
 use crate::sequence::{Op, Sequence};
 
 pub(crate) fn strategy() -> BoxedStrategy<Sequence> {
-    (setup(), ops(op())).prop_map(|(setup, ops)| Sequence { unit: "quality_router", setup, ops }).boxed()
+    (setup(), ops(op()))
+        .prop_map(|(setup, ops)| Sequence { unit: "quality_router", setup, ops, fixed: 0 })
+        .boxed()
 }
 
 fn setup() -> impl Strategy<Value = Value> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     event,
-    event_router::{conn, manager, pass, thread},
+    event_router::{PASSES, conn, manager, pass, thread},
     ops, with,
 };
 use crate::sequence::{Op, Sequence};
@@ -30,6 +30,7 @@ pub(crate) fn strategy() -> BoxedStrategy<Sequence> {
                 unit: "scoped_router",
                 setup: json!({"manager": manager, "contexts": contexts()}),
                 ops,
+                fixed: HANDLES.len(),
             }
         })
         .boxed()
@@ -54,18 +55,25 @@ fn op() -> BoxedStrategy<Op> {
         args["router"] = json!(router);
         Op { by: user.to_owned(), op, args }
     };
-    let register = (handle(), conn(), thread()).prop_map(move |(handle, conn, thread)| {
+    // Each user has names of its own: the old pools never met, and one registry refuses a name that is another's.
+    let register = (handle(), select(&[0, 1][..]), thread()).prop_map(move |(handle, tab, thread)| {
+        let conn = match handle.2 {
+            "user_1" => ["c1", "c2"][tab],
+            "user_2" => ["c3", "c4"][tab],
+            _ => "c5",
+        };
         by("register_connection", handle, with(json!({ "connection_id": conn }), "thread_id", thread))
     });
     let leave = (handle(), conn()).prop_map(move |(handle, conn)| {
         by("unregister_connection", handle, json!({ "connection_id": conn }))
     });
-    let route = (handle(), conn(), event()).prop_map(move |(handle, conn, event)| {
+    let route = (handle(), conn(), event(false)).prop_map(move |(handle, conn, event)| {
         by("route_event", handle, json!({"connection_id": conn, "event": event}))
     });
-    let broadcast = (handle(), event())
+    let broadcast = (handle(), event(false))
         .prop_map(move |(handle, event)| by("broadcast_to_user", handle, json!({ "event": event })));
-    let asks = ["get_user_connections", "get_router_stats", "cleanup_stale_connections"];
+    // A sweep is the registry's and not a handle's: it takes other users' idle connections with it.
+    let asks = ["get_user_connections", "get_router_stats"];
     let ask = (handle(), select(asks.to_vec())).prop_map(move |(handle, op)| by(op, handle, json!({})));
-    prop_oneof![6 => register, 2 => leave, 6 => route, 5 => broadcast, 3 => ask, 2 => pass()].boxed()
+    prop_oneof![6 => register, 2 => leave, 6 => route, 5 => broadcast, 3 => ask, 2 => pass(&PASSES[..PASSES.len() - 1])].boxed()
 }

@@ -90,7 +90,9 @@ impl Player {
                 let kind = action.text("type").and_then(Kind::from_name);
                 let found = kind.and_then(|kind| self.stage.as_ref()?.router().find_handler(kind));
                 self.seen.answer = found.map_or(Value::Null, |found| match found {
-                    router::handlers::Found::Custom(_, name) => json!(name),
+                    router::handlers::Found::Custom(id, name) => {
+                        json!(self.registered.get(&id).map_or(name, String::as_str))
+                    }
                     router::handlers::Found::BuiltIn(built_in) => json!(old_name(built_in)),
                 });
             }

@@ -121,7 +121,8 @@ impl Player {
     fn ended(&self, n: usize, step: &mut Step<'_>, ended: &Ended, returned: &Value, notes: &mut Notes) {
         let taken = matches!(ended.outcome, Outcome::Handled | Outcome::Unhandled);
         let agrees = if step.expect.raises.is_some() || *returned == Value::Bool(false) {
-            !taken || !ended.delivered
+            // That nobody handled it is no success where a model says what was intended.
+            ended.outcome != Outcome::Handled || !ended.delivered
         } else if *returned == Value::Bool(true) {
             taken
         } else {
@@ -162,9 +163,11 @@ impl Player {
             {
                 (LIMITS, refused())
             }
-            // Members of an envelope are checked also where the rest of the message is JSON-RPC.
+            // Members of an envelope are checked also where the rest of the message is JSON-RPC, or of no known type.
             (Outcome::Rejected, Some("BAD_FIELD" | "BAD_PAYLOAD"))
-                if unrouted && step.went_well() && ended.message["jsonrpc"] == "2.0" =>
+                if unrouted
+                    && step.went_well()
+                    && (ended.message["jsonrpc"] == "2.0" || ended.kind.is_none()) =>
             {
                 (MALFORMED, refused())
             }

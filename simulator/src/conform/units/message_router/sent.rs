@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use router::Kind;
+use router::{ErrorCode, Kind};
 use serde_json::{Value, json};
 
 use super::{
@@ -21,6 +21,12 @@ use crate::conform::{
 const ERROR_FRAME: Decision = Decision {
     name: "error-frame",
     demands: "the one error frame: recovery_suggestions is a list, never null",
+    added: false,
+};
+/// Events belong to their user.
+const EVERY_TAB: Decision = Decision {
+    name: "every-tab",
+    demands: "a run's events reach every connection of its user, in one order; replies go to the one that asked",
     added: false,
 };
 /// What the defective agent handler told its clients.
@@ -57,6 +63,7 @@ impl Player {
             let of = reached.entry(self.sockets.conn(&sent.conn)).or_default();
             of.push(Reached { at_us: sent.at_us, message });
         }
+        self.on_other_tabs(&recorded, &mut reached, notes);
         self.repaired(step, notes);
         let mut conns: Vec<&str> = recorded.keys().chain(reached.keys()).copied().collect();
         conns.sort_unstable();
@@ -75,6 +82,34 @@ impl Player {
                 self.on_connected(conn, &left, right, step, notes);
             } else {
                 self.on_closed(conn, &left, &right, step);
+            }
+        }
+    }
+
+    /// Takes out what a connection got of the runs that another connection of its user asked for: exactly what that one got.
+    fn on_other_tabs(
+        &self,
+        recorded: &BTreeMap<&str, Vec<&Value>>,
+        reached: &mut BTreeMap<&str, Vec<Reached>>,
+        notes: &mut Notes,
+    ) {
+        let of_runs = |frames: &[Reached]| -> Vec<Value> {
+            let of_run = |frame: &&Reached| RUN.iter().any(|kind| frame.message["data"]["event"] == *kind);
+            frames.iter().filter(of_run).map(|frame| frame.message.clone()).collect()
+        };
+        let has_run = |sent: &&Value| RUN.iter().any(|kind| sent["message"]["data"]["event"] == *kind);
+        let asked = |conn: &str| recorded.get(conn).is_some_and(|sent| sent.iter().any(has_run));
+        let runs: BTreeMap<&str, Vec<Value>> =
+            reached.iter().map(|(conn, frames)| (*conn, of_runs(frames))).collect();
+        for (conn, frames) in reached.iter_mut().filter(|(conn, _)| !asked(conn)) {
+            let own = of_runs(frames);
+            let user = self.sockets.user(conn);
+            let same = |(other, run): (&&str, &Vec<Value>)| {
+                *other != *conn && asked(other) && self.sockets.user(other) == user && *run == own
+            };
+            if !own.is_empty() && runs.iter().any(same) {
+                frames.retain(|frame| !own.contains(&frame.message));
+                notes.decided(EVERY_TAB);
             }
         }
     }
@@ -207,7 +242,20 @@ fn frame(at: &str, recorded: &Value, reached: &Reached, notes: &mut Notes, out: 
         notes.decided(ERROR_FRAME);
         wanted["recovery_suggestions"] = right["recovery_suggestions"].clone();
     }
+    if is_told_by_code(left, right) {
+        notes.translated(Translation::N5);
+        wanted.clone_from(right);
+    }
     values(at, &wanted, right, &[], notes, out);
+}
+
+/// Whether both are the error frame with the same stable code: its text is ours.
+fn is_told_by_code(left: &Value, right: &Value) -> bool {
+    let code = |frame: &Value| ErrorCode::ALL.into_iter().find(|code| frame["error_code"] == code.name());
+    let errors = [left, right].iter().all(|frame| frame["type"] == "error_message");
+    errors
+        && code(left) == code(right)
+        && code(right).is_some_and(|code| right["error_message"] == code.text())
 }
 
 /// How an acknowledgement repeats a type that is not simply repeated: cut, or as its JSON text.
