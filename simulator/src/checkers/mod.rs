@@ -7,7 +7,7 @@
 //! | `order` | `run.R1` to `run.R7` |
 //! | `delivery` | `deliver.I2`, `deliver.I3`, `deliver.I4` |
 //! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.late`, `golden.setup`, `golden.unasked`, `golden.value`, `iso.I4`, `wire.echo`, `wire.internals` |
-//! | [`bounds`] | `bounds.queue`, `bounds.memory`, `account.D10`, and what a subject says of itself |
+//! | [`bounds`] | `bounds.queue`, `bounds.memory`, `account.D10`, `iso.figures`, and what else a subject says of itself |
 //! | here | `wire.invalid`, `wire.type`, `golden.closed` |
 
 pub mod bounds;

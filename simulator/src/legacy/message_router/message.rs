@@ -41,12 +41,12 @@ pub struct Refused {
     /// Code of the error that the sender is to see.
     pub code: &'static str,
     /// The member, empty for the whole.
-    pub path: &'static str,
+    pub path: String,
 }
 
 impl Refused {
-    pub(super) const fn new(code: &'static str, path: &'static str) -> Self {
-        Self { code, path }
+    pub(super) fn new(code: &'static str, path: impl Into<String>) -> Self {
+        Self { code, path: path.into() }
     }
 }
 
@@ -74,16 +74,23 @@ pub(super) fn typed(raw: &Value, hazards: Hazards) -> Result<Typed, Refused> {
 
 /// A type as its acknowledgement repeats it.
 ///
-/// H13: at any length. H12: a number that is none, which makes the acknowledgement unreadable.
+/// H13: whatever it is, at any length. H12: a number that is none, which makes the acknowledgement unreadable.
 fn echoed(given: &Value, hazards: Hazards) -> Value {
-    let unwritable = json::is_unwritable(given) && !hazards.has(Hazard::H12);
-    let shown = if unwritable { json::dumps(given).into() } else { given.clone() };
-    match shown.as_str() {
-        Some(text) if !hazards.has(Hazard::H13) => {
-            text.chars().take(ECHO_CHARS_MAX).collect::<String>().into()
-        }
-        Some(_) | None => shown,
+    if hazards.has(Hazard::H13) {
+        let unwritable = json::is_unwritable(given) && !hazards.has(Hazard::H12);
+        return if unwritable { json::dumps(given).into() } else { given.clone() };
     }
+    let text = match given {
+        Value::None => "unknown".to_owned(),
+        Value::Str(text) => text.clone(),
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::Big(_)
+        | Value::Float(_)
+        | Value::List(_)
+        | Value::Dict(_) => json::dumps(given),
+    };
+    text.chars().take(ECHO_CHARS_MAX).collect::<String>().into()
 }
 
 /// Characters of a type that are repeated, without H13.
@@ -125,17 +132,58 @@ pub(super) fn prepare(raw: &mut Value, user: &Value, now: f64, hazards: Hazards)
         Some(Value::Str(text)) => Ok(Some(text.clone())),
         Some(_) => Err(Refused::new("BAD_FIELD", name)),
     };
-    let named = id("user_id")?;
-    let foreign = named.as_deref().filter(|named| !named.is_empty() && user.as_str() != Some(named));
-    if foreign.is_some() && !hazards.has(Hazard::H22) {
-        return Err(Refused::new("FOREIGN_USER_ID", "user_id"));
+    if let (false, Some(user)) = (hazards.has(Hazard::H22), user.as_str()) {
+        foreign(raw, user, &mut String::new())?;
     }
     Ok(Message {
         kind,
         payload: payload.clone(),
         timestamp: sent_at,
         message_id: id("message_id")?,
-        user_id: named,
+        user_id: id("user_id")?,
         thread_id: id("thread_id")?,
     })
+}
+
+/// Refuses the ids of other users, at any depth: `user_id` and whatever ends so.
+fn foreign(value: &Value, user: &str, path: &mut String) -> Result<(), Refused> {
+    let whole = path.len();
+    match value {
+        Value::Dict(dict) => {
+            for (key, value) in dict.iter() {
+                path.push_str(if whole == 0 { "" } else { "." });
+                path.push_str(key);
+                let names_a_user = key == "user_id" || key.ends_with("_user_id");
+                match value {
+                    Value::None => {}
+                    Value::Str(id) if names_a_user && !id.is_empty() && id != user => {
+                        return Err(Refused::new("FOREIGN_USER_ID", path.as_str()));
+                    }
+                    Value::Str(_) => {}
+                    Value::Bool(_)
+                    | Value::Int(_)
+                    | Value::Big(_)
+                    | Value::Float(_)
+                    | Value::List(_)
+                    | Value::Dict(_)
+                        if names_a_user =>
+                    {
+                        return Err(Refused::new("BAD_FIELD", path.as_str()));
+                    }
+                    Value::List(_) | Value::Dict(_) => foreign(value, user, path)?,
+                    Value::Bool(_) | Value::Int(_) | Value::Big(_) | Value::Float(_) => {}
+                }
+                path.truncate(whole);
+            }
+        }
+        Value::List(list) => {
+            for (n, value) in list.iter().enumerate() {
+                path.push_str(&format!("[{n}]"));
+                foreign(value, user, path)?;
+                path.truncate(whole);
+            }
+        }
+        Value::None | Value::Bool(_) | Value::Int(_) | Value::Big(_) | Value::Float(_) | Value::Str(_) => {}
+    }
+    Ok(())
 }

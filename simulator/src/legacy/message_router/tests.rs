@@ -98,13 +98,14 @@ fn a_client_sees_what_each_switch_repairs() {
     use Hazard::{H1, H2, H8, H9, H12, H13, H14, H22, H23};
     let long = format!("{{\"type\":\"{}\"}}", "x".repeat(65));
     let tail = "x".repeat(65);
-    let shown_when_off: [(Hazard, &str, &str); 8] = [
+    let shown_when_off: [(Hazard, &str, &str); 9] = [
         (H1, r#"{"type":"ping"}"#, "\"pong\""),
         (H2, r#"{"type":"agent","payload":{"message":"m"}}"#, "Agent response for: m"),
         (H8, r#"{"type":"user","payload":null}"#, "BAD_PAYLOAD"),
         (H8, r#"{"type":"user","thread_id":5,"payload":{}}"#, "BAD_FIELD"),
         (H9, r#"{"type":"user","payload":{}}"#, "AGENT_UNAVAILABLE"),
         (H12, r#"{"type":NaN}"#, r#""received_type":"NaN""#),
+        (H13, r#"{"type":null}"#, r#""received_type":"unknown""#),
         (H14, r#"{"type":"typing"}"#, r#""type":"user_typing""#),
         (H23, r#"{"jsonrpc":"2.0","method":"m","id":1}"#, r#""result""#),
     ];
@@ -122,9 +123,15 @@ fn a_client_sees_what_each_switch_repairs() {
         assert!(heard(Hazards::ALL, text, answer), "{hazard} on: {text}");
         assert!(!heard(repaired(hazard), text, answer), "{hazard} off: {text}");
     }
-    let foreign = r#"{"type":"user","user_id":"bob","payload":{}}"#;
-    assert_eq!(after(Hazards::ALL, foreign).0.outcome, Outcome::Unhandled, "H22 on");
-    assert_eq!(after(repaired(H22).without(H8), foreign).0.outcome, Outcome::Rejected, "H22 off");
+    for foreign in [
+        r#"{"type":"user","user_id":"bob","payload":{}}"#,
+        r#"{"type":"user","payload":{"list":[{"target_user_id":"bob"}]}}"#,
+    ] {
+        assert_eq!(after(Hazards::ALL, foreign).0.outcome, Outcome::Unhandled, "H22 on: {foreign}");
+        let off = repaired(H22).without(H8);
+        assert_eq!(after(off, foreign).0.outcome, Outcome::Rejected, "H22 off: {foreign}");
+        assert!(heard(off, foreign, "FOREIGN_USER_ID"), "{foreign}");
+    }
 }
 
 #[test]

@@ -19,16 +19,6 @@ impl<T> Heap<T> {
         self.0.first().map(|(at, _)| *at)
     }
 
-    /// How many values there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// `heappush`.
     pub fn push(&mut self, at: u64, value: T) {
         self.0.push((at, value));

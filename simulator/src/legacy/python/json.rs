@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Dict, Value, number, text};
+use super::{Dict, Value, text};
 
 /// Digits of the longest integer that is read.
 pub const INT_DIGITS_MAX: usize = 4300;
@@ -301,16 +301,6 @@ pub fn is_unwritable(value: &Value) -> bool {
         Value::List(list) => list.iter().any(is_unwritable),
         Value::Dict(dict) => dict.iter().any(|(_, value)| is_unwritable(value)),
         Value::None | Value::Bool(_) | Value::Int(_) | Value::Big(_) | Value::Str(_) => false,
-    }
-}
-
-/// Whether a number in it has no place in a 64-bit float.
-pub fn has_huge_number(value: &Value) -> bool {
-    match value {
-        Value::Big(digits) => number::float(digits).is_none_or(f64::is_infinite),
-        Value::List(list) => list.iter().any(has_huge_number),
-        Value::Dict(dict) => dict.iter().any(|(_, value)| has_huge_number(value)),
-        Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_) => false,
     }
 }
 

@@ -70,13 +70,6 @@ impl Dict {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// This dictionary with one more key.
-    #[must_use]
-    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.set(key, value);
-        self
-    }
 }
 
 impl<const N: usize> From<[(&str, Value); N]> for Dict {
@@ -127,11 +120,6 @@ impl Value {
             Self::List(list) => !list.is_empty(),
             Self::Dict(dict) => !dict.is_empty(),
         }
-    }
-
-    /// What `a or b` gives: this value if it is true, else the other.
-    pub fn or<'a>(&'a self, other: &'a Value) -> &'a Value {
-        if self.truthy() { self } else { other }
     }
 
     /// Whether `hash(value)` works: a list or a dictionary is no key.

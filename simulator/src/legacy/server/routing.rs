@@ -66,6 +66,13 @@ fn fatal(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::NotAnObject | ErrorCode::TooDeep | ErrorCode::BadNumber)
 }
 
+/// Whether a member of a bad field is itself bad. Of one that is given twice the old reader took the last, and had no
+/// reason to be silent.
+fn is_bad(raw: &Value, code: ErrorCode, path: &str) -> bool {
+    let odd = |value: &Value| !value.is_none() && value.as_str().is_none();
+    code != ErrorCode::BadField || raw.get(path).is_some_and(odd)
+}
+
 /// Whether the old router took what is refused: H8 in silence, H12 as a number, H22 as somebody's word.
 fn passes(common: &Common, code: ErrorCode) -> bool {
     let by = |hazard, codes: &[ErrorCode]| common.has(hazard) && codes.contains(&code);
@@ -108,7 +115,7 @@ impl Routing {
             messages: Messages::new(hazards),
             handlers: Vec::new(),
             cache: BTreeMap::new(),
-            quality: Quality::default(),
+            quality: Quality::new(hazards),
         }
     }
 
@@ -141,9 +148,19 @@ impl Routing {
     }
 
     /// A user is gone for good.
-    pub(super) fn forget(&mut self, common: &Common, user: &UserId) {
-        self.quality.forget(common, user);
+    pub(super) fn forget(&mut self, user: &UserId) {
+        self.quality.forget(user);
         self.messages.forget(user);
+    }
+
+    /// A run failed.
+    pub(super) fn alert(&mut self, common: &mut Common) {
+        self.quality.alert(common);
+    }
+
+    /// Something of the quality router's has waited long enough.
+    pub(super) fn quality_due(&mut self, common: &mut Common, number: u64) -> Vec<Act> {
+        self.quality.due(common, number)
     }
 
     /// Handlers and subscriptions kept.
@@ -170,7 +187,7 @@ impl Routing {
             }
             Err(fault) => {
                 let passed = passes(common, fault.code).then(|| messages::read(frame.text)).flatten();
-                return match passed {
+                return match passed.filter(|raw| is_bad(raw, fault.code, &fault.path)) {
                     Some(raw) => self.unchecked(common, frame, raw),
                     None => refused(fault.code, &fault.path),
                 };
@@ -210,6 +227,10 @@ impl Routing {
         envelope: &message::Envelope<'_>,
     ) -> Routed {
         let user = frame.user;
+        // Q5: the quality router's own entry for the type raises, up to the loop.
+        if kind == Kind::StartAgent && !self.quality.leaves_start(user) {
+            return Routed::new(Outcome::HandlerError, vec![Act::Close(Close::Unregistered)]);
+        }
         // The canned agent has the real one in its place, unless it fails by itself (H2).
         let canned = matches!(kind, Kind::StartAgent | Kind::AgentRequest);
         if canned && !common.has(Hazard::H1) && !common.has(Hazard::H2) {

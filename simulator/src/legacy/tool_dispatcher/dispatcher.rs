@@ -6,11 +6,12 @@ use router::{Instant, tools::Person};
 use serde_json::Value;
 
 use super::{
-    Answer, Context, Ending, Raised,
+    Answer, Context, Ending, Raised, about_an_error,
     engine::{Engine, EngineContext, Started, StateCall},
     event::{Bridge, BridgeCall, Wire},
     permission::{Asked, Permissions},
     python::text,
+    text::summary,
     validate,
 };
 use crate::legacy::{Hazard, Hazards};
@@ -274,16 +275,19 @@ impl Dispatcher {
         };
         self.figures.executed += 1;
         self.figures.last_at = Some(now);
-        let bound = self.context.clone();
+        // No keyword call ever got as far as its events; they are meant to be those of the other form.
+        let (bound, agent) = (self.context.clone(), format!("ToolExecutor[{tool}]"));
         let context = match (keyword, &bound) {
             (KeywordContext::Map, _) if self.hazards.has(Hazard::T3) => EngineContext::Map,
             (KeywordContext::Absent, _) if self.hazards.has(Hazard::T2) => EngineContext::Absent,
             (_, None) => EngineContext::Absent,
             (_, Some(ids)) => {
-                EngineContext::Ids { user: &ids.user, thread: &ids.thread, run: &ids.run, agent: None }
+                let (user, thread, run) = (&*ids.user, &*ids.thread, &*ids.run);
+                EngineContext::Ids { user, thread, run, agent: Some(&agent) }
             }
         };
-        let started = self.engine.begin_with_input(now, tool, call.parameters, context, out);
+        let shown = summary(call.parameters);
+        let started = self.engine.begin_with_input(now, tool, shown, context, out);
         Ok(self.go_on(now, Path::Keyword, started, slot, permissions))
     }
 
@@ -320,11 +324,8 @@ impl Dispatcher {
         let masked = self.registry.get(&tool) == Some(&true)
             && self.hazards.has(Hazard::T7)
             && self.engine.wire().bridge == Bridge::Absent;
-        let started = if masked {
-            Err(Raised::about_an_error())
-        } else {
-            self.engine.begin_with_state(now, &asked, out)
-        };
+        let started =
+            if masked { Err(about_an_error()) } else { self.engine.begin_with_state(now, &asked, out) };
         Ok(self.go_on(now, Path::Agent, started, slot, permissions))
     }
 
@@ -445,7 +446,7 @@ fn lacks(attribute: &str) -> Raised {
 
 fn wrapped(path: Path, raised: &Raised) -> String {
     match path {
-        Path::Keyword => format!("Tool execution failed: {raised}"),
+        Path::Keyword => format!("Tool execution failed: {}", raised.text),
         Path::Agent => raised.text.clone(),
     }
 }

@@ -6,7 +6,7 @@ use router::Instant;
 use serde_json::Value;
 
 use super::{
-    Answer, Ending, Raised,
+    Answer, Ending, Raised, about_an_error,
     event::{Bridge, BridgeCall, Completed, Status, ToolEvent, Wire},
     text,
 };
@@ -187,7 +187,7 @@ impl Engine {
         Ok(started)
     }
 
-    /// Begins a call in the keyword form. The event shows the whole input model, not the parameters alone.
+    /// Begins a call in the keyword form. `shown` is what its event says of the parameters.
     ///
     /// # Errors
     /// No context, one that is a map, or no bridge, as far as those are defects that are switched on.
@@ -195,7 +195,7 @@ impl Engine {
         &mut self,
         now: Instant,
         tool: &str,
-        kwargs: &Value,
+        shown: String,
         context: EngineContext<'_>,
         out: &mut Vec<BridgeCall>,
     ) -> Result<Started, Raised> {
@@ -206,7 +206,7 @@ impl Engine {
         });
         let (user, thread, run, agent) = match context {
             EngineContext::Ids { user, thread, run, agent } => (user, thread, run, agent),
-            EngineContext::Absent if self.hazards.has(Hazard::T2) => return Err(Raised::about_an_error()),
+            EngineContext::Absent if self.hazards.has(Hazard::T2) => return Err(about_an_error()),
             EngineContext::Absent => {
                 return Err(Raised::new("ValueError", format!("Context is required to execute {tool}")));
             }
@@ -233,8 +233,7 @@ impl Engine {
             at: now,
             deadline: self.deadline(now),
         };
-        let summary = text::input_summary(tool, kwargs);
-        self.say(&started, |tool| ToolEvent::Executing { tool, summary }, out);
+        self.say(&started, |tool| ToolEvent::Executing { tool, summary: shown }, out);
         Ok(started)
     }
 
@@ -258,7 +257,7 @@ impl Engine {
         if failed && started.form == Form::State && self.wire.bridge == Bridge::Absent {
             // The error was to be wrapped for want of a bridge, and the wrapper was called wrongly.
             if self.hazards.has(Hazard::T7) {
-                return Err(Raised::about_an_error());
+                return Err(about_an_error());
             }
         }
         result.tool.clone_from(&started.tool);

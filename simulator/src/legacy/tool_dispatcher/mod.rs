@@ -25,6 +25,7 @@ mod double;
 mod engine;
 mod event;
 mod factory;
+mod made;
 mod permission;
 mod python;
 pub mod text;
@@ -39,39 +40,18 @@ pub use self::{
     double::Double,
     engine::{DEADLINE_US, Engine, EngineContext, EngineFigures, Shutdown, Started, StateCall},
     event::{Bridge, BridgeCall, Completed, Status, ToolEvent, Wire},
-    factory::{Counters, Face, Factory, Given, Handed, Made, Way, constructed_directly},
+    factory::{Counters, Factory, Given, Handed, Way},
+    made::{Face, Made, constructed_directly},
     permission::{Asked, Counts, Permissions},
 };
 
-use std::fmt;
+pub use super::python::Raised;
 
 use serde_json::{Value, json};
 
-/// An exception of the old language.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Raised {
-    /// Its class.
-    pub class: &'static str,
-    /// Its text.
-    pub text: String,
-}
-
-impl Raised {
-    /// An exception of a class, with its text.
-    pub fn new(class: &'static str, text: impl Into<String>) -> Self {
-        Self { class, text: text.into() }
-    }
-
-    /// An exception whose constructor was called wrongly: the class that was meant is gone, and so is the text.
-    fn about_an_error() -> Self {
-        Self::new("TypeError", "ValueError() takes no keyword arguments")
-    }
-}
-
-impl fmt::Display for Raised {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
+/// An exception whose constructor was called wrongly: the class that was meant is gone, and so is the text.
+fn about_an_error() -> Raised {
+    Raised::new("TypeError", "ValueError() takes no keyword arguments")
 }
 
 /// How a tool's body ends.

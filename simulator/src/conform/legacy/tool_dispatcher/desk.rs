@@ -3,7 +3,7 @@
 use router::{Instant, tools::Level};
 use serde_json::{Value, json};
 
-use super::{Done, seconds};
+use super::{Done, recorded::seconds};
 use crate::{
     conform::{
         Action,

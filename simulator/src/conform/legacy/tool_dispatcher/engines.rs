@@ -3,7 +3,7 @@
 use router::{Instant, tools};
 use serde_json::{Value, json};
 
-use super::{Done, Noted, RUN, USER, seconds, work};
+use super::{Done, Noted, RUN, USER, recorded::seconds, work};
 use crate::{
     conform::{
         Action,
@@ -111,8 +111,8 @@ impl Engines {
             EngineContext::Ids { user: id("user_id"), thread: id("thread_id"), run: id("run_id"), agent }
         };
         let mut events = Vec::new();
-        let started =
-            self.engine.begin_with_input(*now, &script.name, action.arg("kwargs"), context, &mut events)?;
+        let shown = text::input_summary(&script.name, action.arg("kwargs"));
+        let started = self.engine.begin_with_input(*now, &script.name, shown, context, &mut events)?;
         stage.events(&mut events);
         let ending = work(&script, action.arg("parameters"), started.deadline, now, stage);
         let answer = self.engine.end(*now, started, ending, &mut events)?;

@@ -31,7 +31,7 @@ pub(in crate::legacy::message_router) struct Canned {
 /// H2: it ends at once, for a name that is not defined, and the client reads that name.
 pub(super) fn request(message: &Message, cx: &mut Context<'_>) -> Step {
     if let Some(fault) = Some(cx.user).filter(|user| user.truthy()).and_then(Value::slice_fault) {
-        return failed(&fault, cx);
+        return failed(quotable(&fault, cx), cx);
     }
     if cx.hazards.has(Hazard::H2) {
         return failed("name 'user_request' is not defined", cx);
@@ -49,11 +49,13 @@ pub(super) fn request(message: &Message, cx: &mut Context<'_>) -> Step {
     canned.next(cx)
 }
 
+/// A cause as clients may read it. H14: whatever it names.
+fn quotable<'a>(cause: &'a str, cx: &Context<'_>) -> &'a str {
+    if cx.hazards.has(Hazard::H14) { cause } else { "internal error" }
+}
+
 /// Tells the client that a run failed. It is not asked whether the socket is open: where it is not, that raises.
-///
-/// H14: the text quotes the cause, whatever it names.
 fn failed(cause: &str, cx: &mut Context<'_>) -> Step {
-    let cause = if cx.hazards.has(Hazard::H14) { cause } else { "internal error" };
     let error = Value::dict([
         ("type", MessageType::ErrorMessage.wire().into()),
         ("error_code", "AGENT_REQUEST_ERROR".into()),
@@ -71,7 +73,7 @@ impl Canned {
     /// Sends the next event; after the last the run has ended.
     pub(in crate::legacy::message_router) fn next(mut self, cx: &mut Context<'_>) -> Step {
         if let Err(Raised { text, .. }) = self.send(cx) {
-            return failed(&text, cx);
+            return failed(quotable(&text, cx), cx);
         }
         self.sent += 1;
         if self.sent == 5 {
