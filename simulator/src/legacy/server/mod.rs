@@ -32,7 +32,7 @@
 //! | `validate` | the order of a run: G28, G29 |
 //! | `tools` | dispatchers, engine, permissions: T |
 //! | `emit` | contexts, fields, the pool, the bridge: G5 to G9, G13 to G15, G23, G25, G26 |
-//! | `deliver` | registry, broadcast, recovery: G10 to G12, G24, G31 |
+//! | `deliver` | registry, recovery: G10 to G12, G24, G31 |
 //! | `reach` | event router, scoped router, broadcast service, manager: E, S, B, M |
 //!
 //! **To add a hazard:** ask `common.has(Hazard::X)` at the place where the old part went wrong, with a comment that says
