@@ -195,3 +195,66 @@ impl Service {
         [json!(counts.successful as f64 / all * 100.0), json!(counts.attempted as f64 / all), sends]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::legacy::{event_loop::EventLoop, sink::Answer};
+
+    /// A manager with so many connections, of which so many take what is sent.
+    struct Taking(usize, usize);
+
+    impl Sink for Taking {
+        fn send_to_connection<'a>(
+            &'a self,
+            _: &'a Value,
+            _: &'a Message,
+            _: &'a dyn Fn() -> bool,
+        ) -> Option<Answer<'a, Value>> {
+            None
+        }
+
+        fn send_message_to_thread<'a>(&'a self, _: &'a Value, _: &'a Message) -> Option<Answer<'a, Value>> {
+            None
+        }
+
+        fn connections_of(&self, _: &str) -> Result<usize, Raised> {
+            Ok(self.0)
+        }
+
+        fn send_to_user<'a>(&'a self, _: &'a str, _: &'a Message) -> Answer<'a, Written> {
+            Box::pin(async { Ok(Written { tried: self.0, written: self.1 }) })
+        }
+    }
+
+    fn sends(hazards: Hazards, tried: usize, written: usize) -> usize {
+        let call = async move {
+            let service = Service::new(hazards);
+            service.broadcast_to_user(&Taking(tried, written), &json!("user_1"), &json!({})).await
+        };
+        EventLoop::new().block_on(call).expect("ends").expect("a valid call").sends
+    }
+
+    #[test]
+    fn each_kind_of_failure_counts_as_success_with_its_switch() {
+        // For nobody, one of three failed, all failed; and what really went well.
+        for (hazard, tried, written, counted) in
+            [(Hazard::B1, 0, 0, 1), (Hazard::B2, 3, 2, 3), (Hazard::B3, 3, 0, 3), (Hazard::B2, 3, 3, 3)]
+        {
+            assert_eq!(sends(Hazards::of([hazard]), tried, written), counted, "{hazard:?}");
+            assert_eq!(sends(Hazards::NONE, tried, written), written, "{hazard:?}");
+        }
+    }
+
+    #[test]
+    fn who_sent_it_is_overwritten_with_the_switch() {
+        for hazards in [Hazards::of([Hazard::B4]), Hazards::NONE] {
+            let event = json!({"sender_id": "user_2", "user_id": "user_3"});
+            let service = Service::new(hazards);
+            let (event, errors) = service.sanitised("user_1", event.as_object().expect("a map"));
+            let sender = if hazards.has(Hazard::B4) { "user_1" } else { "user_2" };
+            assert_eq!((&event["sender_id"], &event["user_id"]), (&json!(sender), &json!("user_1")));
+            assert_eq!(errors.len(), if hazards.has(Hazard::B4) { 2 } else { 1 });
+        }
+    }
+}

@@ -57,16 +57,12 @@ impl Given {
     /// As the old language said that this is no message, or its payload no object.
     pub fn set_payload(&self, key: &str, value: &Value) -> Result<(), Raised> {
         let Given::Message(message) = self else { return Err(self.no_message("payload")) };
-        match &mut *message.payload.borrow_mut() {
-            Value::Object(members) => {
-                members.insert(key.to_owned(), value.clone());
-                Ok(())
-            }
-            other
-            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                Err(Raised::item_assignment(other))
-            }
+        let payload = &mut *message.payload.borrow_mut();
+        if let Value::Object(members) = payload {
+            members.insert(key.to_owned(), value.clone());
+            return Ok(());
         }
+        Err(Raised::item_assignment(payload))
     }
 
     fn no_message(&self, attribute: &str) -> Raised {

@@ -29,6 +29,7 @@ type Entries = Rc<RefCell<Vec<Entry>>>;
 #[derive(Debug)]
 pub struct Pool {
     hazards: Hazards,
+    idle_us: u64,
     users: Vec<(Value, Entries)>,
     owners: Vec<(Value, Value)>,
     registered: u64,
@@ -48,7 +49,12 @@ pub struct Stats {
 impl Pool {
     /// An empty pool.
     pub fn new(hazards: Hazards) -> Self {
-        Self { hazards, users: Vec::new(), owners: Vec::new(), registered: 0 }
+        Self::with_idle_us(hazards, IDLE_US)
+    }
+
+    /// An empty pool whose connections are idle from this time without activity on, in microseconds.
+    pub fn with_idle_us(hazards: Hazards, idle_us: u64) -> Self {
+        Self { hazards, idle_us, users: Vec::new(), owners: Vec::new(), registered: 0 }
     }
 
     /// Whose connection it is.
@@ -161,7 +167,7 @@ impl Pool {
     fn is_active(&self, entry: &Entry, now_us: u64) -> bool {
         let idle_us = now_us.saturating_sub(entry.last_activity_us);
         // A duration has days and seconds; only the seconds were looked at.
-        if self.hazards.has(Hazard::E3) { idle_us % DAY_US < IDLE_US } else { idle_us < IDLE_US }
+        if self.hazards.has(Hazard::E3) { idle_us % DAY_US < self.idle_us } else { idle_us < self.idle_us }
     }
 
     pub(super) fn active(&self, user: &Value, now_us: u64) -> Vec<Value> {

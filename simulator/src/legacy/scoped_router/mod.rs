@@ -12,6 +12,8 @@
 //! | B6 | the function for a whole user makes a manager, which is refused | it uses the factory's router |
 
 mod factory;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::{Cell, RefCell},

@@ -30,6 +30,8 @@ pub(super) enum Alarm {
     Replay(ConnId, Option<u64>),
     /// An agent that waited for a connection of its user gives up.
     GiveUp(RunRef),
+    /// Something of the quality router's has waited long enough.
+    Quality(u64),
     /// The tool of a call has taken too long.
     Tool(RunRef, String),
     /// The run has taken too long.

@@ -71,7 +71,12 @@ struct Outlet {
 
 impl Deliver {
     pub(super) fn new(hazards: Hazards) -> Self {
-        Self { lanes: BTreeMap::new(), outlets: BTreeMap::new(), reach: Reach::new(hazards) }
+        Self::over(Reach::new(hazards))
+    }
+
+    /// Delivery by these models.
+    pub(super) fn over(reach: Reach) -> Self {
+        Self { lanes: BTreeMap::new(), outlets: BTreeMap::new(), reach }
     }
 
     /// Registers a connection: the welcome, then what its user missed.

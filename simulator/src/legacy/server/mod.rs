@@ -25,7 +25,8 @@
 //! |---|---|
 //! | `endpoint` | the receive loop, modes, set-up, identities: H18, H21, H28, G1, G16, G19, G32 |
 //! | `quality` | the quality router: Q |
-//! | `routing` | what is read and what is refused: H7, H8, H12, H22, C, G0, G2 to G4, G17, G21 |
+//! | `services` | the core router between services: C |
+//! | `routing` | what is read and what is refused: H7, H8, H12, H22, G0, G2 to G4, G17, G21 |
 //! | `messages` | types, handlers, replies, figures, by the message router's model: H1 to H6, H13, H14, H22, H25, H28 |
 //! | `agents` | contexts, supervisor, stop: G18, G20, G22, G27 |
 //! | `validate` | the order of a run: G28, G29 |
@@ -51,6 +52,7 @@ mod messages;
 mod quality;
 mod reach;
 mod routing;
+mod services;
 mod tools;
 mod validate;
 mod wire;
@@ -70,6 +72,7 @@ use self::deliver::Deliver;
 use self::emit::Emit;
 use self::endpoint::{Endpoint, Mode, Read};
 use self::routing::{Act, Inbound, Routing};
+use self::services::Services;
 use self::tools::Tools;
 use crate::checkers::bounds::{Breach, Held};
 use crate::legacy::{Hazard, Hazards};
@@ -88,6 +91,7 @@ pub struct LegacyServer {
     tools: Tools,
     emit: Emit,
     deliver: Deliver,
+    services: Services,
 }
 
 impl LegacyServer {
@@ -101,6 +105,7 @@ impl LegacyServer {
             agents: Agents::default(),
             tools: Tools::new(hazards),
             emit: Emit::default(),
+            services: Services::new(hazards),
         }
     }
 
@@ -148,6 +153,7 @@ impl LegacyServer {
             Act::Close(close) => self.endpoint.close(conn, close, out),
             Act::Tell { user, text } => self.deliver.tell(common, &user, &text, out),
             Act::Start(ask) => {
+                self.services.announce(common, &ask);
                 let context = self.agents.start(common, ask, out);
                 self.emit.acquire(common, &context);
                 self.deliver.begin(&context);
@@ -214,6 +220,9 @@ impl LegacyServer {
                 common.alarm(BRIDGE_PATIENCE_US, Alarm::GiveUp(context.run));
             }
             let connected = self.deliver.is_connected(&context.user);
+            if let OwnedEvent::Failed { .. } = event {
+                self.routing.alert(common);
+            }
             for emitted in self.tools.pass(common, context, connected, event) {
                 for event in self.emit.emit(common, context, emitted) {
                     self.deliver.publish(common, event, out);
@@ -256,6 +265,13 @@ impl LegacyServer {
                     _ = self.report(run, event, out);
                 }
             }
+            Alarm::Quality(number) => {
+                for act in self.routing.quality_due(common, number) {
+                    if let Act::Tell { user, text } = act {
+                        self.deliver.tell(common, &user, &text, out);
+                    }
+                }
+            }
             Alarm::Replay(conn, resume) => self.deliver.replay(common, conn, resume, out),
             Alarm::GiveUp(run) => {
                 let context = self.agents.context(run);
@@ -265,7 +281,8 @@ impl LegacyServer {
             }
             Alarm::Forget(user) => {
                 if self.agents.of_user(&user, None).is_empty() && self.deliver.forget(common, &user) {
-                    self.routing.forget(common, &user);
+                    self.routing.forget(&user);
+                    self.services.forget(&user);
                 }
             }
         }

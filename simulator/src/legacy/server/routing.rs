@@ -115,7 +115,7 @@ impl Routing {
             messages: Messages::new(hazards),
             handlers: Vec::new(),
             cache: BTreeMap::new(),
-            quality: Quality::default(),
+            quality: Quality::new(hazards),
         }
     }
 
@@ -148,9 +148,19 @@ impl Routing {
     }
 
     /// A user is gone for good.
-    pub(super) fn forget(&mut self, common: &Common, user: &UserId) {
-        self.quality.forget(common, user);
+    pub(super) fn forget(&mut self, user: &UserId) {
+        self.quality.forget(user);
         self.messages.forget(user);
+    }
+
+    /// A run failed.
+    pub(super) fn alert(&mut self, common: &mut Common) {
+        self.quality.alert(common);
+    }
+
+    /// Something of the quality router's has waited long enough.
+    pub(super) fn quality_due(&mut self, common: &mut Common, number: u64) -> Vec<Act> {
+        self.quality.due(common, number)
     }
 
     /// Handlers and subscriptions kept.
@@ -217,6 +227,10 @@ impl Routing {
         envelope: &message::Envelope<'_>,
     ) -> Routed {
         let user = frame.user;
+        // Q5: the quality router's own entry for the type raises, up to the loop.
+        if kind == Kind::StartAgent && !self.quality.leaves_start(user) {
+            return Routed::new(Outcome::HandlerError, vec![Act::Close(Close::Unregistered)]);
+        }
         // The canned agent has the real one in its place, unless it fails by itself (H2).
         let canned = matches!(kind, Kind::StartAgent | Kind::AgentRequest);
         if canned && !common.has(Hazard::H1) && !common.has(Hazard::H2) {

@@ -1,3 +1,4 @@
+use super::reach::{Reach, Way};
 use super::*;
 use crate::checkers::bounds::Bounds;
 use crate::scenario::{Scenario, embedded};
@@ -11,9 +12,17 @@ fn scenario(name: &str, users: u32) -> Scenario {
 }
 
 fn run(scenario: Scenario, seed: u64) -> RunResult {
+    run_by(scenario, seed, None)
+}
+
+/// With events going this way to the sockets.
+fn run_by(scenario: Scenario, seed: u64, way: Option<Way>) -> RunResult {
     let limits = router_config(&scenario);
     let bounds = Bounds::new(limits.socket_window_frames);
-    let server = LegacyServer::new(limits, Hazards::NONE);
+    let mut server = LegacyServer::new(limits, Hazards::NONE);
+    if let Some(way) = way {
+        server.deliver = Deliver::over(Reach::by(way, Hazards::NONE));
+    }
     World::with_subject(scenario, seed, server, bounds, Options::default()).run()
 }
 
@@ -23,6 +32,16 @@ fn many_seeds_are_silent_too() {
         for seed in 1..=10 {
             let findings = run(scenario(name, 24), seed).checkers.ledger().findings().to_vec();
             assert_eq!(findings, [], "{name} {seed}");
+        }
+    }
+}
+
+#[test]
+fn every_way_of_an_event_is_silent_without_hazards() {
+    for way in [Way::Service, Way::Pool, Way::Scoped] {
+        for name in ["hazards", "reconnect", "slow-reader"] {
+            let findings = run_by(scenario(name, 40), 7, Some(way)).checkers.ledger().findings().to_vec();
+            assert_eq!(findings, [], "{name} by {way:?}");
         }
     }
 }

@@ -4,6 +4,13 @@ use super::{Absent, Shown};
 use crate::legacy::Hazard;
 
 pub(super) const SHOWN: &[Shown] = &[
+    Shown::new(Hazard::C3, "iso.I3"),
+    Shown::new(Hazard::Q1, "iso.I1").with_seed(4),
+    Shown::new(Hazard::Q3, "account.news").with_seed(9),
+    Shown::new(Hazard::Q4, "golden.answer"),
+    Shown::new(Hazard::Q5, "golden.closed"),
+    Shown::new(Hazard::Q8, "bounds.memory"),
+    Shown::new(Hazard::Q10, "account.news"),
     Shown::new(Hazard::E1, "deliver.I3"),
     Shown::new(Hazard::E2, "golden.incomplete"),
     Shown::new(Hazard::E5, "iso.I1"),
@@ -35,6 +42,11 @@ pub(super) const SHOWN: &[Shown] = &[
 ];
 
 pub(super) const ABSENT: &[Absent] = &[
+    Absent::new(Hazard::C1, "only a host installs middleware"),
+    Absent::new(Hazard::C2, "only a host registers handlers"),
+    Absent::new(Hazard::Q2, "a frame is read once, so nobody sees the caller's message again"),
+    Absent::new(Hazard::Q7, "the clients here ask for no strict verdict"),
+    Absent::new(Hazard::Q9, "the questions of the clients here are well formed"),
     Absent::new(Hazard::E3, "no session of a simulation is silent for a day"),
     Absent::new(
         Hazard::E4,

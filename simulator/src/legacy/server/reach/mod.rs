@@ -7,7 +7,7 @@
 
 mod ports;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -24,22 +24,24 @@ use crate::legacy::{
     Hazard, Hazards,
     broadcast::Service,
     event_loop::EventLoop,
-    event_router::{EventRouter, Process},
+    event_router::{EventRouter, Pool, Process},
     manager::Manager,
     plain,
     scoped_router::{Factory, RequestContext},
-    sink::Message,
+    sink::{Message, Sink},
 };
 
 /// What is older than this is swept, in a world whose sessions last for seconds.
 const SWEEP_US: u64 = 2_000_000;
 
+/// When a connection is idle there.
+const IDLE_US: u64 = 22_000_000;
 /// Entries that wait for a user at most, where users are away for seconds and not for hours.
 const QUEUE_MAX: usize = 6;
 
 /// The way of an event to the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// Service and manager.
     Service,
     /// The pool of the process's event router.
@@ -71,15 +73,31 @@ pub(super) struct Reach {
 
 impl Reach {
     pub(super) fn new(hazards: Hazards) -> Self {
+        Self::by(Way::of(hazards), hazards)
+    }
+
+    /// The models in this way of events.
+    pub(super) fn by(way: Way, hazards: Hazards) -> Self {
         let event_loop = EventLoop::new();
         let ports = Rc::new(Ports::new(hazards, &event_loop));
         let switchboard = Rc::new(Switchboard::new(hazards, &event_loop));
         // The first to ask for the process's router had no manager yet.
         let process = Rc::new(Process::new(hazards, &event_loop));
         drop(process.router(None));
-        let router = process.router(Some(switchboard.clone()));
+        let router = if hazards.has(Hazard::E2) {
+            let pool = Pool::with_idle_us(hazards, IDLE_US);
+            let place: Rc<dyn Sink> = switchboard.clone();
+            EventRouter::sharing(
+                hazards,
+                &event_loop,
+                Rc::new(RefCell::new(Some(place))),
+                Rc::new(RefCell::new(pool)),
+            )
+        } else {
+            process.router(Some(switchboard.clone()))
+        };
         Self {
-            way: Way::of(hazards),
+            way,
             manager: if hazards.has(Hazard::M5) {
                 Manager::with_queue_max(hazards, &event_loop, None, QUEUE_MAX)
             } else {
@@ -170,8 +188,8 @@ impl Reach {
                 self.event_loop.spawn(async move { manager.remove_connection(&name).await });
             }
             Way::Pool => {
-                // E10: only the manager is told.
-                if !self.has(Hazard::E10) {
+                // E10: only the manager is told. E2: the pool is left to the sweep.
+                if !self.has(Hazard::E10) && !self.has(Hazard::E2) {
                     let router = self.router.clone();
                     self.event_loop.spawn(async move { router.unregister_connection(&name.into()).await });
                 }
@@ -187,10 +205,10 @@ impl Reach {
     /// The name that the old parts knew a connection by. Theirs were given by clients, who count their tabs, or by
     /// whoever accepted the socket, who counts its places.
     fn name(&self, conn: ConnId, user: &UserId) -> String {
-        if self.has(Hazard::M2) || self.has(Hazard::E2) || self.has(Hazard::E5) {
+        if self.has(Hazard::M2) || self.has(Hazard::E5) {
             let tabs = self.names.values().filter(|(_, owner)| owner == user).count();
             format!("tab_{tabs}")
-        } else if self.has(Hazard::E7) {
+        } else if self.has(Hazard::E2) || self.has(Hazard::E7) {
             format!("place_{}", conn.index())
         } else {
             format!("conn_{}_{}", conn.index(), conn.generation())
