@@ -13,6 +13,7 @@ mod handlers;
 mod harness;
 mod laws;
 mod quality;
+mod questions;
 mod recovery;
 mod routes;
 mod tools;

@@ -178,7 +178,9 @@ fn a_deadline_applies_and_a_late_report_changes_nothing() {
     assert_eq!(world.router.stats().tools.late, 1);
     call(&mut world, run, "d", "look");
     done(&mut world, run, "d", &json!(1));
-    let figures = world.router.dispatcher_of(run).expect("open").figures();
+    let dispatcher = world.router.dispatcher_of(run).expect("open");
+    assert_eq!((dispatcher.uptime_s(world.now), dispatcher.in_flight()), (30, 0));
+    let figures = dispatcher.figures();
     assert_eq!((figures.executed, figures.successful, figures.failed), (2, 1, 1));
     assert_eq!((figures.success_rate(), figures.average_ms()), (0.5, 15_000.0));
 }
