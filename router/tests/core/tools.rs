@@ -186,6 +186,22 @@ fn a_deadline_applies_and_a_late_report_changes_nothing() {
 }
 
 #[test]
+fn what_is_said_of_a_call_that_is_no_more_is_counted_late() {
+    let (mut world, conn) = world(Config::default());
+    let run = working(&mut world, conn);
+    done(&mut world, run, "before any call", &json!(1));
+    assert_eq!(world.router.stats().tools.late, 1);
+    call(&mut world, run, "c", "look");
+    let progress = ToolStep::Progress { call: Some("unknown"), tool: "", percentage: 5.0, message: "" };
+    world.input(Input::Tool { run, step: progress });
+    assert_eq!(world.router.stats().tools.late, 2);
+    world.input(Input::Agent { run, event: AgentEvent::Failed { code: "X", message: "" } });
+    let before = world.frames(conn).len();
+    done(&mut world, run, "c", &json!(1));
+    assert_eq!((world.router.stats().tools.late, world.frames(conn).len()), (3, before));
+}
+
+#[test]
 fn an_agent_cannot_end_a_dispatched_call_by_its_own_word() {
     let (mut world, conn) = world(Config::default());
     let run = working(&mut world, conn);
