@@ -47,11 +47,11 @@ impl Timers {
     pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
         self.set += 1;
         match timer {
-            Timer::Run(run) if self.runs.back().is_none_or(|(last, ..)| *last <= at) => {
+            Timer::Run(run) => {
+                debug_assert!(self.runs.back().is_none_or(|(last, ..)| *last <= at), "in order");
                 self.runs.push_back((at, self.set, run));
             }
-            Timer::Run(_)
-            | Timer::Tool(..)
+            Timer::Tool(..)
             | Timer::Connection(_)
             | Timer::User(_)
             | Timer::Ask(_)

@@ -136,7 +136,7 @@ impl User {
     }
 
     pub(super) fn is(&self, generation: u32) -> bool {
-        self.generation == generation && (self.short_len > 0 || !self.id.is_empty())
+        self.generation == generation && !self.id.is_empty()
     }
 
     /// Something of each line of memory that a message needs.

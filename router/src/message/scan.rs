@@ -575,6 +575,9 @@ mod tests {
     fn without_payload_the_whole_object_is_the_payload() {
         let envelope = scan(r#"{"type":"subscribe","topic":"thread:t"}"#, b"ada", 64).expect("good");
         assert_eq!(envelope.payload().text("topic").as_deref(), Some("thread:t"));
+        assert_eq!((envelope.payload().len(), envelope.payload().is_empty()), (2, false));
+        let empty = scan(r#"{"payload":{}}"#, b"ada", 64).expect("good");
+        assert_eq!((empty.payload().len(), empty.payload().is_empty()), (0, true));
     }
 
     #[test]

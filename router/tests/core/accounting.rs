@@ -61,3 +61,52 @@ fn what_a_client_has_seen_elsewhere_is_delivered_though_its_socket_stalls() {
     let events = world.router.stats().events;
     assert_eq!((events.offered, events.delivered, events.gapped, events.waiting), (10, 2, 2, 6));
 }
+
+#[test]
+fn every_frame_that_is_made_is_counted_once() {
+    let mut world = World::new(Config { runs_per_user_max: 2, rate_burst: 1_000, ..Config::default() });
+    let tab = world.connect("ada");
+    assert_eq!(world.router.stats().frames.encoded, 1, "the welcome");
+    let chat = r#"{"type":"chat","message_id":"m1","thread_id":"t","payload":{"content":"x"}}"#;
+    let too_long = format!(r#"{{"type":"ping","payload":{{"p":"{}"}}}}"#, "x".repeat(8192));
+    let said = [
+        r#"{"type":"ping"}"#,
+        r#"{"type":"heartbeat"}"#,
+        r#"{"type":"connect"}"#,
+        r#"{"type":"typing"}"#,
+        r#"{"type":"agent_status"}"#,
+        r#"{"type":"error","payload":{"error_code":"X"}}"#,
+        r#"{"type":"what is this"}"#,
+        "not JSON",
+        &too_long,
+        r#"{"type":"ping","user_id":"eve"}"#,
+        r#"{"type":"chat","payload":{}}"#,
+        chat,
+        chat,
+        r#"{"type":"chat","message_id":"m2","payload":{"content":"x"}}"#,
+        r#"{"type":"chat","message_id":"m3","payload":{"content":"one too many"}}"#,
+        r#"{"type":"subscribe","topic":"thread:t"}"#,
+        r#"{"type":"unsubscribe","topic":"thread:t"}"#,
+        r#"{"type":"subscribe","topic":"quality"}"#,
+        r#"{"type":"stop_agent"}"#,
+        r#"{"type":"resume","cursor":0}"#,
+        r#"{"jsonrpc":"2.0","method":"x","id":1}"#,
+        r#"{"jsonrpc":"2.0","id":1}"#,
+        r#"{"type":"subscribe_quality_alerts","payload":{"action":"dance"}}"#,
+    ];
+    for text in said {
+        let before = (world.router.stats().frames.encoded, world.frames(tab).len() as u64);
+        world.say(tab, text);
+        let after = (world.router.stats().frames.encoded, world.frames(tab).len() as u64);
+        assert_eq!(after.0 - before.0, after.1 - before.1, "{text:.60}");
+        let silent = text == chat && after.1 == before.1 || text.contains("m2");
+        assert!(silent || after.1 > before.1, "{text:.60} is answered");
+    }
+    let before = world.router.stats().frames.encoded;
+    world.input(Input::Binary { conn: tab });
+    assert_eq!(world.router.stats().frames.encoded, before + 1);
+    let frames = world.router.stats().frames;
+    assert_eq!((frames.offered, frames.written), (world.frames(tab).len() as u64, frames.offered));
+    let bytes: usize = world.frames(tab).iter().map(|frame| frame["type"].as_str().map_or(0, str::len)).sum();
+    assert!(frames.bytes > bytes as u64);
+}

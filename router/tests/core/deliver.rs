@@ -218,6 +218,27 @@ fn a_slow_reader_misses_what_left_the_window() {
 }
 
 #[test]
+fn an_event_may_be_as_long_as_a_frame_less_room_for_what_the_router_adds() {
+    let mut world = World::new(Config { outbound_frame_bytes_max: 16 * 1024, ..Config::default() });
+    let tab = world.connect("ada");
+    let mut refused = 0;
+    for padding in (12_100..12_300).rev() {
+        world.deliver(Target::User("ada"), &format!(r#"{{"type":"note","p":"{}"}}"#, "x".repeat(padding)));
+        let receipt = world.receipt();
+        assert_eq!(&*receipt.event_type, "\"note\"", "a refused one is named, too");
+        if receipt.refused.is_none() {
+            break;
+        }
+        assert_eq!(receipt.refused, Some(DeliveryRefusal::TooLarge));
+        refused += 1;
+    }
+    assert!(refused > 0);
+    let tail = r#","user_id":"ada","cursor":1}"#.len();
+    assert_eq!(world.frames(tab).len(), 2, "the first that fits is sent");
+    assert_eq!(world.last(tab).to_string().len() - tail, 16 * 1024 - 4 * 1024);
+}
+
+#[test]
 fn an_event_too_large_for_the_window_is_for_those_who_can_take_it_now() {
     let config = Config {
         recovery_bytes_max: 10,

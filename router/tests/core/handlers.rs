@@ -168,7 +168,7 @@ impl Handler for Curious {
         self.0.push(json!({
             "user": incoming.user(), "thread": incoming.thread_id(), "run": incoming.run_id(),
             "id": incoming.message_id(), "time": incoming.sent_at().as_micros() as f64 / 1e6,
-            "n": incoming.member("n").map(|n| n.json().to_owned()),
+            "n": incoming.member("n").map(|n| n.json().to_owned()), "arrived": incoming.arrived().as_micros(),
         }));
         assert_eq!(replies.send("[1]"), Err(ReplyError::NotAnObject));
         assert_eq!(replies.send("{\"a\":}"), Err(ReplyError::NotAnObject));
@@ -200,7 +200,8 @@ fn a_handler_sees_one_message_of_one_user_and_answers_only_its_sender() {
     );
     assert_eq!(
         seen(&world)[0],
-        json!({"user": "ada", "thread": "outer", "run": "r7", "id": "m1", "time": 1_700_000_000.5, "n": "5"})
+        json!({"user": "ada", "thread": "outer", "run": "r7", "id": "m1", "time": 1_700_000_000.5, "n": "5",
+            "arrived": world.now.as_micros()})
     );
     assert_eq!(world.types(tab), ["system_message", "more", "more"]);
     assert!(world.types(other_tab).is_empty() && world.types(eve).is_empty());
@@ -323,6 +324,8 @@ fn ready_means_that_every_critical_type_has_a_handler() {
     assert_eq!(readiness.to_string(), "No handler for user_message after 3.0s grace period");
     world.router.add_handler(named("mine", &json!(["user_message"]))).unwrap();
     assert_eq!(status(&world), ReadyStatus::Ready);
+    let names = [ReadyStatus::Initializing, ReadyStatus::Ready, ReadyStatus::Error].map(ReadyStatus::name);
+    assert_eq!(names, ["initializing", "ready", "error"]);
     // A clock that steps back changes nothing.
     assert_eq!(world.router.readiness(router::Instant::from_micros(0)).status, ReadyStatus::Ready);
 }

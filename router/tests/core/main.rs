@@ -15,6 +15,7 @@ mod handlers;
 mod harness;
 mod laws;
 mod quality;
+mod questions;
 mod recovery;
 mod routes;
 mod tools;

@@ -178,9 +178,27 @@ fn a_deadline_applies_and_a_late_report_changes_nothing() {
     assert_eq!(world.router.stats().tools.late, 1);
     call(&mut world, run, "d", "look");
     done(&mut world, run, "d", &json!(1));
-    let figures = world.router.dispatcher_of(run).expect("open").figures();
+    let dispatcher = world.router.dispatcher_of(run).expect("open");
+    assert_eq!((dispatcher.uptime_s(world.now), dispatcher.in_flight()), (30, 0));
+    let figures = dispatcher.figures();
     assert_eq!((figures.executed, figures.successful, figures.failed), (2, 1, 1));
     assert_eq!((figures.success_rate(), figures.average_ms()), (0.5, 15_000.0));
+}
+
+#[test]
+fn what_is_said_of_a_call_that_is_no_more_is_counted_late() {
+    let (mut world, conn) = world(Config::default());
+    let run = working(&mut world, conn);
+    done(&mut world, run, "before any call", &json!(1));
+    assert_eq!(world.router.stats().tools.late, 1);
+    call(&mut world, run, "c", "look");
+    let progress = ToolStep::Progress { call: Some("unknown"), tool: "", percentage: 5.0, message: "" };
+    world.input(Input::Tool { run, step: progress });
+    assert_eq!(world.router.stats().tools.late, 2);
+    world.input(Input::Agent { run, event: AgentEvent::Failed { code: "X", message: "" } });
+    let before = world.frames(conn).len();
+    done(&mut world, run, "c", &json!(1));
+    assert_eq!((world.router.stats().tools.late, world.frames(conn).len()), (3, before));
 }
 
 #[test]
