@@ -57,12 +57,13 @@ impl Given {
     /// As the old language said that this is no message, or its payload no object.
     pub fn set_payload(&self, key: &str, value: &Value) -> Result<(), Raised> {
         let Given::Message(message) = self else { return Err(self.no_message("payload")) };
-        match &mut *message.payload.borrow_mut() {
-            Value::Object(members) => {
+        let payload = &mut *message.payload.borrow_mut();
+        match payload.as_object_mut() {
+            Some(members) => {
                 members.insert(key.to_owned(), value.clone());
                 Ok(())
             }
-            other => Err(Raised::item_assignment(other)),
+            None => Err(Raised::item_assignment(payload)),
         }
     }
 
