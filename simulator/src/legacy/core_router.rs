@@ -58,11 +58,13 @@ impl Given {
     pub fn set_payload(&self, key: &str, value: &Value) -> Result<(), Raised> {
         let Given::Message(message) = self else { return Err(self.no_message("payload")) };
         let payload = &mut *message.payload.borrow_mut();
-        if let Value::Object(members) = payload {
-            members.insert(key.to_owned(), value.clone());
-            return Ok(());
+        match payload.as_object_mut() {
+            Some(members) => {
+                members.insert(key.to_owned(), value.clone());
+                Ok(())
+            }
+            None => Err(Raised::item_assignment(payload)),
         }
-        Err(Raised::item_assignment(payload))
     }
 
     fn no_message(&self, attribute: &str) -> Raised {

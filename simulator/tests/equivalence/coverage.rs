@@ -100,14 +100,38 @@ fn outcome(expect: &Expect) -> String {
         Value::Number(_) => "a number",
         Value::String(_) => "a text",
         Value::Array(list) if list.is_empty() => "an empty list",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        Value::Array(list) => several(list),
+        Value::Object(_) => one(&expect.returns),
     };
     match (written.is_empty(), returned.is_empty()) {
         (true, true) => "nothing".to_owned(),
         (true, false) => returned.to_owned(),
         (false, true) => written,
         (false, false) => format!("{returned}, {written}"),
+    }
+}
+
+/// A report of one call, by what it says of itself.
+fn one(report: &Value) -> &str {
+    let said = |member: &str, yes: &'static str, no: &'static str| {
+        Some(if report[member].as_bool()? { yes } else { no })
+    };
+    let success =
+        said("success", "succeeded", "failed").or_else(|| said("is_successful", "succeeded", "failed"));
+    // A permission is one of few results.
+    success
+        .or_else(|| report["result"].as_str().filter(|_| report["allowed"].is_boolean()))
+        .unwrap_or("an object")
+}
+
+/// Reports of several calls.
+fn several(reports: &[Value]) -> &'static str {
+    let failed = reports.iter().filter(|report| one(report) == "failed").count();
+    match failed {
+        _ if reports.iter().all(|report| one(report) == "an object" || !report.is_object()) => "a list",
+        0 => "all succeeded",
+        n if n == reports.len() => "all failed",
+        _ => "some failed",
     }
 }
 

@@ -7,6 +7,8 @@
 //! A sequence that differs is made as small as it goes on differing, and kept in `tests/regressions/`, to be played ever
 //! after. `GOLDENPATH_SEQUENCES` says how many are generated.
 
+#![expect(clippy::print_stdout, reason = "what it came across is half of what it is for")]
+
 mod coverage;
 #[cfg(feature = "mutants")]
 mod mutants;

@@ -13,8 +13,11 @@ use serde_json::{Value, json};
 
 use crate::sequence::{Op, Sequence};
 
-/// Every unit with its strategy.
-pub(crate) const ALL: &[(&str, fn() -> BoxedStrategy<Sequence>)] = &[
+/// A unit's name and its strategy.
+type Unit = (&'static str, fn() -> BoxedStrategy<Sequence>);
+
+/// Every unit.
+pub(crate) const ALL: &[Unit] = &[
     ("message_router", message_router::strategy),
     ("core_router", core_router::strategy),
     ("quality_router", quality_router::strategy),
