@@ -103,3 +103,18 @@ fn what_was_put_by_for_one_user_never_reaches_who_has_the_place_now() {
     let Figures::Batch(batch) = world.router.figures(BuiltIn::Batch) else { panic!("figures") };
     assert_eq!((batch.dropped, batch.batched, batch.pending), (1, 0, 0));
 }
+
+#[test]
+fn every_connection_has_an_id_of_its_own_also_when_its_place_was_somebody_elses() {
+    let mut world = World::new(Config::default());
+    let mut ids = Vec::new();
+    for user in ["ada", "eve", "ada"] {
+        let tab = world.connect(user);
+        ids.push(world.last(tab)["data"]["connection_id"].clone());
+        world.input(Input::Closed { conn: tab });
+        world.received.clear();
+    }
+    assert_eq!(ids, ["conn-n0-1", "conn-n0-2", "conn-n0-3"]);
+    let stats = world.router.stats().connections;
+    assert_eq!((stats.users, stats.open, stats.closed), (2, 0, 3), "two may come back");
+}
