@@ -196,4 +196,20 @@ mod tests {
         let context = Context::new("ada-lovelace", "t", "run-number-7", "request-1").expect("good ids");
         assert_eq!(context.correlation(), "ada-love:t:run-numb:request-");
     }
+    #[test]
+    fn each_id_comes_back_under_its_own_name() {
+        let context = Context::new("ada", "talk", "run-7", "m-7").expect("good ids");
+        let ids = [&**context.user(), context.thread(), context.run(), context.request()];
+        assert_eq!(ids, ["ada", "talk", "run-7", "m-7"]);
+        for (field, ids) in [
+            ("user_id", [" ", "talk", "run-7", "m-7"]),
+            ("thread_id", ["ada", "", "run-7", "m-7"]),
+            ("run_id", ["ada", "talk", "", "m-7"]),
+            ("request_id", ["ada", "talk", "run-7", ""]),
+        ] {
+            let [user, thread, run, request] = ids;
+            let error = Context::new(user, thread, run, request).expect_err("refused");
+            assert_eq!((error.field, error.fault), (field, ContextFault::Empty));
+        }
+    }
 }

@@ -220,6 +220,12 @@ mod tests {
     }
 
     #[test]
+    fn only_white_space_between_tokens_goes() {
+        let json = "{ \"a\" :\t\"x \\\" y\" ,\n\"b\\\\\" : [ 1 , \" \\\\\" ] }";
+        assert_eq!(compact(json), r#"{"a":"x \" y","b\\":[1," \\"]}"#);
+    }
+
+    #[test]
     fn only_null_has_no_output() {
         for (json, expected) in
             [("0", "0"), ("[]", "[]"), ("\"\"", ""), ("false", "false"), ("\"a\\nb\"", "a\nb")]

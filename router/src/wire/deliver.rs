@@ -211,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn an_event_has_one_time_its_own_if_it_says_one() {
+        let at = |event: &str| {
+            encode(event, Some("ada"), Context::default()).expect("admitted")["timestamp"].clone()
+        };
+        assert_eq!(at(r#"{"timestamp":5.25}"#), 5.25);
+        for silent in [r#"{"timestamp":null}"#, "{}"] {
+            assert_eq!(at(silent), "1970-01-01T00:00:00.000000Z", "{silent}");
+        }
+    }
+
+    #[test]
     fn what_names_somebody_else_is_refused() {
         let context = Context { thread: None, run: Some("r1"), request: None };
         for (event, refusal) in [

@@ -17,6 +17,7 @@ fn a_slow_reader_waits_alone_and_is_closed_at_last() {
     world.wait(10_000_000);
     assert_eq!(world.closed[&slow].code(), 1013);
     assert!(!world.closed.contains_key(&quick));
+    assert_eq!(world.router.stats().connections.slow, 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Where a connection stands, and what is known of it.
 
-use router::{Config, ConnId, Connect, Input, Ticket, Violation};
+use router::{BuiltIn, Config, ConnId, Connect, Input, Ticket, Violation, handlers::Figures};
 
 use crate::harness::World;
 
@@ -85,4 +85,36 @@ fn tables_are_as_large_as_the_most_that_were_here_at_once() {
     assert_eq!(sizes(&world), (3, 2, 1), "bob has the places of those who left");
     world.connect("bob");
     assert_eq!(sizes(&world), (4, 2, 1));
+}
+
+#[test]
+fn what_was_put_by_for_one_user_never_reaches_who_has_the_place_now() {
+    let mut world = World::new(Config { recovery_ttl_us: 1_000, ..Config::default() });
+    let (one, two) = (world.connect("ada"), world.connect("ada"));
+    world.say(one, r#"{"type":"broadcast","payload":{"secret":"ada's"}}"#);
+    world.input(Input::Closed { conn: one });
+    world.input(Input::Closed { conn: two });
+    world.wait(2_000);
+    assert_eq!(world.router.stats().connections.users, 0, "ada is gone, and her message still waits");
+    let eve = world.connect("eve");
+    assert_eq!(world.router.sizes().users, 1, "eve has her place");
+    world.wait(1_000_000);
+    assert!(world.types(eve).is_empty(), "{:?}", world.frames(eve));
+    let Figures::Batch(batch) = world.router.figures(BuiltIn::Batch) else { panic!("figures") };
+    assert_eq!((batch.dropped, batch.batched, batch.pending), (1, 0, 0));
+}
+
+#[test]
+fn every_connection_has_an_id_of_its_own_also_when_its_place_was_somebody_elses() {
+    let mut world = World::new(Config::default());
+    let mut ids = Vec::new();
+    for user in ["ada", "eve", "ada"] {
+        let tab = world.connect(user);
+        ids.push(world.last(tab)["data"]["connection_id"].clone());
+        world.input(Input::Closed { conn: tab });
+        world.received.clear();
+    }
+    assert_eq!(ids, ["conn-n0-1", "conn-n0-2", "conn-n0-3"]);
+    let stats = world.router.stats().connections;
+    assert_eq!((stats.users, stats.open, stats.closed), (2, 0, 3), "two may come back");
 }

@@ -214,6 +214,24 @@ fn a_frame_of_many_members_is_bounded() {
 }
 
 #[test]
+fn metadata_is_passed_on_whole_or_left_out_as_a_whole() {
+    let (mut world, conn, request) =
+        open(Config { outbound_frame_bytes_max: 16 * 1024, ..Config::default() });
+    let data = raw(r#"{"metadata":{"a":1,"b":[2],"a":3,"user_tier":"x"}}"#);
+    world.agent(&request, AgentEvent::Data { kind: "custom", data: &data });
+    let expected = json!({"a": 3, "b": [2], "user_tier": "free", "is_priority_queue": false});
+    assert_eq!(world.last(conn)["metadata"], expected);
+    // Room for 682 bytes, and a byte of a key may need six.
+    for (bytes, kept) in [(112, true), (113, false)] {
+        let key = "k".repeat(bytes);
+        give(&mut world, &request, "custom", &json!({"metadata": {&key: 1}, "n": 1}));
+        let frame = world.last(conn);
+        assert_eq!((frame["metadata"].get(&key).is_some(), &frame["n"]), (kept, &json!(1)), "{bytes}");
+        assert_eq!(frame["truncated"] == true, !kept);
+    }
+}
+
+#[test]
 fn a_delivery_is_waited_for_made_and_confirmed() {
     let (mut world, conn, request) = open(Config::default());
     world.stalled.push(conn);

@@ -359,9 +359,10 @@ fn the_monitor_sees_runs_and_its_alerts_reach_the_subscribers_only() {
     let run = world.chat(ada, "m2");
     world.agent(&run, AgentEvent::Started { agent: "triage", task: "" });
     let none = json("{}");
-    world.agent(&run, AgentEvent::ToolExecuting { call: "c", tool: "t", parameters: &none });
-    let status = ToolStatus::Error;
-    world.agent(&run, AgentEvent::ToolCompleted { call: "c", status, results: &none, duration_ms: 1 });
+    for status in [ToolStatus::Error, ToolStatus::Timeout] {
+        world.agent(&run, AgentEvent::ToolExecuting { call: "c", tool: "t", parameters: &none });
+        world.agent(&run, AgentEvent::ToolCompleted { call: "c", status, results: &none, duration_ms: 1 });
+    }
     world.wait(5_000_000);
     world.agent(&run, AgentEvent::Failed { code: "X", message: "secret" });
     let alerts: Vec<_> = world.frames(eve).iter().filter(|frame| frame["type"] == "quality_alert").collect();
@@ -375,7 +376,7 @@ fn the_monitor_sees_runs_and_its_alerts_reach_the_subscribers_only() {
     answer_all(&mut world);
     let report = &world.last(ada)["payload"];
     assert_eq!((&report["total_runs"], &report["failed"]), (&value!(2), &value!(1)));
-    assert_eq!((&report["tools"], &report["tool_errors"]), (&value!(2), &value!(1)));
+    assert_eq!((&report["tools"], &report["tool_errors"]), (&value!(3), &value!(2)));
     world.say(ada, r#"{"type":"generate_quality_report"}"#);
     answer_all(&mut world);
     let text = world.last(ada)["payload"]["report"].as_str().expect("Markdown");

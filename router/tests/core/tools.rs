@@ -202,6 +202,21 @@ fn what_is_said_of_a_call_that_is_no_more_is_counted_late() {
 }
 
 #[test]
+fn of_a_user_who_is_gone_the_toolbox_keeps_nothing() {
+    let mut world = World::new(Config::default());
+    world.router.add_tool("look", "");
+    let conn = world.connect("ada");
+    let run = working(&mut world, conn);
+    call(&mut world, run, "c", "look");
+    done(&mut world, run, "c", &json!(1));
+    world.input(Input::Agent { run, event: AgentEvent::Completed { response: "", execution_time_ms: None } });
+    assert_eq!(world.router.sizes().tool_users, 1, "its rate of calls is still of interest");
+    world.input(Input::Closed { conn });
+    world.wait(300_000_000);
+    assert_eq!((world.router.sizes().tool_users, world.router.stats().connections.users), (0, 0));
+}
+
+#[test]
 fn an_agent_cannot_end_a_dispatched_call_by_its_own_word() {
     let (mut world, conn) = world(Config::default());
     let run = working(&mut world, conn);
