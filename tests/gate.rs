@@ -337,6 +337,9 @@ fn a_benchmark_over_sockets_is_reported_and_not_judged() {
     let slower = gate(repository(), &arguments).arg(&out).assert().code(0);
     says(&slower, &["loopback.echo is slower: +30.0 %", "reported, not judged"]);
     gate(repository(), &["verify"]).arg(&out).assert().code(0);
+    let arguments = [&["--benchmark", "loopback.echo"], &arguments[..]].concat();
+    gate(repository(), &arguments).arg(&out).assert().code(0);
+    gate(repository(), &["verify"]).arg(&out).assert().code(0);
     let gone = gate(repository(), &["--base", "sockets", "--head", "base"]).assert().code(5);
     says(&gone, &["loopback.echo is gone from the head"]);
 }

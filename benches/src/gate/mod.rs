@@ -349,7 +349,8 @@ fn measure(
             entries.push(Entry { limit, ..entry });
         }
     }
-    gate.rules.family = entries.iter().filter(|entry| entry.role == Role::Gated).count() as u32;
+    let gated = entries.iter().filter(|entry| entry.role == Role::Gated).count();
+    gate.rules.family = gated.max(1) as u32;
     if let Some((timed, control)) = base.find(CONTROL) {
         for (role, inject_ppm) in [(Role::MustPass, 0), (Role::MustFail, CONTROL_PPM)] {
             let sides = [Side { timed, inject_ppm: 0 }, Side { timed, inject_ppm }];
