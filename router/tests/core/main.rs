@@ -12,6 +12,7 @@ mod handlers;
 mod harness;
 mod laws;
 mod quality;
+mod queue_laws;
 mod recovery;
 mod routes;
 mod tools;
