@@ -179,6 +179,9 @@ pub(crate) struct ConformOptions {
     /// Files of recorded cases (.jsonl or .jsonl.gz) or directories of them; by default the project's own
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// What the cases are played on
+    #[arg(long, value_enum, default_value_t = ConformSubject::Router)]
+    pub(crate) subject: ConformSubject,
     /// Only the cases of one unit
     #[arg(long)]
     pub(crate) unit: Option<String>,
@@ -190,6 +193,14 @@ pub(crate) struct ConformOptions {
     pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ConformSubject {
+    /// The canonical router: it must keep what was promised
+    Router,
+    /// The executable models of what it replaces: they must repeat what was recorded
+    Legacy,
 }
 
 #[derive(Args, Debug)]
@@ -205,7 +216,7 @@ pub(crate) enum MigrateCommand {
         /// A source file or a tree
         path: PathBuf,
         /// Share of files that must be free of them, percent
-        #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+        #[arg(long, value_name = "PERCENT", default_value_t = 100.0, value_parser = percent)]
         at_least: f64,
         /// Print the hits as JSON
         #[arg(long)]
@@ -441,4 +452,10 @@ pub(crate) struct FiguresOptions {
 pub(crate) struct CompletionsOptions {
     /// Which shell
     pub(crate) shell: Shell,
+}
+
+/// A share, 0 to 100.
+fn percent(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=100.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 100".to_owned())
 }

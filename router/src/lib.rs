@@ -21,6 +21,7 @@
 //! | [`error`] | the codes a client can meet |
 //! | [`tools`] | tool calls: one dispatcher per run, permissions, validation |
 //! | [`stats`] | outcome accounting that adds up at every step |
+//! | [`compat`] | the names of the routers before this one, as thin adapters; on its way out |
 //!
 //! # Example
 //! ```
@@ -48,6 +49,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod audience;
+pub mod compat;
 pub mod config;
 pub mod contract;
 mod dedupe;

@@ -10,12 +10,14 @@
 //! | [`trace`] | what happened, as a hash and as lines |
 //! | [`run`] | all of it in one call |
 //! | [`conform`] | recorded cases of what the router replaces, played against it |
+//! | [`legacy`] | executable models of what it replaces, with their defects as switches |
 
 mod actors;
 pub mod checkers;
 pub mod client;
 pub mod conform;
 pub mod dialect;
+pub mod legacy;
 mod network;
 pub mod plan;
 pub mod prng;

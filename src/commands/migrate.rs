@@ -23,6 +23,9 @@ struct Scan {
     files_with_hits: usize,
     /// Share of files without a hit, percent.
     compliance_percent: f64,
+    /// Files with a place that the parser does not understand, and the line at which the first begins: in it something
+    /// may have been missed.
+    broken: BTreeMap<String, usize>,
     /// Hits per file.
     counts: BTreeMap<String, usize>,
     hits: BTreeMap<String, Vec<Hit>>,
@@ -43,7 +46,7 @@ pub(crate) fn run(options: &MigrateOptions) -> Result<Verdict, Failure> {
 }
 
 fn scan(root: &Path) -> Result<Scan, Failure> {
-    let mut hits = BTreeMap::new();
+    let (mut hits, mut broken) = (BTreeMap::new(), BTreeMap::new());
     let mut files = 0;
     // Hidden directories and what .gitignore names are left out, as in every tool that walks sources.
     for entry in WalkBuilder::new(root).sort_by_file_path(Path::cmp).require_git(false).build() {
@@ -57,10 +60,13 @@ fn scan(root: &Path) -> Result<Scan, Failure> {
             path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         // A source in another encoding is still searched: names are ASCII.
-        let found = migrate::scan(language, &parts, &String::from_utf8_lossy(&bytes))
+        let scanned = migrate::scan(language, &parts, &String::from_utf8_lossy(&bytes))
             .map_err(|error| Failure::Internal(format!("{}: {error}", path.display())))?;
-        if !found.is_empty() {
-            hits.insert(path.display().to_string(), found);
+        if let Some(line) = scanned.broken_at {
+            broken.insert(path.display().to_string(), line);
+        }
+        if !scanned.hits.is_empty() {
+            hits.insert(path.display().to_string(), scanned.hits);
         }
     }
     if files == 0 {
@@ -69,7 +75,8 @@ fn scan(root: &Path) -> Result<Scan, Failure> {
     let counts = hits.iter().map(|(path, hits)| (path.clone(), hits.len())).collect();
     let compliance_percent = 100.0 * (files - hits.len()) as f64 / files as f64;
     let files_with_hits = hits.len();
-    Ok(Scan { schema: "goldenpath.migration/1", files, files_with_hits, compliance_percent, counts, hits })
+    let schema = "goldenpath.migration/1";
+    Ok(Scan { schema, files, files_with_hits, compliance_percent, broken, counts, hits })
 }
 
 fn told(scan: &Scan) -> String {
@@ -89,6 +96,11 @@ fn told(scan: &Scan) -> String {
     }
     for (path, count) in &scan.counts {
         text.push_str(&format!("{count:>6}  {path}\n"));
+    }
+    for (path, line) in &scan.broken {
+        text.push_str(&format!(
+            "{path}:{line}: the parser does not understand what begins here; something in it may have been missed\n"
+        ));
     }
     text.push_str(&format!(
         "{} of {} files name something replaced: compliance {:.1} %\n",

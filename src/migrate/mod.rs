@@ -60,9 +60,19 @@ impl Hit {
     }
 }
 
-/// The hits of one source, in order. `path` is the file's place in its tree: relative imports are read from it.
-/// `Err` when the source cannot be read at all; a syntax error somewhere hides nothing but itself.
-pub(crate) fn scan(language: Language, path: &[&str], text: &str) -> Result<Vec<Hit>, String> {
+/// What is in one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scanned {
+    /// The hits, in order.
+    pub(crate) hits: Vec<Hit>,
+    /// Where the first place begins that the parser does not understand: its line, from 1. In it something may have been
+    /// missed.
+    pub(crate) broken_at: Option<usize>,
+}
+
+/// Reads one source. `path` is the file's place in its tree: relative imports are read from it. `Err` when it cannot be
+/// read at all; a syntax error somewhere hides nothing but itself.
+pub(crate) fn scan(language: Language, path: &[&str], text: &str) -> Result<Scanned, String> {
     let grammar = match language {
         Language::Python => tree_sitter_python::LANGUAGE.into(),
         Language::Rust => tree_sitter_rust::LANGUAGE.into(),
@@ -76,15 +86,35 @@ pub(crate) fn scan(language: Language, path: &[&str], text: &str) -> Result<Vec<
     };
     hits.sort_by_key(|hit| (hit.line, hit.column));
     hits.dedup();
-    Ok(hits)
+    Ok(Scanned { hits, broken_at: first_error(tree.root_node()) })
 }
 
-/// Calls `visit` for every node below, parents first; `false` leaves out what is below the node.
-fn walk<'t>(node: Node<'t>, visit: &mut dyn FnMut(Node<'t>) -> bool) {
-    if visit(node) {
+/// The first error that has no other error in it.
+fn first_error(root: Node<'_>) -> Option<usize> {
+    if !root.has_error() {
+        return None;
+    }
+    let mut node = root;
+    loop {
         let mut cursor = node.walk();
-        for child in node.named_children(&mut cursor).collect::<Vec<_>>() {
-            walk(child, visit);
+        let inner = node.children(&mut cursor).find(Node::has_error);
+        match inner {
+            Some(inner) => node = inner,
+            None => return Some(node.start_position().row + 1),
+        }
+    }
+}
+
+/// Calls `visit` for the node and every one below, parents first and in order; `false` leaves out what is below the node.
+/// Not by recursion: a sum of many terms is as deep as it is long.
+fn walk<'t>(node: Node<'t>, visit: &mut dyn FnMut(Node<'t>) -> bool) {
+    let mut waiting = vec![node];
+    while let Some(node) = waiting.pop() {
+        if visit(node) {
+            let mut cursor = node.walk();
+            let below = waiting.len();
+            waiting.extend(node.named_children(&mut cursor));
+            waiting[below..].reverse();
         }
     }
 }

@@ -6,8 +6,8 @@ pub(super) struct Module {
     pub(super) path: &'static str,
     /// What stands in its place as a whole.
     pub(super) canonical: &'static str,
-    /// Names in it whose place is another.
-    names: &'static [(&'static str, &'static str)],
+    /// Names in it, each with what stands in its place.
+    pub(super) names: &'static [(&'static str, &'static str)],
 }
 
 impl Module {
@@ -24,39 +24,89 @@ impl Module {
 
 /// The replaced module that a dotted path names, whatever package it lives in.
 pub(super) fn module(path: &str) -> Option<&'static Module> {
-    MODULES.iter().find(|module| {
-        path.strip_suffix(module.path).is_some_and(|outer| outer.is_empty() || outer.ends_with('.'))
+    MODULES.iter().find(|module| within(path, module.path).is_some())
+}
+
+/// What stands ahead of `inner` in a dotted path that ends with it.
+fn within<'p>(path: &'p str, inner: &str) -> Option<&'p str> {
+    path.strip_suffix(inner).filter(|outer| outer.is_empty() || outer.ends_with('.'))
+}
+
+/// Names that many packages have: not taken for ours where only a package says so.
+pub(super) const COMMON: &[&str] =
+    &["Message", "MessageType", "MessageHandler", "ConnectionHandler", "ErrorHandler", "message_router"];
+
+/// The replaced module below a package from which its own `__init__` may hand on that name.
+pub(super) fn handed_on(package: &str, name: &str) -> Option<&'static Module> {
+    if COMMON.contains(&name) {
+        return None;
+    }
+    MODULES.iter().filter(|module| module.has(name)).find(|module| {
+        let (parent, _) = module.path.rsplit_once('.').unwrap_or_default();
+        !parent.is_empty() && within(package, parent).is_some()
     })
 }
 
-/// What stands in the place of a facade of the compatibility layer.
-pub(super) fn facade(name: &str) -> &'static str {
-    let named = MODULES.iter().flat_map(|module| module.names).find(|(known, _)| *known == name);
-    named.map_or("router::Router", |(_, canonical)| canonical)
+/// The longest beginning of a dotted path that names a replaced module, and what follows it.
+pub(super) fn longest(path: &str) -> Option<(&'static Module, Option<&str>)> {
+    let mut end = path.len();
+    loop {
+        if let Some(found) = module(&path[..end]) {
+            return Some((found, path.get(end + 1..).filter(|rest| !rest.is_empty())));
+        }
+        end = path[..end].rfind('.')?;
+    }
 }
 
+/// What stands in the place of something in the compatibility layer; `None` when it is not in there.
+pub(super) fn facade(name: &str) -> Option<&'static str> {
+    FACADES.iter().find(|(known, _)| *known == name).map(|(_, canonical)| *canonical)
+}
+
+/// What is in `router::compat`, and what stands in its place.
+pub(super) const FACADES: &[(&str, &str)] = &[
+    ("MessageRouter", ROUTER),
+    ("CoreRouter", ROUTES),
+    ("QualityMessageRouter", QUALITY),
+    ("WebSocketEventRouter", ROUTER),
+    ("UserScopedWebSocketEventRouter", FOR_USER),
+    ("WebSocketBroadcastService", DELIVER),
+    ("BroadcastResult", "router::Receipt"),
+    ("UnifiedToolDispatcher", TOOLS),
+    ("Lent", LAST),
+    ("Over", LAST),
+    ("Pending", "router::Effect::Receipt"),
+    ("Awaited", "router::Effect::Receipt"),
+    ("Uses", LAST),
+];
+
+const LAST: &str = "nothing: it goes with the last facade";
 const ROUTER: &str = "router::Router";
-const HANDLER: &str = "router::handlers::Handler with Router::add_handler";
+const NEW: &str = "router::Router::new, one value per server";
+const HANDLER: &str = "router::Handler with router::Router::add_handler";
 const BUILT_IN: &str = "a built-in handler of router::Router";
-const DELIVER: &str = "Input::Deliver to Target::User";
-const FOR_USER: &str = "Router::for_user";
-const ROUTES: &str = "Router::add_route, add_middleware, dispatch";
+const DELIVER: &str = "router::Input::Deliver to router::Target::User";
+const FOR_USER: &str = "router::Router::for_user";
+const ROUTES: &str = "router::Router::add_route, router::Router::add_middleware, router::Router::dispatch";
 const QUALITY: &str = "the quality handlers of router::Router";
-const TOOLS: &str = "router::tools::Dispatcher, made by router::tools::Toolbox";
-const EVENTS: &str = "Input::Agent with router::AgentEvent";
+const TOOLS: &str = "router::Input::Tool in a run; router::tools::Toolbox outside of one";
+const VALIDATE: &str = "router::tools::validate";
+const PERMISSIONS: &str = "router::tools::Permissions";
+const TEST_TOOL: &str = "a tool of the test's own in router::tools::Toolbox";
+const EVENTS: &str = "router::Input::Agent with router::AgentEvent";
 const RUN: &str = "router::run::Automaton";
 const QUEUE: &str = "the router's own outbound queues and recovery window";
 const SHELL: &str = "router_server::Server";
 
-const MODULES: &[Module] = &[
+pub(super) const MODULES: &[Module] = &[
     Module {
         path: "websocket_core.handlers",
         canonical: ROUTER,
         names: &[
             ("MessageRouter", ROUTER),
-            ("get_message_router", "router::Router::new, one value per server"),
-            ("get_router_handler_count", "Router::handler_order"),
-            ("get_router_handler_list", "Router::handler_order"),
+            ("get_message_router", NEW),
+            ("get_router_handler_count", "router::Router::handler_order"),
+            ("get_router_handler_list", "router::Router::handler_order"),
             ("MessageHandler", HANDLER),
             ("BaseMessageHandler", HANDLER),
             ("ConnectionHandler", BUILT_IN),
@@ -79,9 +129,9 @@ const MODULES: &[Module] = &[
         canonical: ROUTES,
         names: &[
             ("MessageRouter", ROUTES),
-            ("Message", "router::routes::Message"),
-            ("MessageType", "router::routes::MessageKind"),
-            ("message_router", "router::Router, one value per server"),
+            ("Message", "router::routes::Envelope"),
+            ("MessageType", "router::routes::Purpose"),
+            ("message_router", NEW),
         ],
     },
     Module { path: "agents.message_router", canonical: ROUTER, names: &[("MessageRouter", ROUTER)] },
@@ -101,8 +151,8 @@ const MODULES: &[Module] = &[
         canonical: ROUTER,
         names: &[
             ("WebSocketEventRouter", ROUTER),
-            ("get_websocket_router", "router::Router, one value per server"),
-            ("reset_websocket_router", "router::Router::new"),
+            ("get_websocket_router", NEW),
+            ("reset_websocket_router", NEW),
             ("broadcast_to_user", DELIVER),
         ],
     },
@@ -114,7 +164,7 @@ const MODULES: &[Module] = &[
             ("create_user_event_router", FOR_USER),
             ("get_event_router_factory", FOR_USER),
             ("get_websocket_router_with_context", FOR_USER),
-            ("route_user_event", "Input::Deliver to Target::Connection"),
+            ("route_user_event", "router::Input::Deliver to router::Target::Connection"),
             ("broadcast_user_event", DELIVER),
             ("broadcast_to_user", DELIVER),
         ],
@@ -122,7 +172,7 @@ const MODULES: &[Module] = &[
     Module {
         path: "services.websocket_broadcast_service",
         canonical: DELIVER,
-        names: &[("WebSocketBroadcastService", DELIVER)],
+        names: &[("WebSocketBroadcastService", DELIVER), ("BroadcastResult", "router::Receipt")],
     },
     Module { path: "websocket.connection_handler", canonical: SHELL, names: &[] },
     Module { path: "websocket_core.agent_handler", canonical: BUILT_IN, names: &[] },
@@ -153,7 +203,11 @@ const MODULES: &[Module] = &[
         canonical: TOOLS,
         names: &[("ToolDispatcher", TOOLS), ("ToolDispatcherCore", TOOLS)],
     },
-    Module { path: "agents.tool_dispatcher", canonical: TOOLS, names: &[("ToolDispatcher", TOOLS)] },
+    Module {
+        path: "agents.tool_dispatcher",
+        canonical: TOOLS,
+        names: &[("ToolDispatcher", TOOLS), ("create_legacy_global", TOOLS)],
+    },
     Module {
         path: "agents.tool_dispatcher_execution",
         canonical: TOOLS,
@@ -161,13 +215,13 @@ const MODULES: &[Module] = &[
     },
     Module {
         path: "agents.tool_dispatcher_validation",
-        canonical: "router::tools::validation",
-        names: &[("ToolValidator", "router::tools::validation")],
+        canonical: VALIDATE,
+        names: &[("ToolValidator", VALIDATE)],
     },
     Module {
         path: "agents.tool_permission_layer",
-        canonical: "router::tools::policy",
-        names: &[("UnifiedToolPermissionLayer", "router::tools::policy")],
+        canonical: PERMISSIONS,
+        names: &[("UnifiedToolPermissionLayer", PERMISSIONS)],
     },
     Module {
         path: "services.unified_tool_registry.execution_engine",
@@ -188,8 +242,8 @@ const MODULES: &[Module] = &[
     },
     Module {
         path: "core.tools.mock_tool_dispatcher",
-        canonical: "a tool of the test's own in router::tools::Toolbox",
-        names: &[("MockToolDispatcher", "a tool of the test's own in router::tools::Toolbox")],
+        canonical: TEST_TOOL,
+        names: &[("MockToolDispatcher", TEST_TOOL)],
     },
     Module {
         path: "websocket_core.unified_emitter",

@@ -1,5 +1,7 @@
 //! Python: every form of import, and what is done with what it brought.
 
+mod usage;
+
 use std::collections::BTreeMap;
 
 use tree_sitter::Node;
@@ -18,15 +20,28 @@ struct File<'s> {
     source: &'s str,
     /// Package that the file is in, outermost first.
     package: Vec<String>,
+    /// What is bound by a name, or by the dotted path that an import without alias leaves to be spelled.
     bound: BTreeMap<String, Bound>,
+    /// Other names that an import bound, with the path that each stands for: a way to a replaced module may begin there.
+    others: BTreeMap<String, String>,
     /// Modules whose names were all imported.
     stars: Vec<&'static Module>,
+    /// Names that parameters hide while a function is walked.
+    hidden: Vec<String>,
     hits: Vec<Hit>,
 }
 
 pub(super) fn hits(root: Node<'_>, path: &[&str], source: &str) -> Vec<Hit> {
     let package = path.iter().take(path.len().saturating_sub(1)).map(ToString::to_string).collect();
-    let mut file = File { source, package, bound: BTreeMap::new(), stars: Vec::new(), hits: Vec::new() };
+    let mut file = File {
+        source,
+        package,
+        bound: BTreeMap::new(),
+        others: BTreeMap::new(),
+        stars: Vec::new(),
+        hidden: Vec::new(),
+        hits: Vec::new(),
+    };
     // An import may stand below its use, in a function, say: all of them first.
     walk(root, &mut |node| file.import(node));
     walk(root, &mut |node| file.usage(node));
@@ -42,6 +57,11 @@ impl File<'_> {
                         // Without an alias the name that is bound is the outermost package: uses spell the path.
                         let name = alias.unwrap_or(path);
                         self.bind(name, target, Bound::Module(module));
+                    } else if let Some(alias) = alias {
+                        self.others.insert(alias, path);
+                    } else {
+                        let outermost = path.split('.').next().unwrap_or_default().to_owned();
+                        self.others.insert(outermost.clone(), outermost);
                     }
                 }
                 false
@@ -50,17 +70,13 @@ impl File<'_> {
                 self.import_from(node);
                 false
             }
-            "call" => {
-                self.dynamic(node);
-                true
-            }
             _ => true,
         }
     }
 
     fn import_from(&mut self, node: Node<'_>) {
         let Some(from) = node.child_by_field_name("module_name") else { return };
-        let from = self.resolve(from);
+        let from = self.resolve(text_of(from, self.source));
         let whole = names::module(&from);
         let mut cursor = node.walk();
         let star = node.children(&mut cursor).find(|child| child.kind() == "wildcard_import");
@@ -71,10 +87,13 @@ impl File<'_> {
         }
         for (target, name, alias) in self.targets(node) {
             let bound = alias.unwrap_or_else(|| name.clone());
-            if let Some(module) = whole {
+            let path = format!("{from}.{name}");
+            if let Some(module) = whole.or_else(|| names::handed_on(&from, &name)) {
                 self.bind(bound, target, Bound::Name(module, name));
-            } else if let Some(module) = names::module(&format!("{from}.{name}")) {
+            } else if let Some(module) = names::module(&path) {
                 self.bind(bound, target, Bound::Module(module));
+            } else {
+                self.others.insert(bound, path);
             }
         }
     }
@@ -97,8 +116,8 @@ impl File<'_> {
     }
 
     /// The absolute path of a module that an import names.
-    fn resolve(&self, module: Node<'_>) -> String {
-        let text: String = text_of(module, self.source).split_whitespace().collect();
+    fn resolve(&self, module: &str) -> String {
+        let text: String = module.split_whitespace().collect();
         let name = text.trim_start_matches('.');
         let dots = text.len() - name.len();
         if dots == 0 {
@@ -116,69 +135,6 @@ impl File<'_> {
         let (legacy, canonical) = told(&bound);
         self.hits.push(Hit::at(at, HitKind::Import, legacy, canonical));
         self.bound.insert(name, bound);
-    }
-
-    /// `importlib.import_module("…")`, `__import__("…")`.
-    fn dynamic(&mut self, call: Node<'_>) {
-        let Some(function) = call.child_by_field_name("function") else { return };
-        let function = text_of(function, self.source);
-        if !["importlib.import_module", "import_module", "__import__"].contains(&function) {
-            return;
-        }
-        let first = call.child_by_field_name("arguments").and_then(|arguments| arguments.named_child(0));
-        let Some(text) = first.filter(|first| first.kind() == "string") else { return };
-        let path = text_of(text, self.source).trim_matches(['"', '\'']);
-        if let Some(module) = names::module(path) {
-            self.hits.push(Hit::at(text, HitKind::Import, module.path.to_owned(), module.canonical));
-        }
-    }
-
-    fn usage(&mut self, node: Node<'_>) -> bool {
-        match node.kind() {
-            "import_statement" | "import_from_statement" => false,
-            // Only the value of `name=value` can be a use.
-            "keyword_argument" => {
-                if let Some(value) = node.child_by_field_name("value") {
-                    walk(value, &mut |node| self.usage(node));
-                }
-                false
-            }
-            "attribute" => self.attribute(node),
-            "identifier" => {
-                self.identifier(node);
-                false
-            }
-            _ => true,
-        }
-    }
-
-    /// `module.name`; answers whether what is below can still be a use.
-    fn attribute(&mut self, node: Node<'_>) -> bool {
-        let (Some(object), Some(name)) =
-            (node.child_by_field_name("object"), node.child_by_field_name("attribute"))
-        else {
-            return true;
-        };
-        let name = text_of(name, self.source);
-        if let Some(Bound::Module(module)) = self.bound.get(text_of(object, self.source)) {
-            let (legacy, canonical) = told(&Bound::Name(module, name.to_owned()));
-            self.hits.push(Hit::at(node, HitKind::Use, legacy, canonical));
-            return false;
-        }
-        // The name after the dot is no name of this file.
-        walk(object, &mut |node| self.usage(node));
-        false
-    }
-
-    fn identifier(&mut self, node: Node<'_>) {
-        let name = text_of(node, self.source);
-        if let Some(bound) = self.bound.get(name) {
-            let (legacy, canonical) = told(bound);
-            self.hits.push(Hit::at(node, HitKind::Use, legacy, canonical));
-        } else if let Some(module) = self.stars.iter().find(|module| module.has(name)) {
-            let (legacy, canonical) = told(&Bound::Name(module, name.to_owned()));
-            self.hits.push(Hit::at(node, HitKind::Use, legacy, canonical));
-        }
     }
 }
 

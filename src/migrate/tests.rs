@@ -1,8 +1,12 @@
 use super::*;
 
 fn found(language: Language, path: &[&str], source: &str) -> Vec<String> {
-    let hits = scan(language, path, source).expect("parsed");
-    hits.iter().map(|hit| format!("{}:{} {:?} {}", hit.line, hit.column, hit.kind, hit.legacy)).collect()
+    let scanned = scan(language, path, source).expect("parsed");
+    scanned
+        .hits
+        .iter()
+        .map(|hit| format!("{}:{} {:?} {}", hit.line, hit.column, hit.kind, hit.legacy))
+        .collect()
 }
 
 fn python(source: &str) -> Vec<String> {
@@ -109,4 +113,17 @@ fn rust_paths_through_the_compatibility_layer_are_found() {
             "compat::MessageRouter",
         ]
     );
+}
+
+#[test]
+fn whatever_is_cut_off_is_scanned() {
+    let python = "from . import (handlers as h)\n@patch('a.core.message_router.M')\ndef f(a: \"h.X\", *b, c=h) -> h.Y:\n    \
+                  return load(\"..x\", package=\"a.b\"), lambda h, *i: h.z\n";
+    let rust = "use router::{compat::{self as old, *}, Router as R};\nfn f(x: old::Uses) { m!(router::compat::Lent, [x]) }\n";
+    for (language, source) in [(Language::Python, python), (Language::Rust, rust)] {
+        for end in 0..=source.len() {
+            scan(language, &["a", "websocket_core", "x"], &source[..end]).expect("read");
+            scan(language, &[], &source[end..]).expect("read");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use router::{
     AgentEvent, AskRef, Audit, Authority, Close, Config, ConnId, Context, Deliver, Delivery, Effect, Effects,
     EventRef, Frame, Input, Instant, Pool, QualityAnswer, QualityNews, Receipt, ReceiptId, Router, RunRef,
     Stats, Target, Ticket, ToolAnswer, ToolRequest, ToolStep,
+    compat::Lent,
     handlers::{HandlerStats, Readiness},
     routes::{Dispatched, Envelope, Middleware, Record, Refused, RouteHandler},
 };
@@ -125,6 +126,8 @@ struct State {
     deliveries: u64,
     /// Who waits for which receipt.
     receipts: BTreeMap<ReceiptId, oneshot::Sender<Receipt>>,
+    /// Calls of facades with the old names, by facade.
+    facade_calls: BTreeMap<&'static str, u64>,
 }
 
 struct Socket {
@@ -166,6 +169,7 @@ impl Shared {
             armed: None,
             deliveries: 0,
             receipts: BTreeMap::new(),
+            facade_calls: BTreeMap::new(),
         };
         Ok(Arc::new(Self {
             node,
@@ -307,6 +311,40 @@ impl Shared {
         receipt
     }
 
+    /// Lends the router to facades with the old names. Answers also who will get which receipt of those that they asked
+    /// for.
+    pub(crate) fn lend<R>(
+        self: &Arc<Self>,
+        call: impl FnOnce(&mut Lent<'_>) -> R,
+    ) -> (R, Vec<(ReceiptId, oneshot::Receiver<Receipt>)>) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let (before, mut out) = (state.deliveries, mem::take(&mut state.out));
+        let authority = state.authority.clone();
+        let mut lent = Lent::new(&mut state.router, self.clock.now(), &mut out, &mut state.deliveries);
+        if let Some(authority) = authority.as_deref() {
+            lent = lent.with_authority(authority);
+        }
+        let mut lent = lent.without_sockets();
+        let answer = call(&mut lent);
+        for facade in lent.called() {
+            *state.facade_calls.entry(facade).or_default() += 1;
+        }
+        let wait = |id| {
+            let (sender, receipt) = oneshot::channel();
+            state.receipts.insert(ReceiptId(id), sender);
+            (ReceiptId(id), receipt)
+        };
+        let receipts = (before + 1..=state.deliveries).map(wait).collect();
+        self.carry_all_out(state, out);
+        (answer, receipts)
+    }
+
+    /// Calls of facades with the old names, by facade.
+    pub(crate) fn facade_calls(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().facade_calls.clone()
+    }
+
     /// The live connections of a user.
     pub(crate) fn connections_of(&self, user: &str, active_only: bool) -> Vec<router::Connection> {
         self.lock().router.connections(self.clock.now(), user, active_only)
@@ -397,6 +435,11 @@ impl Shared {
     fn step(self: &Arc<Self>, state: &mut State, input: Input<'_>) {
         let mut out = mem::take(&mut state.out);
         state.router.handle(self.clock.now(), input, &mut out);
+        self.carry_all_out(state, out);
+    }
+
+    /// Carries out what the router asked for, in order, and what that brings about in its turn.
+    fn carry_all_out(self: &Arc<Self>, state: &mut State, mut out: Effects) {
         for effect in out.iter() {
             self.carry_out(state, effect, &out);
         }

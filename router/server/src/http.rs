@@ -63,7 +63,8 @@ pub(crate) fn answer(path: &str, shared: &Shared, door: &Doorbell) -> Answer {
         }
         "/metrics" => {
             let (stats, handlers, pool) = (shared.stats(), shared.handler_stats(), shared.pool());
-            let body = metrics::render(&stats, &handlers, &pool, door, shared.connections());
+            let body =
+                metrics::render(&stats, &handlers, &pool, door, shared.connections(), &shared.facade_calls());
             Answer { status: StatusCode::OK, content_type: OPEN_METRICS, body }
         }
         _ => Answer::refusal(StatusCode::NOT_FOUND, "not found: the WebSocket is at /ws"),

@@ -39,3 +39,8 @@ pub mod tools;
 pub use crate::deliver::Recipients;
 pub use crate::server::{HandlerMaker, Server, ServerConfig, ServerError, ServerHandle, Stopped};
 pub use crate::tls::{TlsError, TlsFiles};
+
+/// The examples of the migration guide, compiled and run with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migration.md")]
+struct MigrationGuide;

@@ -1,6 +1,9 @@
 //! The router's counters as OpenMetrics text, built anew for each scrape: nothing is counted twice.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use prometheus_client::{
     encoding::text::encode,
@@ -45,6 +48,7 @@ pub(crate) fn render(
     pool: &Pool,
     door: &Doorbell,
     connections: usize,
+    facade_calls: &BTreeMap<&'static str, u64>,
 ) -> String {
     let mut page = Page(Registry::with_prefix("goldenpath"));
     page.inbound(stats);
@@ -62,6 +66,8 @@ pub(crate) fn render(
     page.by("handler", "handler_messages", "Messages by the handler they came to", by_handler);
     page.by("code", "refusals", "Refusals by error code", stats.by_code());
     page.by("rule", "agent_refusals", "Agent reports refused, by rule", stats.by_rule());
+    let calls = facade_calls.iter().map(|(facade, calls)| (*facade, *calls));
+    page.by("facade", "compat_calls", "Calls of facades with the old names", calls);
     let handshakes = [
         ("upgraded", door.upgraded.read()),
         ("denied", door.denied.read()),
@@ -250,7 +256,9 @@ mod tests {
         stats.inbound.received = 3;
         stats.runs.open = 2;
         let pool = Pool { connections: 4, served: 3, ..Pool::default() };
-        let text = render(&stats, &[], &pool, &Doorbell::default(), 1);
+        let calls = BTreeMap::from([("MessageRouter", 2)]);
+        let text = render(&stats, &[], &pool, &Doorbell::default(), 1, &calls);
+        assert!(text.contains("goldenpath_compat_calls_total{facade=\"MessageRouter\"} 2"), "{text}");
         assert!(text.contains("goldenpath_inbound_frames_total{outcome=\"received\"} 3"));
         assert!(text.contains("goldenpath_connection_pool_efficiency_ratio 0.75"), "{text}");
         assert!(text.contains("goldenpath_runs_open 2") && text.ends_with("# EOF\n"));

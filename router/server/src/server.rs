@@ -1,10 +1,19 @@
 //! Listening, accepting, and the orderly stop.
 
-use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use router::{
     Config, ConfigError, Connection, Context, Delivery, EventRef, Handler, Input, Pool, QualityNews, Receipt,
     Stats,
+    compat::{Lent, Pending},
     handlers::{HandlerStats, Readiness, RegisterError},
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
@@ -282,6 +291,34 @@ impl ServerHandle {
     ) -> impl Future<Output = Option<Receipt>> + use<> {
         let receipt = self.shared.deliver(recipients, context, event);
         async move { receipt.await.ok() }
+    }
+
+    /// Lends the router to facades with the old names ([`router::compat`]), for one call or several; what they bring about
+    /// is under way when this returns. Their calls are counted in the metrics, by facade. The server connects its sockets
+    /// itself: `register_connection` answers `false`.
+    ///
+    /// The server stands still meanwhile. What `call` runs must not use a handle of this server: it would wait for itself.
+    /// That holds for handlers of messages between services, too; [`dispatch`](Self::dispatch) runs these outside.
+    pub fn lend<R>(&self, call: impl FnOnce(&mut Lent<'_>) -> R) -> R {
+        self.shared.lend(call).0
+    }
+
+    /// The same for one old call that was awaited: the future is ready when its answer is known, `None` if the server is
+    /// gone before.
+    pub fn lend_and_wait<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Lent<'_>) -> Pending<T>,
+    ) -> Pin<Box<dyn Future<Output = Option<T>> + Send>> {
+        let (pending, receipts) = self.shared.lend(call);
+        let wanted = pending.receipt();
+        let receipt = receipts.into_iter().find(|(id, _)| Some(*id) == wanted).map(|(_, receipt)| receipt);
+        Box::pin(async move {
+            match (pending, receipt) {
+                (Pending::Ready(answer), _) => Some(answer),
+                (awaited @ Pending::Awaited(_), Some(receipt)) => awaited.settle(&receipt.await.ok()?).ok(),
+                (Pending::Awaited(_), None) => None,
+            }
+        })
     }
 
     /// The live connections of a user, in the order in which they were opened.

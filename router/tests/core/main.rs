@@ -4,6 +4,8 @@
 
 mod accounting;
 mod bounds;
+#[expect(deprecated, reason = "the facades are what is tested")]
+mod compat;
 mod deliver;
 mod emitter;
 mod frames;

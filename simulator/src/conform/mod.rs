@@ -16,6 +16,7 @@ pub mod case;
 mod compare;
 mod decisions;
 mod judge;
+pub mod legacy;
 mod notes;
 mod report;
 pub mod stage;
