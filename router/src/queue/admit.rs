@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use super::{
-    Admission, Event, LaneRef, Offer, Outlet, Overflow, Priority, Queue, Reason, Refusal, Standing,
+    Admission, Event, LaneRef, Offer, Outlet, Overflow, Policy, Priority, Queue, Reason, Refusal, Standing,
     lane::{Entry, Lane},
     user::{User, Way},
 };
@@ -103,6 +103,7 @@ impl<B> Queue<B> {
             seq,
             offered_at: now,
             bytes,
+            priority,
             fence: 0,
             attempts: 0,
             protected,
@@ -130,7 +131,7 @@ impl<B> Queue<B> {
         let full = user.ways[way].messages >= room
             || user.messages >= self.limits.user_messages_max.saturating_add(headroom);
         let victim = if full {
-            let victim = victim(&user.ways[way], offer.priority, policy.overflow);
+            let victim = victim(&user.ways[way], offer.priority, policy);
             Some(victim.ok_or(Refusal::UserQuota)?)
         } else {
             None
@@ -174,14 +175,15 @@ impl<B> Queue<B> {
         way: usize,
         priority: Priority,
         order: Option<u64>,
-        entry: Entry<B>,
+        mut entry: Entry<B>,
     ) {
         let serial = self.last_serial + 1;
         let Some(user) = &mut self.users[index as usize] else { return };
         let before = (user.messages, user.bytes);
         let way_index = way;
         let way = &mut user.ways[way];
-        let class = if self.policies.of(way.outlet).by_priority { priority } else { Priority::Normal };
+        let by_priority = self.policies.of(way.outlet).by_priority;
+        let class = if by_priority { priority } else { Priority::Normal };
         let mine = |lane: &Lane<B>| match order {
             Some(_) => lane.order == order,
             None => lane.order.is_none() && lane.class == class,
@@ -209,6 +211,7 @@ impl<B> Queue<B> {
         self.account.waiting += 1;
         way.messages += 1;
         if let Some(lane) = &mut way.lanes[at] {
+            entry.priority = if by_priority { lane.class } else { priority };
             lane.entries.push_back(entry);
         }
         let after = (user.messages, user.bytes);
@@ -279,12 +282,14 @@ impl<B> Queue<B> {
 }
 
 /// Who gives way to a message of that class in a full outlet.
-fn victim<B>(way: &Way<B>, priority: Priority, overflow: Overflow) -> Option<Victim> {
-    let candidates = way.live_lanes().filter_map(|(lane, queue)| {
-        let (at, entry) = queue.expendable()?;
-        Some((queue.class, entry.seq, Victim { lane, at, bytes: entry.bytes }))
+fn victim<B>(way: &Way<B>, priority: Priority, policy: &Policy) -> Option<Victim> {
+    // In a lane of one class only its oldest can be the one.
+    let most = if policy.by_priority { 1 } else { usize::MAX };
+    let candidates = way.live_lanes().flat_map(|(lane, queue)| {
+        let entries = queue.expendable().take(most);
+        entries.map(move |(at, entry)| (entry.priority, entry.seq, Victim { lane, at, bytes: entry.bytes }))
     });
-    match overflow {
+    match policy.overflow {
         Overflow::Refuse => None,
         Overflow::EvictLower => candidates.filter(|(class, ..)| *class < priority).min_by_key(key),
         Overflow::DropLowest => candidates.min_by_key(key).filter(|(class, ..)| *class <= priority),

@@ -124,6 +124,11 @@ impl Breaker {
         };
     }
 
+    /// Opens it whatever it counted: an operator, or a check of health, says so.
+    pub fn trip(&mut self, now: Instant) {
+        self.state = BreakerState::Open { until: now.after(self.settings.recovery_us) };
+    }
+
     /// A probe that was out will never be told of; the next may go.
     pub fn abandon(&mut self) {
         if let BreakerState::HalfOpen { successes, .. } = self.state {
@@ -169,6 +174,14 @@ mod tests {
         assert!(breaker.admit(at(62)));
         breaker.success();
         assert_eq!(breaker.state(), BreakerState::Closed { failures: 0 });
+    }
+
+    #[test]
+    fn tripped_by_hand_it_recovers_as_always() {
+        let mut breaker = Breaker::new(BreakerSettings::HANDLER);
+        breaker.trip(Instant::from_micros(0));
+        assert!(!breaker.admit(Instant::from_micros(29 * SECOND)));
+        assert!(breaker.admit(Instant::from_micros(30 * SECOND)));
     }
 
     #[test]

@@ -190,6 +190,25 @@ pub struct Leased<'a, B> {
     pub body: &'a B,
 }
 
+/// A message that has not ended.
+#[derive(Debug)]
+pub struct Waiting<'a, B> {
+    /// Its number.
+    pub seq: u64,
+    /// Its class.
+    pub priority: Priority,
+    /// Its order key.
+    pub order: Option<u64>,
+    /// Whether somebody has it in hand.
+    pub leased: bool,
+    /// Attempts that failed.
+    pub failures: u32,
+    /// When it was offered, on the queue's clock.
+    pub offered_at: crate::contract::Instant,
+    /// What it carries.
+    pub body: &'a B,
+}
+
 /// What is to become of a message whose attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -221,6 +240,13 @@ pub enum Event {
     /// A lease was not settled in time: the attempt failed.
     LeaseExpired {
         /// Whose message.
+        user: Arc<str>,
+        /// Its number.
+        seq: u64,
+    },
+    /// A dead letter left before its time, because there were too many.
+    LetterDropped {
+        /// Whose.
         user: Arc<str>,
         /// Its number.
         seq: u64,

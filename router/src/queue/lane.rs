@@ -11,6 +11,8 @@ pub(super) struct Entry<B> {
     pub(super) seq: u64,
     pub(super) offered_at: Instant,
     pub(super) bytes: u32,
+    /// How urgent it is: what its lane is, unless its outlet goes by the order of arrival only.
+    pub(super) priority: Priority,
     /// Number of its latest lease: one from before is stale.
     pub(super) fence: u64,
     /// How often an attempt failed.
@@ -90,10 +92,10 @@ impl<B> Lane<B> {
         leased.into_iter().position(|entry| entry.seq == seq && entry.fence == fence)
     }
 
-    /// The oldest waiting message that may give way to another.
-    pub(super) fn expendable(&self) -> Option<(usize, &Entry<B>)> {
+    /// The waiting messages that may give way to another, the oldest first.
+    pub(super) fn expendable(&self) -> impl Iterator<Item = (usize, &Entry<B>)> {
         let leased = self.leased as usize;
-        self.entries.iter().enumerate().skip(leased).find(|(_, entry)| !entry.protected)
+        self.entries.iter().enumerate().skip(leased).filter(|(_, entry)| !entry.protected)
     }
 
     /// When something happens to it by itself: a lease ends, a pause ends, its oldest message is too old.

@@ -46,6 +46,7 @@ impl<B> Queue<B> {
             seq,
             offered_at: now,
             bytes,
+            priority,
             fence: 0,
             attempts: 0,
             protected,
@@ -56,6 +57,17 @@ impl<B> Queue<B> {
         };
         self.push(now, index, way, priority, order, entry);
         Some(Admission::Accepted { seq })
+    }
+
+    /// Takes a dead letter out of the keeping: somebody has dealt with it. `None`: there is no such letter.
+    pub fn discard(&mut self, user: &str, seq: u64) -> Option<DeadLetter<B>> {
+        let &index = self.names.get(user)?;
+        let dead = &mut self.users[index as usize].as_mut()?.dead;
+        let at = dead.iter().position(|letter| letter.seq == seq)?;
+        let letter = dead.remove(at)?;
+        self.letters -= 1;
+        self.rest(index);
+        Some(letter)
     }
 
     fn has_room(&self, index: u32, letter: &DeadLetter<B>) -> Result<(), Refusal> {
@@ -93,9 +105,11 @@ impl<B> Queue<B> {
         if most > 0 {
             user.dead.push_back(letter);
             self.letters += 1;
-            if user.dead.len() > most {
-                user.dead.pop_front();
+            if user.dead.len() > most
+                && let Some(oldest) = user.dead.pop_front()
+            {
                 self.letters -= 1;
+                events.push(Event::LetterDropped { user: user.name.clone(), seq: oldest.seq });
             }
             self.buried.push_back((index, generation, seq));
         }
@@ -107,7 +121,7 @@ impl<B> Queue<B> {
             None => self.arm_user(index, notice_at),
         }
         self.arm_user(index, until);
-        self.forget_oldest_letters();
+        self.forget_oldest_letters(events);
     }
 
     pub(super) fn notify(
@@ -146,7 +160,7 @@ impl<B> Queue<B> {
     }
 
     /// Bounds the letters of all users, and the list of their numbers.
-    fn forget_oldest_letters(&mut self) {
+    fn forget_oldest_letters(&mut self, events: &mut Vec<Event>) {
         let most = u64::from(self.limits.dead_letters_total_max);
         while self.letters > most {
             let Some((index, generation, seq)) = self.buried.pop_front() else { return };
@@ -154,6 +168,9 @@ impl<B> Queue<B> {
             let before = user.dead.len();
             user.dead.retain(|letter| letter.seq != seq);
             let forgotten = before - user.dead.len();
+            if forgotten > 0 {
+                events.push(Event::LetterDropped { user: user.name.clone(), seq });
+            }
             self.letters -= forgotten as u64;
         }
         // Numbers of letters that are gone are swept once they are the larger part.

@@ -61,7 +61,8 @@ use hashbrown::HashMap;
 pub use self::{
     breaker::{Breaker, BreakerSettings, BreakerState, Forgive},
     contract::{
-        Account, Admission, DeadLetter, Event, Lease, Leased, Offer, Outlet, Priority, Reason, Refusal, Retry,
+        Account, Admission, DeadLetter, Event, Lease, Leased, Offer, Outlet, Priority, Reason, Refusal,
+        Retry, Waiting,
     },
     policy::{Limits, Overflow, Policy},
     retry::Backoff,

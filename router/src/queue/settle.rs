@@ -167,7 +167,7 @@ impl<B> Queue<B> {
         events: &mut Vec<Event>,
     ) {
         let Some(lane) = self.lane_mut(at) else { return };
-        let (priority, order) = (lane.class, lane.order);
+        let order = lane.order;
         let Some(entry) = self.remove(at, place) else { return };
         self.account.dead += 1;
         let Some(user) = &mut self.users[at.user as usize] else { return };
@@ -177,6 +177,7 @@ impl<B> Queue<B> {
             seq,
             offered_at,
             bytes,
+            priority,
             protected,
             failures,
             body,

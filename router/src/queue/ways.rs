@@ -1,8 +1,12 @@
 //! Opening, holding and closing outlets.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
-use super::{Event, LaneRef, Outlet, Queue, Reason, Refusal, Standing, lane::Lane};
+use super::{
+    Event, LaneRef, Outlet, Queue, Reason, Refusal, Standing, Waiting,
+    lane::{Entry, Lane},
+};
 use crate::contract::Instant;
 
 /// What becomes of what waits for an outlet that closes.
@@ -25,6 +29,32 @@ impl<B> Queue<B> {
     pub fn waiting(&self, user: &str, outlet: Outlet) -> u32 {
         let way = self.user(user).and_then(|user| user.way(outlet).map(|way| &user.ways[way]));
         way.map_or(0, |way| way.messages)
+    }
+
+    /// What has not ended of a user's outlet: class by class, the highest first, each in the order in which it goes
+    /// out. For people and for those who list.
+    pub fn messages(&self, user: &str, outlet: Outlet) -> Vec<Waiting<'_, B>> {
+        let way = self.user(user).and_then(|user| user.way(outlet).map(|way| &user.ways[way]));
+        let mut lanes: Vec<&Lane<B>> =
+            way.iter().flat_map(|way| way.live_lanes()).map(|(_, lane)| lane).collect();
+        lanes.sort_by_key(|lane| (Reverse(lane.class), lane.entries.front().map(|entry| entry.seq)));
+        let entries = lanes.into_iter().flat_map(|lane| {
+            let entries = lane.entries.iter().enumerate();
+            entries.map(|(at, entry)| waiting(lane, at, entry))
+        });
+        entries.collect()
+    }
+
+    /// Ends the pauses of an outlet after failures: what waits there may be leased again at once.
+    pub fn resume(&mut self, now: Instant, user: &str, outlet: Outlet) {
+        let Some(&index) = self.names.get(user) else { return };
+        let way = self.users[index as usize].as_ref().and_then(|user| user.way(outlet));
+        for lane in way.map(|way| self.lanes_of(index, way)).unwrap_or_default() {
+            if let Some(lane) = self.lane_mut(lane) {
+                lane.backoff_until = None;
+            }
+            self.settled(now, lane);
+        }
     }
 
     /// Holds, opens or degrades an outlet. A closed one stays closed.
@@ -112,9 +142,9 @@ impl<B> Queue<B> {
     fn hand_over(&mut self, now: Instant, index: u32, lanes: &[LaneRef]) {
         let mut moved = Vec::new();
         for &lane in lanes {
-            while let Some((class, order)) = self.lane_mut(lane).map(|lane| (lane.class, lane.order)) {
+            while let Some(order) = self.lane_mut(lane).map(|lane| lane.order) {
                 let Some(entry) = self.remove(lane, 0) else { break };
-                moved.push((class, order, entry));
+                moved.push((entry.priority, order, entry));
             }
             self.give_up(lane);
         }
@@ -140,5 +170,17 @@ impl<B> Queue<B> {
         let Some(user) = &self.users[index as usize] else { return Vec::new() };
         let lanes = user.ways[way_index].live_lanes();
         lanes.filter_map(|(at, _)| self.lane_ref(index, way_index, at)).collect()
+    }
+}
+
+fn waiting<'a, B>(lane: &Lane<B>, at: usize, entry: &'a Entry<B>) -> Waiting<'a, B> {
+    Waiting {
+        seq: entry.seq,
+        priority: entry.priority,
+        order: lane.order,
+        leased: at < lane.leased as usize,
+        failures: entry.attempts,
+        offered_at: entry.offered_at,
+        body: &entry.body,
     }
 }

@@ -14,6 +14,7 @@ mod handlers;
 mod harness;
 mod laws;
 mod quality;
+mod queue;
 mod queue_laws;
 mod recovery;
 mod routes;

@@ -433,6 +433,7 @@ impl Play {
                         known.failures += 1;
                     }
                 }
+                Event::LetterDropped { .. } => {}
                 Event::Notice { letters, .. } => assert!(*letters > 0),
             }
         }

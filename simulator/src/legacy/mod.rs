@@ -9,5 +9,6 @@
 //! whole server made of them between the simulator's clients and agents.
 
 pub mod hazards;
+pub mod queues;
 
 pub use hazards::{Catalogue, Hazard, Hazards};
