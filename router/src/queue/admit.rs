@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use super::{
-    Admission, Event, LaneRef, Offer, Outlet, Overflow, Policy, Priority, Queue, Reason, Refusal, Standing,
+    Admission, Event, LaneRef, Offer, Outlet, Overflow, Priority, Queue, Reason, Refusal, Standing,
     lane::{Entry, Lane},
     user::{User, Way},
 };
@@ -131,7 +131,8 @@ impl<B> Queue<B> {
         let full = user.ways[way].messages >= room
             || user.messages >= self.limits.user_messages_max.saturating_add(headroom);
         let victim = if full {
-            let victim = victim(&user.ways[way], offer.priority, policy);
+            let overflow = if offer.protected { policy.overflow_protected } else { policy.overflow };
+            let victim = victim(&user.ways[way], offer.priority, overflow, policy.by_priority);
             Some(victim.ok_or(Refusal::UserQuota)?)
         } else {
             None
@@ -282,14 +283,14 @@ impl<B> Queue<B> {
 }
 
 /// Who gives way to a message of that class in a full outlet.
-fn victim<B>(way: &Way<B>, priority: Priority, policy: &Policy) -> Option<Victim> {
+fn victim<B>(way: &Way<B>, priority: Priority, overflow: Overflow, by_priority: bool) -> Option<Victim> {
     // In a lane of one class only its oldest can be the one.
-    let most = if policy.by_priority { 1 } else { usize::MAX };
+    let most = if by_priority { 1 } else { usize::MAX };
     let candidates = way.live_lanes().flat_map(|(lane, queue)| {
         let entries = queue.expendable().take(most);
         entries.map(move |(at, entry)| (entry.priority, entry.seq, Victim { lane, at, bytes: entry.bytes }))
     });
-    match policy.overflow {
+    match overflow {
         Overflow::Refuse => None,
         Overflow::EvictLower => candidates.filter(|(class, ..)| *class < priority).min_by_key(key),
         Overflow::DropLowest => candidates.min_by_key(key).filter(|(class, ..)| *class <= priority),

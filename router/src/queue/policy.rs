@@ -39,6 +39,8 @@ pub struct Policy {
     pub backoff: Backoff,
     /// What gives way when there is no room.
     pub overflow: Overflow,
+    /// What gives way to a protected message.
+    pub overflow_protected: Overflow,
     /// Leases that may be out at once; work has one per lane, whatever stands here.
     pub window: u32,
     /// A lease that is not settled for this time has failed.
@@ -59,6 +61,7 @@ impl Policy {
             attempts_max: 5,
             backoff: Backoff::DOUBLING,
             overflow: Overflow::Refuse,
+            overflow_protected: Overflow::Refuse,
             window: 1,
             lease_us: Some(30 * SECOND),
             dead_ttl_us: 7 * 86_400 * SECOND,
@@ -73,6 +76,7 @@ impl Policy {
             ttl_us: Some(300 * SECOND),
             attempts_max: 3,
             overflow: Overflow::EvictLower,
+            overflow_protected: Overflow::EvictLower,
             window: 64,
             lease_us: None,
             ..Self::work()
@@ -90,6 +94,7 @@ impl Policy {
             attempts_max: 5,
             backoff: Backoff::Steps([500_000, SECOND, 2 * SECOND, 5 * SECOND]),
             overflow: Overflow::DropLowest,
+            overflow_protected: Overflow::DropLowest,
             window: 64,
             lease_us: None,
             ..Self::work()

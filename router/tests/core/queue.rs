@@ -50,6 +50,28 @@ fn in_the_order_of_arrival_each_message_gives_way_by_its_own_class() {
 }
 
 #[test]
+fn what_gives_way_to_a_protected_message_is_a_matter_of_its_own() {
+    let user = Policy {
+        messages_max: 1,
+        headroom_messages: 0,
+        overflow: Overflow::Refuse,
+        overflow_protected: Overflow::DropOldest,
+        ..Policy::replay()
+    };
+    let mut queue = Queue::new(Limits::default(), Policies { user, ..Policies::default() });
+    let mut events = Vec::new();
+    queue.offer(at(0), "ada", offer(Priority::Normal, "a"), &mut events);
+    let plain = queue.offer(at(0), "ada", offer(Priority::High, "b"), &mut events);
+    assert_eq!(plain, Admission::Refused(Refusal::UserQuota));
+    let protected = Offer { protected: true, ..offer(Priority::Normal, "c") };
+    assert!(matches!(queue.offer(at(0), "ada", protected, &mut events), Admission::Accepted { .. }));
+    assert_eq!(bodies(&queue, Outlet::User), ["c"]);
+    let another = Offer { protected: true, ..offer(Priority::Critical, "d") };
+    let full = queue.offer(at(0), "ada", another, &mut events);
+    assert_eq!(full, Admission::Refused(Refusal::UserQuota), "protected ones never give way");
+}
+
+#[test]
 fn a_resumed_outlet_does_not_wait_for_its_pause() {
     let mut queue = Queue::new(Limits::default(), Policies::default());
     let (mut events, mut leases) = (Vec::new(), Vec::new());

@@ -135,13 +135,21 @@ fn policies(overflow: Overflow) -> Policies {
     };
     Policies {
         worker: Policy { lease_us: Some(500), ..small.clone() },
-        connection: Policy { ttl_us: Some(900), window: 3, lease_us: None, overflow, ..small.clone() },
+        connection: Policy {
+            ttl_us: Some(900),
+            window: 3,
+            lease_us: None,
+            overflow,
+            overflow_protected: overflow,
+            ..small.clone()
+        },
         user: Policy {
             ttl_us: Some(1_500),
             window: 2,
             lease_us: None,
             by_priority: false,
             overflow,
+            overflow_protected: overflow,
             ..small
         },
         ..Policies::default()

@@ -12,6 +12,7 @@ mod frames;
 mod message_router;
 mod message_types;
 mod quality_router;
+mod queue_buffer;
 mod queue_connstate;
 mod queue_fifo;
 mod queue_generic;
@@ -64,6 +65,7 @@ const UNITS: &[(&str, Open)] = &[
     ("event_validator", event_validator::open),
     ("tool_dispatcher", tool_dispatcher::open),
     ("queue_connstate", queue_connstate::open),
+    ("queue_buffer", queue_buffer::open),
     ("queue_generic", queue_generic::open),
     ("queue_fifo", queue_fifo::open),
     ("queue_utils", queue_utils::open),
@@ -85,6 +87,7 @@ pub const NAMES: &[&str] = &[
     "event_validator",
     "tool_dispatcher",
     "queue_connstate",
+    "queue_buffer",
     "queue_generic",
     "queue_fifo",
     "queue_utils",
@@ -93,7 +96,7 @@ pub const NAMES: &[&str] = &[
 ];
 
 /// Units of the old system that have recordings, and no adapter here yet.
-pub const NOT_PLAYED: &[&str] = &["queue_redis", "queue_buffer"];
+pub const NOT_PLAYED: &[&str] = &["queue_redis"];
 
 /// Opens a unit with the set-up of a case; `None` for a unit that nobody knows.
 pub(super) fn open(unit: &str, setup: &Map<String, Value>) -> Option<Result<Box<dyn Unit>, Inexpressible>> {

@@ -388,3 +388,74 @@ impl ConnectionQueue {
         evicted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(id: &str, priority: Priority) -> Message {
+        Message { id: Some(id.to_owned()), priority, body: Value::Null }
+    }
+
+    /// Lets everything out that may go; the messages in `bad` fail.
+    fn flush(queue: &mut ConnectionQueue, now: Instant, bad: &[&str]) -> (bool, Vec<String>) {
+        let (mut events, mut sent) = (Vec::new(), Vec::new());
+        if !queue.begin_flush(now, &mut events) {
+            return (false, sent);
+        }
+        while let Some(flight) = queue.next(now) {
+            let id = flight.message.id.clone().unwrap_or_default();
+            let result = if bad.contains(&id.as_str()) { Err("bad") } else { Ok(()) };
+            if result.is_ok() {
+                sent.push(id);
+            }
+            queue.settle(now, &flight, result, &mut events);
+        }
+        (queue.end_flush(), sent)
+    }
+
+    #[test]
+    fn a_failure_stops_the_flush_and_nothing_overtakes() {
+        let now = Instant::default();
+        let mut queue = ConnectionQueue::new("c", " ada ", Settings::default()).expect("a user");
+        assert_eq!((queue.user(), queue.state()), ("ada", State::Buffering));
+        for (id, class) in [("low", Priority::Low), ("high", Priority::High)] {
+            assert!(queue.enqueue(now, message(id, class), &mut Vec::new()));
+        }
+        assert_eq!(flush(&mut queue, now, &["high"]), (false, vec![]));
+        assert_eq!(queue.state(), State::Buffering);
+        assert!(queue.next_deadline().is_some(), "it goes on by itself");
+        assert_eq!(flush(&mut queue, now, &[]), (true, vec!["high".to_owned(), "low".to_owned()]));
+        assert_eq!(queue.state(), State::PassThrough);
+    }
+
+    #[test]
+    fn attempts_end_and_what_ended_is_kept() {
+        let now = Instant::default();
+        let mut queue = ConnectionQueue::new("c", "ada", Settings::default()).expect("a user");
+        queue.enqueue(now, message("m", Priority::Critical), &mut Vec::new());
+        for _ in 0..3 {
+            assert_eq!(flush(&mut queue, now, &["m"]), (false, vec![]));
+        }
+        let dead: Vec<Reason> = queue.dead().map(|(_, reason)| reason).collect();
+        assert_eq!((dead, queue.metrics().dropped), (vec![Reason::AttemptsExhausted], 1));
+    }
+
+    #[test]
+    fn closed_is_final_and_strands_nothing() {
+        let now = Instant::default();
+        let mut queue = ConnectionQueue::new("c", "ada", Settings::default()).expect("a user");
+        queue.enqueue(now, message("m", Priority::Normal), &mut Vec::new());
+        queue.connection_is(now, "failed", &mut Vec::new());
+        assert_eq!(queue.dead().map(|(_, reason)| reason).collect::<Vec<_>>(), [Reason::ConnectionGone]);
+        queue.connection_is(now, "processing_ready", &mut Vec::new());
+        assert_eq!(flush(&mut queue, now, &[]), (false, vec![]));
+        assert!(!queue.enqueue(now, message("n", Priority::Critical), &mut Vec::new()));
+        assert_eq!(queue.state(), State::Closed);
+    }
+
+    #[test]
+    fn a_user_is_needed() {
+        assert!(ConnectionQueue::new("c", "  ", Settings::default()).is_err());
+    }
+}

@@ -6,11 +6,13 @@
 
 mod breakers;
 mod connection;
+mod missed;
 mod plain;
 mod topics;
 
 pub use breakers::{CallOutcome, RetrySettings, RetryingBreaker, UnifiedBreaker, UnifiedSettings};
 pub use connection::{ConnectionQueue, InFlight, Message, Metrics, Settings, State};
+pub use missed::{Missed, MissedMessages, MissedSettings, MissedStats, Strategy};
 pub use plain::{BoundedQueue, BoundedStats, FifoQueue, Letter};
 pub use topics::Topics;
 

@@ -245,3 +245,51 @@ impl FifoQueue {
         old.into_iter().filter(|seq| self.queue.discard(SYSTEM, *seq).is_some()).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_a_handler_fails_at_is_a_dead_letter_and_the_rest_goes_on() {
+        let (now, mut events) = (Instant::default(), Vec::new());
+        let mut queue = FifoQueue::new(10);
+        for n in 0..3 {
+            assert!(queue.enqueue(now, object(json!({"type": "a", "n": n})),).is_some());
+        }
+        let mut done = Vec::new();
+        while let Some(message) = queue.take(now) {
+            let bad = message["n"] == 1;
+            let result = if bad { Err((Reason::AttemptsExhausted, "boom")) } else { Ok(()) };
+            if !bad {
+                done.push(message["n"].clone());
+            }
+            queue.done(now, result, &mut events);
+        }
+        assert_eq!(done, [0, 2]);
+        let letters = queue.letters();
+        assert_eq!(
+            (letters.len(), letters[0].error.as_str(), letters[0].original_id()),
+            (1, "boom", &json!("1"))
+        );
+        assert_eq!(queue.take_back(&json!("1")).map(|letter| letter.seq), Some(letters[0].seq));
+        assert!(queue.take_back(&json!("1")).is_none());
+    }
+
+    #[test]
+    fn a_bounded_queue_refuses_the_newest_and_counts_what_is_cleared() {
+        let now = Instant::default();
+        let mut queue = BoundedQueue::new(1);
+        assert!(queue.enqueue(now, json!(1)));
+        assert!(!queue.enqueue(now, json!(2)));
+        assert_eq!(queue.clear(now), 1);
+        assert_eq!(queue.dequeue(now), None);
+        assert_eq!(queue.stats(), BoundedStats { enqueued: 1, dequeued: 0, dropped: 2 });
+    }
+}
