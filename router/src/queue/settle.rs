@@ -90,7 +90,9 @@ impl<B> Queue<B> {
             Retry::Later { chance } => backoff.after(failures, chance),
             Retry::Now => 0,
         };
-        lane.backoff_until = (pause_us > 0).then(|| now.after(pause_us));
+        // A later message of the window may have failed before: its pause is the lane's, too.
+        let until = (pause_us > 0).then(|| now.after(pause_us));
+        lane.backoff_until = lane.backoff_until.max(until);
         self.settled(now, at);
     }
 

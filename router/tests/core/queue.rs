@@ -89,6 +89,24 @@ fn a_resumed_outlet_does_not_wait_for_its_pause() {
 }
 
 #[test]
+fn a_failure_without_a_pause_does_not_shorten_the_pause_of_one_behind_it() {
+    let mut queue = Queue::new(Limits::default(), Policies::default());
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    for body in ["a", "b"] {
+        queue.offer(at(0), "ada", Offer::new(CONNECTION, 1, body), &mut events);
+    }
+    queue.lease(at(0), "ada", CONNECTION, 2, &mut leases);
+    assert!(queue.nack(at(0), leases[1], "later", Retry::Later { chance: 0 }, &mut events));
+    assert!(queue.nack(at(0), leases[0], "now", Retry::Now, &mut events));
+    leases.clear();
+    queue.lease(at(0), "ada", CONNECTION, 2, &mut leases);
+    assert!(leases.is_empty(), "the lane pauses");
+    queue.tick(at(1), &mut events);
+    queue.lease(at(1), "ada", CONNECTION, 2, &mut leases);
+    assert_eq!(leases.len(), 2);
+}
+
+#[test]
 fn dead_letters_leave_by_hand_or_with_a_word() {
     let limits = Limits { dead_letters_max: 2, ..Limits::default() };
     let mut queue = Queue::new(limits, Policies::default());
