@@ -139,10 +139,11 @@ fn what_cannot_be_read_is_named() {
     }
     // Nothing else is in any of the files.
     let path = scratch("only.jsonl");
-    fs::write(&path, good.replacen(r#""unit":"core_router""#, r#""unit":"queue_fifo""#, 1)).expect("written");
+    fs::write(&path, good.replacen(r#""unit":"core_router""#, r#""unit":"queue_redis""#, 1))
+        .expect("written");
     let assert = conform().arg(&path).assert().code(2);
     let talk = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
-    assert!(talk.contains("queue_fifo not played yet"), "{talk}");
+    assert!(talk.contains("queue_redis not played yet"), "{talk}");
     conform().arg(scratch("nowhere.jsonl")).assert().code(2);
     conform().args(["--unit", "nobody"]).assert().code(2);
     conform().args(["--show", "no such case"]).assert().code(2);

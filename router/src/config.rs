@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::dedupe::Reach;
 use crate::handlers::Profile;
 use crate::wire::sanitise::Sanitise;
 
@@ -237,6 +238,11 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 impl Config {
+    /// The window of message ids.
+    pub(crate) const fn dedupe(&self) -> Reach {
+        Reach { ids_max: self.dedupe_ids_max, ttl_us: self.dedupe_ttl_us }
+    }
+
     /// Says which field is out of range, if one is.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let rules: &[(bool, &'static str, &'static str)] = &[

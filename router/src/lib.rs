@@ -15,6 +15,7 @@
 //! | [`handlers`] | custom handlers of the host, the built-in ones, profiles |
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
+//! | [`queue`] | what waits: lanes, leases, retries, dead letters, fair to its users
 //! | [`quality`] | what quality messages ask for, and the embedded services that answer |
 //! | [`wire`] | frames as they leave: run events, replies, errors; what is taken out of agents' values |
 //! | [`error`] | the codes a client can meet |
@@ -65,12 +66,14 @@ pub mod audience;
 pub mod compat;
 pub mod config;
 pub mod contract;
+mod dedupe;
 pub mod error;
 pub mod handlers;
 pub mod message;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 pub mod quality;
+pub mod queue;
 pub mod router;
 pub mod routes;
 pub mod run;

@@ -62,7 +62,6 @@
 //! [`Authority`]: crate::Authority
 
 mod conn;
-mod dedupe;
 mod delivery;
 mod receipts;
 mod registry;

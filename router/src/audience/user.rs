@@ -4,7 +4,8 @@ use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
 
 use smallvec::SmallVec;
 
-use super::{dedupe::Dedupe, receipts::Share, standing::Standing};
+use super::{receipts::Share, standing::Standing};
+use crate::dedupe::Dedupe;
 use crate::{
     config::Config,
     contract::{Frame, Instant, RunRef, Tier, UserId},
@@ -213,16 +214,16 @@ impl User {
 
     /// Number of the run that the message with that fingerprint started, if it came within the dedupe window.
     pub(crate) fn seen(&mut self, message: u64, now: Instant, config: &Config) -> Option<u64> {
-        self.dedupe.find(message, now, config)
+        self.dedupe.find(message, now, config.dedupe())
     }
 
     pub(crate) fn remember(&mut self, message: u64, run: u64, now: Instant, config: &Config) {
-        self.dedupe.remember(message, run, now, config);
+        self.dedupe.remember(message, run, now, config.dedupe());
     }
 
     /// When the last remembered message id may be forgotten.
     pub(crate) fn dedupe_until(&self, config: &Config) -> Option<Instant> {
-        self.dedupe.until(config)
+        self.dedupe.until(config.dedupe())
     }
 
     /// The conversation of messages that name none.
@@ -232,7 +233,7 @@ impl User {
 
     /// Makes `thread` the conversation of messages that name none; answers it as the user's own text.
     pub(crate) fn enter_thread(&mut self, thread: &str) -> Arc<str> {
-        let (mark, thread) = (fingerprint(thread), Arc::<str>::from(thread));
+        let (mark, thread) = (fingerprint(thread.as_bytes()), Arc::<str>::from(thread));
         if mark != self.thread_mark || self.thread.is_none() {
             self.thread_mark = mark;
             self.thread = Some(thread.clone());
@@ -243,13 +244,13 @@ impl User {
     /// A new conversation of this user; the id carries its owner.
     pub(crate) fn new_thread(&mut self) -> Arc<str> {
         self.threads += 1;
-        format!("thread-{:016x}-{}", fingerprint(&self.id), self.threads).into()
+        format!("thread-{:016x}-{}", fingerprint(self.id.as_bytes()), self.threads).into()
     }
 
     /// Whether the user may speak in that thread: a thread id issued by the router names its owner, any other
     /// name is the user's own and denotes nothing of anybody else's.
     pub(crate) fn may_use_thread(&self, thread: &str) -> bool {
-        issued_to(thread).is_none_or(|owner| owner == fingerprint(&self.id))
+        issued_to(thread).is_none_or(|owner| owner == fingerprint(self.id.as_bytes()))
     }
 }
 
@@ -268,17 +269,17 @@ fn issued_to(thread: &str) -> Option<u64> {
     if issued { u64::from_str_radix(owner, 16).ok() } else { None }
 }
 
-/// A 64-bit hash of a text, eight bytes a step: multiply-and-fold (the mixing step of wyhash, Wang Yi 2019).
+/// A 64-bit hash of a text's bytes, eight bytes a step: multiply-and-fold (the mixing step of wyhash, Wang Yi 2019).
 /// Not against an adversary: a user who collides their own ids fools only themselves.
-pub(crate) fn fingerprint(text: &str) -> u64 {
+pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
     const K0: u64 = 0xa076_1d64_78bd_642f;
     const K1: u64 = 0xe703_7ed1_a0b4_28db;
     let fold = |a: u64, b: u64| {
         let wide = u128::from(a) * u128::from(b);
         wide as u64 ^ (wide >> 64) as u64
     };
-    let mut hash = fold(text.len() as u64 ^ K0, K1);
-    let mut chunks = text.as_bytes().chunks_exact(8);
+    let mut hash = fold(bytes.len() as u64 ^ K0, K1);
+    let mut chunks = bytes.chunks_exact(8);
     for chunk in &mut chunks {
         let mut word = [0; 8];
         word.copy_from_slice(chunk);

@@ -57,7 +57,7 @@ impl Router {
         let Some(text) = text.or(textless.then_some(Cow::Borrowed(""))) else {
             return self.reject(conn, ErrorCode::EmptyMessage, None, None, id, out);
         };
-        let mark = id.map(fingerprint);
+        let mark = id.map(|id| fingerprint(id.as_bytes()));
         if let (Some(id), Some(mark)) = (id, mark)
             && self.answer_duplicate(message, id, mark, out)
         {

@@ -16,6 +16,8 @@ mod harness;
 mod laws;
 mod quality;
 mod questions;
+mod queue;
+mod queue_laws;
 mod recovery;
 mod routes;
 mod tools;

@@ -20,6 +20,7 @@ pub mod plain;
 mod played;
 pub mod python;
 pub mod quality_router;
+pub mod queues;
 pub mod scoped_router;
 pub mod server;
 pub mod shown;

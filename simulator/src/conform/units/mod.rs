@@ -1,5 +1,7 @@
 //! One module per recorded unit: operations of the old part in terms of the canonical router.
 
+mod breaker_unified;
+mod breaker_ws;
 mod broadcast;
 mod core_router;
 mod desk;
@@ -10,6 +12,12 @@ mod frames;
 mod message_router;
 mod message_types;
 mod quality_router;
+mod queue_buffer;
+mod queue_connstate;
+mod queue_fifo;
+mod queue_generic;
+mod queue_utils;
+mod queues;
 mod scoped_router;
 pub(super) mod tool_dispatcher;
 
@@ -56,6 +64,13 @@ const UNITS: &[(&str, Open)] = &[
     ("emitter", emitter::open),
     ("event_validator", event_validator::open),
     ("tool_dispatcher", tool_dispatcher::open),
+    ("queue_connstate", queue_connstate::open),
+    ("queue_buffer", queue_buffer::open),
+    ("queue_generic", queue_generic::open),
+    ("queue_fifo", queue_fifo::open),
+    ("queue_utils", queue_utils::open),
+    ("breaker_ws", breaker_ws::open),
+    ("breaker_unified", breaker_unified::open),
 ];
 
 /// The names of all units, in the order of reports.
@@ -71,11 +86,6 @@ pub const NAMES: &[&str] = &[
     "emitter",
     "event_validator",
     "tool_dispatcher",
-];
-
-/// Units of the old system that have recordings, and no adapter here yet.
-pub const NOT_PLAYED: &[&str] = &[
-    "queue_redis",
     "queue_connstate",
     "queue_buffer",
     "queue_generic",
@@ -84,6 +94,9 @@ pub const NOT_PLAYED: &[&str] = &[
     "breaker_ws",
     "breaker_unified",
 ];
+
+/// Units of the old system that have recordings, and no adapter here yet.
+pub const NOT_PLAYED: &[&str] = &["queue_redis"];
 
 /// Opens a unit with the set-up of a case; `None` for a unit that nobody knows.
 pub(super) fn open(unit: &str, setup: &Map<String, Value>) -> Option<Result<Box<dyn Unit>, Inexpressible>> {

@@ -1,4 +1,4 @@
-//! The window of message ids a user has sent lately, as 64-bit fingerprints.
+//! The window of message ids a user has sent lately, as 64-bit fingerprints, each with a number that was given to it.
 
 use alloc::{boxed::Box, collections::VecDeque};
 use core::hash::{BuildHasher, Hasher};
@@ -6,21 +6,30 @@ use core::hash::{BuildHasher, Hasher};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::{config::Config, contract::Instant};
+use crate::contract::Instant;
 
 /// Up to here a look through all of them is quicker than any index, and most users never have more.
 const INDEXED_FROM: usize = 16;
 
+/// How far a window reaches back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Ids; 0 for no window at all.
+    pub(crate) ids_max: u32,
+    /// Age of an id.
+    pub(crate) ttl_us: u64,
+}
+
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     fingerprint: u64,
-    run: u64,
+    number: u64,
     at: Instant,
 }
 
 /// Bounded by count and age; the oldest leave first.
 #[derive(Debug)]
-pub(super) enum Dedupe {
+pub(crate) enum Dedupe {
     /// Few: looked through.
     Short(SmallVec<[Seen; 2]>),
     /// Many: indexed.
@@ -28,15 +37,15 @@ pub(super) enum Dedupe {
 }
 
 #[derive(Debug)]
-pub(super) struct Indexed {
+pub(crate) struct Indexed {
     recent: VecDeque<Seen>,
     /// Looked up only; nothing ever depends on its order.
-    runs: HashMap<u64, u64, Itself>,
+    numbers: HashMap<u64, u64, Itself>,
 }
 
 /// A fingerprint is its own hash.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Itself(u64);
+pub(crate) struct Itself(u64);
 
 impl BuildHasher for Itself {
     type Hasher = Self;
@@ -65,52 +74,51 @@ impl Default for Dedupe {
 }
 
 impl Dedupe {
-    /// Number of the run that the message with that id started, if it is in the window.
-    pub(super) fn find(&mut self, wanted: u64, now: Instant, config: &Config) -> Option<u64> {
-        while self.oldest().is_some_and(|seen| now.since(seen.at) >= config.dedupe_ttl_us) {
-            self.forget_oldest();
-        }
+    /// The number that was given to the id, if it is in the window.
+    pub(crate) fn find(&mut self, wanted: u64, now: Instant, reach: Reach) -> Option<u64> {
+        self.forget(now, reach);
         match self {
             Dedupe::Short(recent) => {
-                recent.iter().find(|seen| seen.fingerprint == wanted).map(|seen| seen.run)
+                recent.iter().find(|seen| seen.fingerprint == wanted).map(|seen| seen.number)
             }
-            Dedupe::Long(indexed) => indexed.runs.get(&wanted).copied(),
+            Dedupe::Long(indexed) => indexed.numbers.get(&wanted).copied(),
         }
     }
 
-    pub(super) fn remember(&mut self, fingerprint: u64, run: u64, now: Instant, config: &Config) {
-        if config.dedupe_ids_max == 0 {
+    /// Notes the number of an id.
+    pub(crate) fn remember(&mut self, fingerprint: u64, number: u64, now: Instant, reach: Reach) {
+        if reach.ids_max == 0 {
             return;
         }
-        if self.len() >= config.dedupe_ids_max as usize {
+        if self.len() >= reach.ids_max as usize {
             self.forget_oldest();
         }
-        let seen = Seen { fingerprint, run, at: now };
+        let seen = Seen { fingerprint, number, at: now };
         match self {
             Dedupe::Short(recent) if recent.len() < INDEXED_FROM => recent.push(seen),
             Dedupe::Short(recent) => {
                 recent.push(seen);
-                let runs = recent.iter().map(|seen| (seen.fingerprint, seen.run)).collect();
+                let numbers = recent.iter().map(|seen| (seen.fingerprint, seen.number)).collect();
                 let recent = recent.drain(..).collect();
-                *self = Dedupe::Long(Box::new(Indexed { recent, runs }));
+                *self = Dedupe::Long(Box::new(Indexed { recent, numbers }));
             }
             Dedupe::Long(indexed) => {
                 indexed.recent.push_back(seen);
-                indexed.runs.insert(seen.fingerprint, seen.run);
+                indexed.numbers.insert(seen.fingerprint, seen.number);
             }
         }
     }
 
     /// When the youngest entry may be forgotten.
-    pub(super) fn until(&self, config: &Config) -> Option<Instant> {
+    pub(crate) fn until(&self, reach: Reach) -> Option<Instant> {
         let youngest = match self {
             Dedupe::Short(recent) => recent.last(),
             Dedupe::Long(indexed) => indexed.recent.back(),
         };
-        youngest.map(|seen| seen.at.after(config.dedupe_ttl_us))
+        youngest.map(|seen| seen.at.after(reach.ttl_us))
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Dedupe::Short(recent) => recent.len(),
             Dedupe::Long(indexed) => indexed.recent.len(),
@@ -124,7 +132,15 @@ impl Dedupe {
         }
     }
 
-    fn forget_oldest(&mut self) {
+    /// Forgets what is too old.
+    pub(crate) fn forget(&mut self, now: Instant, reach: Reach) {
+        while self.oldest().is_some_and(|seen| now.since(seen.at) >= reach.ttl_us) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Makes room for one id.
+    pub(crate) fn forget_oldest(&mut self) {
         match self {
             Dedupe::Short(recent) => {
                 if !recent.is_empty() {
@@ -133,7 +149,7 @@ impl Dedupe {
             }
             Dedupe::Long(indexed) => {
                 if let Some(seen) = indexed.recent.pop_front() {
-                    indexed.runs.remove(&seen.fingerprint);
+                    indexed.numbers.remove(&seen.fingerprint);
                 }
                 if indexed.recent.is_empty() {
                     *self = Dedupe::default();
@@ -146,35 +162,37 @@ impl Dedupe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audience::fingerprint as of;
+    fn of(id: &str) -> u64 {
+        crate::audience::fingerprint(id.as_bytes())
+    }
     use std::format;
 
     #[test]
     fn an_id_is_known_for_its_window() {
-        let config = Config { dedupe_ids_max: 2, dedupe_ttl_us: 100, ..Config::default() };
+        let reach = Reach { ids_max: 2, ttl_us: 100 };
         let at = Instant::from_micros;
         let mut window = Dedupe::default();
-        window.remember(of("a"), 1, at(0), &config);
-        assert_eq!(window.find(of("a"), at(99), &config), Some(1));
-        assert_eq!(window.find(of("a"), at(100), &config), None);
+        window.remember(of("a"), 1, at(0), reach);
+        assert_eq!(window.find(of("a"), at(99), reach), Some(1));
+        assert_eq!(window.find(of("a"), at(100), reach), None);
         for (id, run) in [("b", 2), ("c", 3), ("d", 4)] {
-            window.remember(of(id), run, at(200), &config);
+            window.remember(of(id), run, at(200), reach);
         }
-        assert_eq!(window.find(of("b"), at(200), &config), None);
-        assert_eq!(window.find(of("d"), at(200), &config), Some(4));
+        assert_eq!(window.find(of("b"), at(200), reach), None);
+        assert_eq!(window.find(of("d"), at(200), reach), Some(4));
     }
 
     #[test]
     fn long_windows_answer_as_short_ones_do() {
-        let config = Config { dedupe_ids_max: 100, ..Config::default() };
+        let reach = Reach { ids_max: 100, ttl_us: 1_000 };
         let now = Instant::from_micros(0);
         let mut window = Dedupe::default();
         for n in 0..500 {
-            window.remember(of(&format!("m{n}")), n, now, &config);
+            window.remember(of(&format!("m{n}")), n, now, reach);
             let oldest = (n + 1).saturating_sub(100);
-            assert_eq!(window.find(of(&format!("m{oldest}")), now, &config), Some(oldest));
+            assert_eq!(window.find(of(&format!("m{oldest}")), now, reach), Some(oldest));
             assert_eq!(
-                oldest.checked_sub(1).and_then(|gone| window.find(of(&format!("m{gone}")), now, &config)),
+                oldest.checked_sub(1).and_then(|gone| window.find(of(&format!("m{gone}")), now, reach)),
                 None
             );
         }

@@ -1,0 +1,132 @@
+//! The queue, call by call: what the laws over random sequences do not name.
+
+use router::{
+    Instant,
+    queue::{
+        Admission, Event, Limits, Offer, Outlet, Overflow, Policies, Policy, Priority, Queue, Reason,
+        Refusal, Retry,
+    },
+};
+
+const CONNECTION: Outlet = Outlet::Connection(1);
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_micros(seconds * 1_000_000)
+}
+
+fn offer(priority: Priority, body: &'static str) -> Offer<'static, &'static str> {
+    Offer { priority, ..Offer::new(Outlet::User, 1, body) }
+}
+
+/// A queue whose users may have three messages waiting for whichever connection comes.
+fn of_three(overflow: Overflow) -> Queue<&'static str> {
+    let user = Policy { messages_max: 3, headroom_messages: 0, overflow, ..Policy::replay() };
+    Queue::new(Limits::default(), Policies { user, ..Policies::default() })
+}
+
+fn bodies(queue: &Queue<&'static str>, outlet: Outlet) -> Vec<&'static str> {
+    queue.messages("ada", outlet).into_iter().map(|waiting| *waiting.body).collect()
+}
+
+#[test]
+fn in_the_order_of_arrival_each_message_gives_way_by_its_own_class() {
+    let mut queue = of_three(Overflow::DropLowest);
+    let mut events = Vec::new();
+    for (class, body) in [(Priority::High, "a"), (Priority::Low, "b"), (Priority::Normal, "c")] {
+        queue.offer(at(0), "ada", offer(class, body), &mut events);
+    }
+    queue.offer(at(0), "ada", offer(Priority::Normal, "d"), &mut events);
+    assert_eq!(bodies(&queue, Outlet::User), ["a", "c", "d"], "the lowest class gave way, not the oldest");
+    let low = queue.offer(at(0), "ada", offer(Priority::Low, "e"), &mut events);
+    assert_eq!(low, Admission::Refused(Refusal::UserQuota), "nothing higher gives way");
+    queue.verify().expect("the books are true");
+
+    let mut queue = of_three(Overflow::DropOldest);
+    for (class, body) in [(Priority::High, "a"), (Priority::Low, "b"), (Priority::Normal, "c")] {
+        queue.offer(at(0), "ada", offer(class, body), &mut events);
+    }
+    queue.offer(at(0), "ada", offer(Priority::Normal, "d"), &mut events);
+    assert_eq!(bodies(&queue, Outlet::User), ["a", "c", "d"], "the oldest that is not above it");
+}
+
+#[test]
+fn what_gives_way_to_a_protected_message_is_a_matter_of_its_own() {
+    let user = Policy {
+        messages_max: 1,
+        headroom_messages: 0,
+        overflow: Overflow::Refuse,
+        overflow_protected: Overflow::DropOldest,
+        ..Policy::replay()
+    };
+    let mut queue = Queue::new(Limits::default(), Policies { user, ..Policies::default() });
+    let mut events = Vec::new();
+    queue.offer(at(0), "ada", offer(Priority::Normal, "a"), &mut events);
+    let plain = queue.offer(at(0), "ada", offer(Priority::High, "b"), &mut events);
+    assert_eq!(plain, Admission::Refused(Refusal::UserQuota));
+    let protected = Offer { protected: true, ..offer(Priority::Normal, "c") };
+    assert!(matches!(queue.offer(at(0), "ada", protected, &mut events), Admission::Accepted { .. }));
+    assert_eq!(bodies(&queue, Outlet::User), ["c"]);
+    let another = Offer { protected: true, ..offer(Priority::Critical, "d") };
+    let full = queue.offer(at(0), "ada", another, &mut events);
+    assert_eq!(full, Admission::Refused(Refusal::UserQuota), "protected ones never give way");
+}
+
+#[test]
+fn a_resumed_outlet_does_not_wait_for_its_pause() {
+    let mut queue = Queue::new(Limits::default(), Policies::default());
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    queue.offer(at(0), "ada", Offer::new(CONNECTION, 1, "a"), &mut events);
+    queue.lease(at(0), "ada", CONNECTION, 1, &mut leases);
+    assert!(queue.nack(at(0), leases[0], "gone", Retry::Later { chance: 0 }, &mut events));
+    leases.clear();
+    queue.lease(at(0), "ada", CONNECTION, 1, &mut leases);
+    assert!(leases.is_empty(), "it pauses");
+    queue.resume(at(0), "ada", CONNECTION);
+    queue.lease(at(0), "ada", CONNECTION, 1, &mut leases);
+    let failures = queue.leased(leases[0]).map(|message| message.failures);
+    assert_eq!(failures, Some(1), "its attempts still count");
+    queue.verify().expect("the books are true");
+}
+
+#[test]
+fn a_failure_without_a_pause_does_not_shorten_the_pause_of_one_behind_it() {
+    let mut queue = Queue::new(Limits::default(), Policies::default());
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    for body in ["a", "b"] {
+        queue.offer(at(0), "ada", Offer::new(CONNECTION, 1, body), &mut events);
+    }
+    queue.lease(at(0), "ada", CONNECTION, 2, &mut leases);
+    assert!(queue.nack(at(0), leases[1], "later", Retry::Later { chance: 0 }, &mut events));
+    assert!(queue.nack(at(0), leases[0], "now", Retry::Now, &mut events));
+    leases.clear();
+    queue.lease(at(0), "ada", CONNECTION, 2, &mut leases);
+    assert!(leases.is_empty(), "the lane pauses");
+    queue.tick(at(1), &mut events);
+    queue.lease(at(1), "ada", CONNECTION, 2, &mut leases);
+    assert_eq!(leases.len(), 2);
+}
+
+#[test]
+fn dead_letters_leave_by_hand_or_with_a_word() {
+    let limits = Limits { dead_letters_max: 2, ..Limits::default() };
+    let mut queue = Queue::new(limits, Policies::default());
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    for body in ["a", "b", "c"] {
+        queue.offer(at(0), "ada", Offer::new(CONNECTION, 1, body), &mut events);
+        leases.clear();
+        queue.lease(at(0), "ada", CONNECTION, 1, &mut leases);
+        queue.nack(at(0), leases[0], "bad", Retry::Never(Reason::Poison), &mut events);
+    }
+    let dropped: Vec<u64> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::LetterDropped { seq, .. } => Some(*seq),
+            Event::DeadLettered { .. } | Event::LeaseExpired { .. } | Event::Notice { .. } => None,
+        })
+        .collect();
+    assert_eq!(dropped, [1], "the oldest, and it is told");
+    assert_eq!(queue.discard("ada", 2).map(|letter| letter.body), Some("b"));
+    assert!(queue.discard("ada", 2).is_none(), "it is gone");
+    assert_eq!((queue.letters_len(), queue.account().dead), (1, 3), "the books remember it");
+    queue.verify().expect("the books are true");
+}

@@ -1,0 +1,606 @@
+//! Laws of the queue over random sequences: the guarantees of its contract, judged by a witness that sees offers, leases,
+//! answers and events, and nothing of the inside.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config as Runs, TestRng, TestRunner},
+};
+use router::{
+    Instant,
+    queue::{
+        Admission, BreakerState, Event, Lease, Leftover, Limits, Offer, Outlet, Overflow, Policies, Policy,
+        Priority, Queue, Reason, Refusal, Retry, Scope, Standing,
+    },
+};
+
+const USERS: [&str; 4] = ["ada", "eve", "kim", "zoe"];
+const OUTLETS: [Outlet; 5] =
+    [Outlet::Worker(0), Outlet::Worker(1), Outlet::Connection(7), Outlet::Connection(8), Outlet::User];
+const ATTEMPTS_MAX: u32 = 3;
+const BASE_US: u64 = 100;
+/// Sequences in an ordinary run; `QUEUE_SEQUENCES` asks for more.
+const SEQUENCES: u32 = 1_500;
+/// Rounds of leasing and waiting in which everything that waits must end.
+const ROUNDS_MAX: usize = 300;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Offer { user: u8, outlet: u8, id: Option<u8>, class: u8, order: Option<u8>, protected: bool, bytes: u32 },
+    LeaseWork { kind: u16, max: usize },
+    Lease { user: u8, outlet: u8, max: usize },
+    Ack { lease: u8 },
+    Nack { lease: u8, retry: u8, chance: u32 },
+    Stand { user: u8, outlet: u8, standing: u8 },
+    Close { user: u8, outlet: u8, keep: bool },
+    Clear { scope: u8, user: u8, outlet: u8 },
+    Redrive { letter: u8 },
+    Wait { micros: u64 },
+    ShutDown,
+}
+
+impl Op {
+    const NAMES: [&str; 11] = [
+        "offer",
+        "lease work",
+        "lease",
+        "ack",
+        "nack",
+        "stand",
+        "close",
+        "clear",
+        "redrive",
+        "wait",
+        "shut down",
+    ];
+
+    fn index(&self) -> usize {
+        match self {
+            Op::Offer { .. } => 0,
+            Op::LeaseWork { .. } => 1,
+            Op::Lease { .. } => 2,
+            Op::Ack { .. } => 3,
+            Op::Nack { .. } => 4,
+            Op::Stand { .. } => 5,
+            Op::Close { .. } => 6,
+            Op::Clear { .. } => 7,
+            Op::Redrive { .. } => 8,
+            Op::Wait { .. } => 9,
+            Op::ShutDown => 10,
+        }
+    }
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let offer = (
+        0..4_u8,
+        0..5_u8,
+        prop::option::weighted(0.4, 0..12_u8),
+        0..4_u8,
+        prop::option::weighted(0.2, 0..2_u8),
+        prop::bool::weighted(0.2),
+        prop_oneof![8 => 1..40_u32, 1 => 60..130_u32],
+    );
+    prop_oneof![
+        24 => offer.prop_map(|(user, outlet, id, class, order, protected, bytes)| {
+            Op::Offer { user, outlet, id, class, order, protected, bytes }
+        }),
+        8 => (0..2_u16, 1..4_usize).prop_map(|(kind, max)| Op::LeaseWork { kind, max }),
+        8 => (0..4_u8, 2..5_u8, 1..4_usize).prop_map(|(user, outlet, max)| Op::Lease { user, outlet, max }),
+        7 => any::<u8>().prop_map(|lease| Op::Ack { lease }),
+        6 => (any::<u8>(), 0..8_u8, any::<u32>()).prop_map(|(lease, retry, chance)| Op::Nack { lease, retry, chance }),
+        2 => (0..4_u8, 0..5_u8, 0..3_u8).prop_map(|(user, outlet, standing)| Op::Stand { user, outlet, standing }),
+        1 => (0..4_u8, 0..5_u8, any::<bool>()).prop_map(|(user, outlet, keep)| Op::Close { user, outlet, keep }),
+        1 => (0..4_u8, 0..4_u8, 0..5_u8).prop_map(|(scope, user, outlet)| Op::Clear { scope, user, outlet }),
+        3 => any::<u8>().prop_map(|letter| Op::Redrive { letter }),
+        6 => prop_oneof![6 => 1..50_u64, 4 => 50..400_u64, 1 => 400..3_000_u64].prop_map(|micros| Op::Wait { micros }),
+        1 => Just(Op::ShutDown),
+    ]
+}
+
+fn limits() -> Limits {
+    Limits {
+        users_max: 4,
+        user_messages_max: 12,
+        user_bytes_max: 300,
+        floor_messages: 2,
+        floor_bytes: 60,
+        pool_messages_max: 14,
+        pool_bytes_max: 360,
+        dedupe_ids_max: 6,
+        dedupe_ttl_us: 2_000,
+        dedupe_total_max: 14,
+        dead_letters_max: 4,
+        dead_letters_total_max: 9,
+        notice_every_us: 600,
+        quantum_bytes: 16,
+        higher_leases_max: 3,
+    }
+}
+
+fn policies(overflow: Overflow) -> Policies {
+    let small = Policy {
+        messages_max: 3,
+        headroom_messages: 1,
+        message_bytes_max: 100,
+        attempts_max: ATTEMPTS_MAX,
+        backoff: router::queue::Backoff::Doubling { base_us: BASE_US, cap_us: 1_000, spread_permille: 400 },
+        dead_ttl_us: 4_000,
+        ..Policy::work()
+    };
+    Policies {
+        worker: Policy { lease_us: Some(500), ..small.clone() },
+        connection: Policy {
+            ttl_us: Some(900),
+            window: 3,
+            lease_us: None,
+            overflow,
+            overflow_protected: overflow,
+            ..small.clone()
+        },
+        user: Policy {
+            ttl_us: Some(1_500),
+            window: 2,
+            lease_us: None,
+            by_priority: false,
+            overflow,
+            overflow_protected: overflow,
+            ..small
+        },
+        ..Policies::default()
+    }
+}
+
+/// What a message carries: whose it is and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Body {
+    user: u8,
+    tag: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    user: u8,
+    class: Priority,
+    order: Option<u8>,
+    protected: bool,
+    /// It keeps a number that is older than its place in its lane.
+    out_of_turn: bool,
+    failures: u32,
+    /// It must not be leased before then.
+    not_before: Instant,
+}
+
+/// Everything that was seen from outside.
+#[derive(Debug, Default)]
+struct Witness {
+    offered: u64,
+    duplicates: u64,
+    refused: u64,
+    delivered: BTreeSet<u64>,
+    dead: BTreeMap<u64, Known>,
+    forgotten_dead: u64,
+    open: BTreeMap<u64, Known>,
+    leases: Vec<(Lease, Outlet)>,
+    /// The newest message delivered of each lane.
+    newest: BTreeMap<(u8, Outlet, Option<u8>, Priority), u64>,
+    last_seq: u64,
+    closed: BTreeSet<(u8, Outlet)>,
+}
+
+/// What a whole run came across.
+#[derive(Debug, Default)]
+struct Seen {
+    sequences: u64,
+    steps: [u64; Op::NAMES.len()],
+    refusals: BTreeMap<&'static str, u64>,
+    reasons: BTreeMap<&'static str, u64>,
+}
+
+struct Play {
+    queue: Queue<Body>,
+    now: Instant,
+    witness: Witness,
+    tags: u64,
+    seen: Rc<RefCell<Seen>>,
+}
+
+impl Play {
+    fn step(&mut self, op: &Op) {
+        let before = [self.queue.breaker(0), self.queue.breaker(1)];
+        let mut events = Vec::new();
+        match *op {
+            Op::Offer { user, outlet, id, class, order, protected, bytes } => {
+                self.offer(user, outlet, id, class, order, protected, bytes, &mut events);
+            }
+            Op::LeaseWork { kind, max } => {
+                let mut leases = Vec::new();
+                self.queue.lease_work(self.now, kind, max, &mut leases);
+                self.took(&leases);
+            }
+            Op::Lease { user, outlet, max } => {
+                let mut leases = Vec::new();
+                let outlet = OUTLETS[outlet as usize];
+                self.queue.lease(self.now, USERS[user as usize], outlet, max, &mut leases);
+                self.took(&leases);
+            }
+            Op::Ack { lease } => self.ack(lease),
+            Op::Nack { lease, retry, chance } => self.nack(lease, retry, chance, &mut events),
+            Op::Stand { user, outlet, standing } => {
+                let standing = [Standing::Held, Standing::Open, Standing::Degraded][standing as usize];
+                let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
+                _ = self.queue.stand(self.now, name, outlet, standing, &mut events);
+            }
+            Op::Close { user, outlet, keep } => {
+                let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
+                let leftover = if keep { Leftover::Keep } else { Leftover::Bury(Reason::ConnectionGone) };
+                self.queue.close(self.now, name, outlet, leftover, &mut events);
+                // A pause is the outlet's: what moves to another one begins there anew.
+                for known in self.witness.open.values_mut().filter(|known| keep && known.user == user) {
+                    known.not_before = Instant::default();
+                    known.out_of_turn = true;
+                }
+                if self.queue.standing(name, outlet) == Standing::Closed {
+                    self.witness.closed.insert((user, outlet));
+                }
+            }
+            Op::Clear { scope, user, outlet } => {
+                let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
+                let scope = match scope {
+                    0 => Scope::All,
+                    1 => Scope::User(name),
+                    2 => Scope::Outlet(name, outlet),
+                    _ => Scope::Class(name, outlet, Priority::Normal),
+                };
+                let cleared = self.queue.clear(self.now, scope, &mut events);
+                let told = events.iter().filter(|event| matches!(event, Event::DeadLettered { .. })).count();
+                assert_eq!(cleared, told);
+            }
+            Op::Redrive { letter } => self.redrive(letter),
+            Op::Wait { micros } => {
+                self.now = self.now.after(micros);
+                self.queue.tick(self.now, &mut events);
+            }
+            Op::ShutDown => self.queue.shut_down(),
+        }
+        self.hear(&events);
+        self.check();
+        let after = [self.queue.breaker(0), self.queue.breaker(1)];
+        for (before, after) in before.into_iter().zip(after) {
+            assert!(along_the_graph(before, after), "queue.I10: {before:?} to {after:?}");
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an offer is all of this")]
+    fn offer(
+        &mut self,
+        user: u8,
+        outlet: u8,
+        id: Option<u8>,
+        class: u8,
+        order: Option<u8>,
+        protected: bool,
+        bytes: u32,
+        events: &mut Vec<Event>,
+    ) {
+        self.tags += 1;
+        let id = id.map(|id| format!("m{id}"));
+        let priority = Priority::ALL[class as usize];
+        let offer = Offer {
+            id: id.as_deref(),
+            priority,
+            order: order.map(u64::from),
+            protected,
+            ..Offer::new(OUTLETS[outlet as usize], bytes, Body { user, tag: self.tags })
+        };
+        // Now and then somebody who is nobody.
+        let name = if bytes == 39 { "no user" } else { USERS[user as usize] };
+        self.witness.offered += 1;
+        match self.queue.offer(self.now, name, offer, events) {
+            Admission::Accepted { seq } => {
+                assert!(seq > self.witness.last_seq, "numbers rise");
+                self.witness.last_seq = seq;
+                let known = Known {
+                    user,
+                    class: priority,
+                    order,
+                    protected,
+                    out_of_turn: false,
+                    failures: 0,
+                    not_before: Instant::default(),
+                };
+                self.witness.open.insert(seq, known);
+            }
+            Admission::Duplicate { first } => {
+                assert!(first <= self.witness.last_seq && id.is_some());
+                self.witness.duplicates += 1;
+            }
+            Admission::Refused(refusal) => {
+                if refusal == Refusal::Closed {
+                    assert!(self.witness.closed.contains(&(user, OUTLETS[outlet as usize])));
+                }
+                *self.seen.borrow_mut().refusals.entry(refusal.name()).or_default() += 1;
+                self.witness.refused += 1;
+            }
+        }
+    }
+
+    fn took(&mut self, leases: &[Lease]) {
+        for &lease in leases {
+            let message = self.queue.leased(lease).expect("fresh from the queue");
+            let seq = message.seq;
+            let known = self.witness.open.get(&seq).expect("queue.I3: what ended is not leased");
+            assert_eq!(USERS[known.user as usize], &**message.user, "queue.I6");
+            assert_eq!(known.user, message.body.user, "queue.I6");
+            assert_eq!(known.failures, message.failures);
+            assert!(message.failures < ATTEMPTS_MAX, "queue.I7");
+            assert!(self.now >= known.not_before, "queue.I7: the pause was not kept");
+            assert!(
+                !self.witness.closed.contains(&(known.user, message.outlet)),
+                "a closed outlet gives nothing"
+            );
+            let out = self
+                .witness
+                .leases
+                .iter()
+                .any(|(other, _)| other.seq() == seq && self.queue.leased(*other).is_some());
+            assert!(!out, "queue.I3: leased twice at once");
+            let outlet = message.outlet;
+            self.witness.leases.push((lease, outlet));
+        }
+    }
+
+    fn ack(&mut self, lease: u8) {
+        if let Some((lease, outlet)) = self.pick(lease) {
+            self.settle(lease, outlet);
+        }
+    }
+
+    fn settle(&mut self, lease: Lease, outlet: Outlet) {
+        let live = self.queue.leased(lease).is_some();
+        let before: Vec<u64> = self.live_leases();
+        assert_eq!(self.queue.ack(self.now, lease), live, "queue.G3: a stale lease settles nothing");
+        let after = self.live_leases();
+        let done: Vec<u64> = before.into_iter().filter(|seq| !after.contains(seq)).collect();
+        assert_eq!(done.contains(&lease.seq()), live);
+        for seq in done {
+            let known = self.witness.open.remove(&seq).expect("open");
+            assert!(self.witness.delivered.insert(seq), "queue.I3: delivered twice");
+            let class = if outlet == Outlet::User { Priority::Normal } else { known.class };
+            let class = if known.order.is_some() { Priority::Low } else { class };
+            let newest = self.witness.newest.entry((known.user, outlet, known.order, class)).or_default();
+            assert!(known.out_of_turn || seq > *newest, "queue.I2: {seq} after {newest}");
+            *newest = seq.max(*newest);
+        }
+    }
+
+    fn nack(&mut self, lease: u8, retry: u8, chance: u32, events: &mut Vec<Event>) {
+        let Some((lease, _)) = self.pick(lease) else { return };
+        let live = self.queue.leased(lease).is_some();
+        let retry = match retry {
+            0 => Retry::Never(Reason::Poison),
+            1 => Retry::Never(Reason::NoHandler),
+            2 => Retry::Now,
+            _ => Retry::Later { chance },
+        };
+        assert_eq!(self.queue.nack(self.now, lease, "it failed", retry, events), live);
+        if let Some(known) = self.witness.open.get_mut(&lease.seq()).filter(|_| live) {
+            known.failures += 1;
+            let pause_us = BASE_US << (known.failures - 1);
+            let later = matches!(retry, Retry::Later { .. });
+            known.not_before = if later { self.now.after(pause_us) } else { Instant::default() };
+        }
+    }
+
+    fn redrive(&mut self, letter: u8) {
+        let letters: Vec<(u64, u8)> =
+            self.witness.dead.iter().map(|(seq, known)| (*seq, known.user)).collect();
+        if letters.is_empty() {
+            return;
+        }
+        let (seq, user) = letters[usize::from(letter) % letters.len()];
+        let kept = self.queue.dead_letters(USERS[user as usize]).any(|letter| letter.seq == seq);
+        match self.queue.redrive(self.now, USERS[user as usize], seq) {
+            Some(Admission::Accepted { seq: again }) => {
+                assert!(kept);
+                assert_eq!(again, seq, "it keeps its number");
+                let mut known = self.witness.dead.remove(&seq).expect("dead");
+                known.out_of_turn = true;
+                known.failures = 0;
+                known.not_before = Instant::default();
+                self.witness.open.insert(seq, known);
+                let again = self.queue.redrive(self.now, USERS[user as usize], seq);
+                assert_eq!(again, Some(Admission::Duplicate { first: seq }));
+            }
+            Some(Admission::Refused(_)) => assert!(kept),
+            Some(Admission::Duplicate { .. }) | None => assert!(!kept),
+        }
+    }
+
+    fn hear(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::DeadLettered { user, seq, reason, .. } => {
+                    let known = self.witness.open.remove(seq).expect("queue.I9: it ends once");
+                    assert_eq!(USERS[known.user as usize], &**user);
+                    if let Reason::Evicted { by } = reason {
+                        let by = &self.witness.open[by];
+                        assert_eq!(by.user, known.user, "queue.I5: the sender's own message gives way");
+                        assert!(!known.protected, "queue.G6");
+                    }
+                    *self.seen.borrow_mut().reasons.entry(reason.name()).or_default() += 1;
+                    self.witness.dead.insert(*seq, known);
+                }
+                Event::LeaseExpired { seq, .. } => {
+                    if let Some(known) = self.witness.open.get_mut(seq) {
+                        known.failures += 1;
+                    }
+                }
+                Event::LetterDropped { .. } => {}
+                Event::Notice { letters, .. } => assert!(*letters > 0),
+            }
+        }
+    }
+
+    fn check(&mut self) {
+        self.queue.verify().expect("queue.I1, queue.I4");
+        let (account, witness) = (self.queue.account(), &self.witness);
+        assert_eq!(account.offered, witness.offered);
+        assert_eq!(account.duplicates, witness.duplicates);
+        assert_eq!(account.refused, witness.refused);
+        assert_eq!(account.delivered, witness.delivered.len() as u64);
+        assert_eq!(account.dead, witness.dead.len() as u64 + witness.forgotten_dead);
+        assert_eq!(account.waiting + account.leased, witness.open.len() as u64, "queue.I1");
+        assert_eq!(account.leased, self.live_leases().len() as u64);
+        if account.waiting > 0 {
+            // Held and closed outlets wait for somebody; everything else for a lease or a time.
+            let mut held =
+                USERS.iter().flat_map(|user| OUTLETS.map(|outlet| self.queue.standing(user, outlet)));
+            let excused = held.any(|standing| standing == Standing::Held);
+            assert!(excused || self.queue.next_deadline().is_some() || self.can_lease(), "queue.G10");
+        }
+    }
+
+    /// Whether something is there to be leased, or leased already.
+    fn can_lease(&self) -> bool {
+        let account = self.queue.account();
+        account.leased > 0 || account.waiting > 0
+    }
+
+    fn live_leases(&self) -> Vec<u64> {
+        let leases = self.witness.leases.iter();
+        leases
+            .filter(|(lease, _)| self.queue.leased(*lease).is_some())
+            .map(|(lease, _)| lease.seq())
+            .collect()
+    }
+
+    fn pick(&self, lease: u8) -> Option<(Lease, Outlet)> {
+        let leases = &self.witness.leases;
+        // Mostly one of the latest; now and then any, which may be stale.
+        let from = if lease < 200 { leases.len().saturating_sub(8) } else { 0 };
+        let late = &leases[from..];
+        (!late.is_empty()).then(|| late[usize::from(lease) % late.len()])
+    }
+
+    /// Everything is opened and done: all must end, and nothing be left.
+    fn heal(&mut self) {
+        let mut events = Vec::new();
+        for user in USERS {
+            for outlet in OUTLETS {
+                _ = self.queue.stand(self.now, user, outlet, Standing::Open, &mut events);
+            }
+        }
+        self.hear(&events);
+        for _ in 0..ROUNDS_MAX {
+            let mut leases = Vec::new();
+            for kind in 0..2 {
+                self.queue.lease_work(self.now, kind, 100, &mut leases);
+            }
+            for (user, outlet) in USERS.iter().flat_map(|user| OUTLETS.map(|outlet| (user, outlet))) {
+                self.queue.lease(self.now, user, outlet, 100, &mut leases);
+            }
+            self.took(&leases);
+            while let Some(&(lease, outlet)) =
+                self.witness.leases.iter().find(|(lease, _)| self.queue.leased(*lease).is_some())
+            {
+                self.settle(lease, outlet);
+            }
+            let account = self.queue.account();
+            if account.waiting + account.leased == 0 {
+                break;
+            }
+            if let Some(next) = self.queue.next_deadline() {
+                let mut events = Vec::new();
+                self.now = self.now.max(next);
+                self.queue.tick(self.now, &mut events);
+                self.hear(&events);
+            }
+        }
+        self.check();
+        assert!(self.witness.open.is_empty(), "queue.I8: {:?} never ended", self.witness.open);
+        for (user, outlet) in USERS.iter().flat_map(|user| OUTLETS.map(|outlet| (user, outlet))) {
+            self.queue.forget(user, outlet);
+        }
+        // Letters, windows and notices run out.
+        while let Some(next) = self.queue.next_deadline() {
+            let mut events = Vec::new();
+            self.now = self.now.max(next);
+            self.queue.tick(self.now, &mut events);
+        }
+        assert_eq!(self.queue.users_len(), 0, "queue.G4: somebody is kept for nothing");
+    }
+}
+
+fn along_the_graph(before: BreakerState, after: BreakerState) -> bool {
+    use BreakerState::{Closed, HalfOpen, Open};
+    match (before, after) {
+        (Closed { .. }, Closed { .. } | Open { .. }) | (Open { .. }, HalfOpen { .. }) => true,
+        (HalfOpen { .. }, HalfOpen { .. } | Open { .. } | Closed { .. }) => true,
+        (Open { until }, Open { until: later }) => until == later,
+        (Closed { .. }, HalfOpen { .. }) | (Open { .. }, Closed { .. }) => false,
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is no setting of the router")]
+fn the_guarantees_hold_over_random_sequences() {
+    let asked = std::env::var("QUEUE_SEQUENCES").ok().and_then(|count| count.parse().ok());
+    let sequences = asked.unwrap_or(SEQUENCES);
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    let runs =
+        Runs { cases: sequences, failure_persistence: None, max_shrink_iters: 2_000, ..Runs::default() };
+    let rng = TestRng::from_seed(prop::test_runner::RngAlgorithm::ChaCha, &[7; 32]);
+    let overflow = prop::sample::select(vec![
+        Overflow::Refuse,
+        Overflow::EvictLower,
+        Overflow::DropOldest,
+        Overflow::DropLowest,
+    ]);
+    let plan = (overflow, prop::collection::vec(op(), 40..120));
+    let mut runner = TestRunner::new_with_rng(runs, rng);
+    let played = runner.run(&plan, |(overflow, ops)| {
+        let queue = Queue::new(limits(), policies(overflow));
+        let now = Instant::from_micros(1_000);
+        let mut play = Play { queue, now, witness: Witness::default(), tags: 0, seen: Rc::clone(&seen) };
+        let end =
+            ops.iter().position(|op| matches!(op, Op::ShutDown)).map_or(ops.len(), |at| (at + 6).max(60));
+        for op in ops.iter().take(end) {
+            play.step(op);
+            play.seen.borrow_mut().steps[op.index()] += 1;
+        }
+        play.heal();
+        play.seen.borrow_mut().sequences += 1;
+        Ok(())
+    });
+    if let Err(failure) = played {
+        panic!("{failure}");
+    }
+    report(&seen.borrow());
+}
+
+/// A sample that misses something says little.
+#[expect(clippy::print_stdout, reason = "the long run shows what it covered")]
+fn report(seen: &Seen) {
+    let total: u64 = seen.steps.iter().sum();
+    println!("{} sequences, {} steps each", seen.sequences, total / seen.sequences);
+    for (name, steps) in Op::NAMES.iter().zip(seen.steps) {
+        println!("  {name:<12} {steps:>9}  {:.1} %", steps as f64 * 100.0 / total as f64);
+        assert!(steps * 100 >= total, "{name}: fewer than one step in a hundred");
+    }
+    println!("refusals {:?}\nreasons  {:?}", seen.refusals, seen.reasons);
+    assert!(total / seen.sequences >= 50);
+    for name in ["too_large", "user_quota", "global_quota", "closed", "invalid_user", "shutting_down"] {
+        assert!(seen.refusals.contains_key(name), "no offer was refused for {name}");
+    }
+    for name in
+        ["attempts_exhausted", "expired", "evicted", "no_handler", "poison", "connection_gone", "cleared"]
+    {
+        assert!(seen.reasons.contains_key(name), "no message ended for {name}");
+    }
+}
