@@ -244,7 +244,7 @@ pub(crate) fn globals(sources: &[Source], allowed: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Items of the product that are named as stand-ins are.
+/// Items of the product that are named as stand-ins are. The simulator may have some: it is one.
 pub(crate) fn stand_ins(sources: &[Source]) -> Vec<String> {
     // Put together here, so that this file does not find itself.
     let words = [["mo", "ck"], ["fa", "ke"], ["st", "ub"], ["dum", "my"]].map(|word| word.concat());
@@ -253,7 +253,7 @@ pub(crate) fn stand_ins(sources: &[Source]) -> Vec<String> {
         let declared = source.declared.iter().filter(|declared| named(&declared.name));
         declared.map(|declared| format!("{}: {}", source.path, declared.name)).collect::<Vec<_>>()
     };
-    sources.iter().flat_map(each).collect()
+    sources.iter().filter(|source| !source.path.starts_with("simulator/")).flat_map(each).collect()
 }
 
 /// The paths by which other packages than `home` import a name; aliases show.

@@ -318,5 +318,18 @@ mod tests {
         assert!(issued_to(&thread).is_some());
         assert!(ada.may_use_thread(&thread) && !eve.may_use_thread(&thread));
         assert!(ada.may_use_thread("holiday") && eve.may_use_thread("holiday"));
+        let next = ada.new_thread();
+        assert!(thread.ends_with("-1") && next.ends_with("-2"), "{thread} {next}");
+        for nobodys in [
+            "thread-abc-1",
+            "thread-0123456789ABCDEF-1",
+            "thread-0123456789abcdef-",
+            "thread-0123456789abcdef-1x",
+            "thread-0123456789abcdef",
+            "0123456789abcdef-1",
+        ] {
+            assert_eq!(issued_to(nobodys), None, "{nobodys}");
+        }
+        assert_eq!(issued_to("thread-0123456789abcdef-17"), Some(0x0123_4567_89ab_cdef));
     }
 }

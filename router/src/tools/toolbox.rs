@@ -509,3 +509,32 @@ fn redacted(parameters: &str) -> Cow<'_, str> {
 fn described(name: &str, description: &str) -> Box<str> {
     if description.is_empty() { format!("Dynamic tool: {name}").into() } else { description.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_of_whom_nothing_is_left_are_forgotten_when_there_are_many() {
+        let mut toolbox = Toolbox::new(ToolLimits {
+            dispatchers_per_user_max: 1,
+            calls_in_flight_per_user_max: 1,
+            calls_per_user_per_min: 1,
+            own_tools_max: 1,
+            value_bytes_max: 1,
+            deadline_us: 1,
+            healthy_dispatchers_max: 1,
+        });
+        let visit = |toolbox: &mut Toolbox, n: usize| {
+            let context = Context::new(&format!("user-{n}"), "thread", "run-7", "m-7").expect("good ids");
+            let mut dispatcher = toolbox.open(Instant::default(), context).expect("room");
+            toolbox.close(Instant::default(), &mut dispatcher);
+        };
+        for n in 0..SWEEP_MIN {
+            visit(&mut toolbox, n);
+        }
+        assert_eq!(toolbox.sizes().0, SWEEP_MIN, "not one by one");
+        visit(&mut toolbox, SWEEP_MIN);
+        assert_eq!(toolbox.sizes().0, 1, "but all at once");
+    }
+}

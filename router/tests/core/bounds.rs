@@ -89,6 +89,9 @@ fn silence_brings_two_heartbeats_and_then_the_end() {
     assert_eq!(world.types(silent), ["heartbeat", "heartbeat"]);
     assert_eq!(world.closed[&silent].code(), 1001);
     assert!(!world.closed.contains_key(&alive));
+    let beats = (world.types(silent).len() + world.types(alive).len()) as u64;
+    let stats = world.router.stats();
+    assert_eq!((stats.connections.heartbeats, stats.frames.encoded), (beats, beats + 2), "and two welcomes");
 }
 
 #[test]

@@ -218,6 +218,33 @@ fn a_slow_reader_misses_what_left_the_window() {
 }
 
 #[test]
+fn a_thread_that_is_somebodys_is_neither_for_many_nor_for_a_stranger() {
+    let mut world = World::new(Config::default());
+    let authority = world.router.take_authority().expect("the first time");
+    let tab = world.connect("ada");
+    let issued = world.chat(tab, "m1").thread_id;
+    let (of_ada, room) = (
+        Context { thread: Some(&issued), ..Context::default() },
+        Context { thread: Some("room-1"), ..Context::default() },
+    );
+    let named = format!(r#"{{"thread_id":"{issued}"}}"#);
+    let (none, many) = (Context::default(), Target::All(&authority, None));
+    let table = [
+        (many, of_ada, EVENT, Some(DeliveryRefusal::ForeignThread)),
+        (Target::Topic(&authority, "news"), of_ada, EVENT, Some(DeliveryRefusal::ForeignThread)),
+        (many, none, &named, Some(DeliveryRefusal::ForeignUser)),
+        (Target::Thread("stranger", &issued), none, EVENT, Some(DeliveryRefusal::ForeignThread)),
+        (many, room, EVENT, None),
+        (Target::Thread("ada", &issued), none, EVENT, None),
+        (Target::User("ada"), of_ada, &named, None),
+    ];
+    for (target, context, event, refused) in table {
+        world.deliver_in(target, context, event);
+        assert_eq!(world.receipt().refused, refused, "{target:?} {event}");
+    }
+}
+
+#[test]
 fn an_event_may_be_as_long_as_a_frame_less_room_for_what_the_router_adds() {
     let mut world = World::new(Config { outbound_frame_bytes_max: 16 * 1024, ..Config::default() });
     let tab = world.connect("ada");

@@ -214,6 +214,17 @@ fn a_frame_of_many_members_is_bounded() {
 }
 
 #[test]
+fn a_failure_without_words_has_a_text_all_the_same() {
+    for scope in [Scope::Nothing, Scope::Given, Scope::Everything] {
+        let sanitise = Sanitise { scope, ..Sanitise::default() };
+        let (mut world, conn, request) = open(Config { sanitise, ..Config::default() });
+        world.agent(&request, AgentEvent::Started { agent: "a", task: "" });
+        world.agent(&request, AgentEvent::Failed { code: "X", message: "" });
+        assert_eq!(world.last(conn)["error_message"], "An error occurred", "{scope:?}");
+    }
+}
+
+#[test]
 fn metadata_is_passed_on_whole_or_left_out_as_a_whole() {
     let (mut world, conn, request) =
         open(Config { outbound_frame_bytes_max: 16 * 1024, ..Config::default() });

@@ -243,3 +243,24 @@ fn an_end_by_the_routers_own_decision_says_why() {
     ];
     assert_eq!(ends, expected);
 }
+
+#[test]
+fn a_stop_by_its_id_ends_that_run_and_no_other() {
+    let mut world = World::new(Config::default());
+    let (tab, eve) = (world.connect("ada"), world.connect("eve"));
+    let (first, second) = (world.chat(tab, "m1"), world.chat(tab, "m2"));
+    let stop = |run_id: &str| format!(r#"{{"type":"stop_agent","run_id":"{run_id}"}}"#);
+    for nothing in ["run-n0-99", "", "registry"] {
+        world.say(tab, &stop(nothing));
+        assert_eq!(world.last(tab)["run_ids"], serde_json::json!([]), "{nothing:?}");
+    }
+    world.say(eve, &stop(&second.run_id()));
+    assert_eq!(world.last(eve)["run_ids"], serde_json::json!([]), "nobody stops another's");
+    assert_eq!(world.router.stats().runs.open, 2);
+    world.say(tab, &stop(&second.run_id()));
+    let stopped = world.frames(tab).iter().rfind(|frame| frame["type"] == "agent_stopped").expect("told");
+    assert_eq!(stopped["run_ids"], serde_json::json!([second.run_id()]));
+    assert_eq!(world.last(tab)["run_id"], second.run_id().as_str());
+    assert_eq!(world.router.find_run("ada", &first.run_id()), Some(first.run));
+    assert_eq!((world.router.stats().runs.open, world.router.stats().runs.cancelled), (1, 1));
+}
