@@ -590,6 +590,14 @@ mod tests {
     }
 
     #[test]
+    fn all_digits_of_a_number_count() {
+        for (head, room) in [("0.", 63), ("1.", 63), ("1e", 63), ("0.5e", 62), ("-1", 63)] {
+            let of = |digits: usize| code(&format!("{{\"n\":{head}{}}}", "0".repeat(digits)));
+            assert_eq!((of(room), of(room + 1)), (None, Some(ErrorCode::BadNumber)), "{head}");
+        }
+    }
+
+    #[test]
     fn faults_have_code_and_path() {
         let table: &[(&str, ErrorCode, &str)] = &[
             ("", ErrorCode::JsonParseError, ""),

@@ -85,3 +85,18 @@ fn a_foreign_thread_of_ours_is_refused() {
     assert_eq!(world.last(eve)["error_code"], "FOREIGN_THREAD");
     assert_eq!(world.runs.len(), 1);
 }
+
+#[test]
+fn a_thread_has_a_name_of_so_many_bytes_and_no_more() {
+    let mut world = World::new(Config::default());
+    let tab = world.connect("ada");
+    let chat = |bytes: usize| {
+        let thread = "t".repeat(bytes);
+        format!(r#"{{"type":"chat","thread_id":"{thread}","payload":{{"content":"x"}}}}"#)
+    };
+    for (bytes, runs) in [(256, 1), (257, 1), (500, 1)] {
+        world.say(tab, &chat(bytes));
+        assert_eq!(world.runs.len(), runs, "{bytes}");
+    }
+    assert_eq!(world.last(tab)["error_code"], "BAD_FIELD");
+}

@@ -1,6 +1,6 @@
 //! What a host may ask between two inputs.
 
-use router::{AgentEvent, Config, Connect, DeliveryState, EventRef, Input, Ticket, run::Phase};
+use router::{AgentEvent, Config, Connect, Context, DeliveryState, EventRef, Input, Ticket, run::Phase};
 
 use crate::harness::{World, json};
 
@@ -20,6 +20,7 @@ fn runs_and_events_are_known_by_their_own_names_and_to_their_owner_only() {
     assert_eq!(found("ada", &first.run_id()), Some(first.run));
     assert_eq!(found("ada", &second.run_id()), Some(second.run));
     assert_eq!(found("eve", &first.run_id()), None);
+    assert_eq!(world.router.for_user("ada", Context::default()).user(), "ada");
     for unknown in ["run-n0-99", "run-n0-0", "run-n1-1", "run-n0-", "registry", ""] {
         assert_eq!(found("ada", unknown), None, "{unknown}");
     }
