@@ -134,7 +134,7 @@ fn the_legacy_server_is_silent_without_hazards_and_breaks_rules_with_them() {
         (&["legacy-endpoint"], 7, "endpoint.G2"),
         (&["legacy", "--hazard", "all"], 7, "iso."),
         (&["legacy-nowhere"], 2, "endpoint"),
-        (&["legacy", "--hazard", "G77"], 2, "near it are endpoint.G0"),
+        (&["legacy", "--hazard", "G77"], 2, "near it are bridge.G7"),
         (&["legacy", "--hazard", "G30"], 2, "gate"),
         (&["router", "--hazard", "G0"], 2, "--subject legacy"),
     ] {

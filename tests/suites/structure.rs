@@ -227,13 +227,14 @@ pub(crate) fn factories(sources: &[Source], of: &str, canonical: &[(&str, &str)]
     found
 }
 
-/// Where values of a type are made by a literal.
+/// Where values of a type are made by a literal. The models of the old parts have the old names and are passed over.
 pub(crate) fn makers(sources: &[Source], of: &str) -> Vec<String> {
     let each = |source: &Source| {
         let count = source.made.iter().filter(|made| made.rsplit("::").next() == Some(of)).count();
         std::iter::repeat_n(source.path.clone(), count).collect::<Vec<_>>()
     };
-    sources.iter().flat_map(each).collect()
+    let ours = |source: &&Source| !NAMES_OF_OLD.iter().any(|place| source.path.starts_with(place));
+    sources.iter().filter(ours).flat_map(each).collect()
 }
 
 /// State that outlives its owner: statics and thread locals, other than those in `allowed` files.

@@ -52,10 +52,17 @@ impl Played {
         }
     }
 
-    /// The hazards in words.
+    /// The hazards in words: the first few by name. The command that repeats the run names them all.
     pub(crate) fn hazards_text(&self) -> String {
         let names = self.names().unwrap_or_default();
-        if names.is_empty() { "none".to_owned() } else { names.join(" ") }
+        match names.as_slice() {
+            [] => "none".to_owned(),
+            [first @ .., _, _] if names.len() > NAMES_MAX => {
+                let shown = &first[..NAMES_MAX - 1];
+                format!("{} and {} more", shown.join(" "), names.len() - shown.len())
+            }
+            all => all.join(" "),
+        }
     }
 
     /// The names of the hazards that are on; nothing for the router.
@@ -66,6 +73,9 @@ impl Played {
         }
     }
 }
+
+/// Hazards that are named one by one.
+const NAMES_MAX: usize = 4;
 
 /// The hazard of a name that shows in a running server.
 fn hazard(name: &str) -> Result<Hazard, String> {
