@@ -142,16 +142,18 @@ impl<B> Queue<B> {
         if bytes > self.limits.user_bytes_max {
             return Err(Refusal::UserQuota);
         }
-        let messages = user.messages + u32::from(victim.is_none());
+        self.pool_takes(user, user.messages + u32::from(victim.is_none()), bytes)?;
+        Ok(victim)
+    }
+
+    /// Whether the pool lets a user come to hold so much: below the floor always, above it as far as there is room.
+    pub(super) fn pool_takes(&self, user: &User<B>, messages: u32, bytes: u64) -> Result<(), Refusal> {
         let (more, more_bytes) = self.above_floor(messages, bytes);
         let (own, own_bytes) = self.above_floor(user.messages, user.bytes);
         let crowded = |pool: u64, own: u64, more: u64, max: u64| more > own && pool - own + more > max;
-        if crowded(self.pool_messages, own, more, self.limits.pool_messages_max)
-            || crowded(self.pool_bytes, own_bytes, more_bytes, self.limits.pool_bytes_max)
-        {
-            return Err(Refusal::GlobalQuota);
-        }
-        Ok(victim)
+        let is_crowded = crowded(self.pool_messages, own, more, self.limits.pool_messages_max)
+            || crowded(self.pool_bytes, own_bytes, more_bytes, self.limits.pool_bytes_max);
+        if is_crowded { Err(Refusal::GlobalQuota) } else { Ok(()) }
     }
 
     /// What so much of one user takes from the pool.

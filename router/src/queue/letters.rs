@@ -84,12 +84,7 @@ impl<B> Queue<B> {
         {
             return Err(Refusal::UserQuota);
         }
-        let (more, more_bytes) = self.above_floor(user.messages + 1, bytes);
-        let (own, own_bytes) = self.above_floor(user.messages, user.bytes);
-        let crowded = self.pool_messages - own + more > self.limits.pool_messages_max && more > own
-            || self.pool_bytes - own_bytes + more_bytes > self.limits.pool_bytes_max
-                && more_bytes > own_bytes;
-        if crowded { Err(Refusal::GlobalQuota) } else { Ok(()) }
+        self.pool_takes(user, user.messages + 1, bytes)
     }
 
     pub(super) fn keep_letter(
