@@ -155,6 +155,13 @@ fn every_package_is_a_default_member_and_takes_the_lints_of_the_workspace() {
     }
 }
 
+/// The first command of the README names no program, and the workspace has several.
+#[test]
+fn cargo_run_plays_the_product() {
+    let root = manifest("Cargo.toml");
+    assert_eq!(root["package"].get("default-run").and_then(|name| name.as_str()), Some("goldenpath"));
+}
+
 #[test]
 fn files_are_short() {
     let mut long = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! The connection manager that the old routers rested on: who is connected, and what waits for whom.
 //!
 //! A user's events are sent under a lock of that user, socket after socket. What nobody took waits in a queue and is
-//! sent when the user connects ([`recovery`]). Failed sockets leave the registry through tasks of their own.
+//! sent when the user connects (`recovery`). Failed sockets leave the registry through tasks of their own.
 //!
 //! | switch | on | off |
 //! |---|---|---|

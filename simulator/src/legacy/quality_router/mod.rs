@@ -3,10 +3,10 @@
 //! | part | what it holds |
 //! |---|---|
 //! | this one | messages: taken in, given their ids, routed |
-//! | [`handlers`] | the four kinds of request, and what is done when they fail |
-//! | [`news`] | broadcasts, one recipient at a time |
-//! | [`sending`] | who can be written to |
-//! | [`report`] | the text of a report |
+//! | `handlers` | the four kinds of request, and what is done when they fail |
+//! | `news` | broadcasts, one recipient at a time |
+//! | `sending` | who can be written to |
+//! | `report` | the text of a report |
 //!
 //! A user, a type, an id can be anything, for nobody checked. The router sends through a [`Host`]; where it waits for a
 //! service it answers [`Next::Ask`], so that other calls can come in between.
