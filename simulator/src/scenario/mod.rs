@@ -12,6 +12,7 @@ mod agent;
 mod count;
 mod embedded;
 mod error;
+mod fault;
 mod limits;
 mod network;
 mod rules;
@@ -29,6 +30,7 @@ pub use agent::{Agent, Tool, estimate_for};
 pub use count::{CountWeights, Counts};
 pub use embedded::embedded;
 pub use error::ScenarioError;
+pub use fault::{Fault, FaultKind, UserRange, Way, healed_at};
 pub use limits::{Expect, Limits, router_defaults};
 pub use network::{Network, Reconnect, SlowReader};
 pub use session::{Mix, Session};
@@ -68,6 +70,9 @@ pub struct Scenario {
     /// Clients that stop reading for a time.
     #[serde(default)]
     pub slow_reader: SlowReader,
+    /// What goes wrong, as ordered rules.
+    #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// Overrides of the router's limits.
     #[serde(default)]
     pub limits: Limits,
@@ -118,6 +123,7 @@ impl Default for Scenario {
             agent: Agent::default(),
             network: Network::default(),
             slow_reader: SlowReader::default(),
+            faults: Vec::new(),
             limits: Limits::default(),
             expect: Expect::default(),
         }

@@ -50,7 +50,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str, &str)] = &[
         "did you mean `count`? allowed: count, tabs",
     ),
     ("[user]\ncount = 5", 4, 2, "user", "unknown key `user`", "did you mean `users`?"),
-    ("[[faults]]\nat = 1", 4, 3, "faults", "unknown key `faults`", "allowed: schema, name"),
+    ("[[faults]]\nat = 1", 4, 3, "faults", "unknown key `faults`", "did you mean `fault`?"),
     ("[users]\ncount = 0", 5, 9, "users.count", "0 is out of range", "1 to 1000000"),
     ("[users]\ncount = \"5\"", 5, 9, "users.count", "invalid type: string", "a number of users"),
     ("[users]\narrival = { over = \"60\" }", 5, 20, "users.arrival.over", "no unit", "us, ms, s, m, h"),
