@@ -97,7 +97,7 @@ wall() {
     gate --base "$base" --head probe/tree --out "$work/tree.json"
   for name in small tree; do
     "$program" report show "$work/$name.json" --markdown "$work/$name.md" >/dev/null || true
-    printf '    %s: %s\n' "$name" "$(grep -F '| route.user_message |' "$work/$name.md" | tr '\n' ' ')"
+    printf '    %s: %s\n' "$name" "$(grep -F '| route.user\_message |' "$work/$name.md" | tr '\n' ' ')"
     says "$name: its report verifies" 0 "" gate verify "$work/$name.json"
     if [ -n "${KEEP:-}" ]; then cp "$work/$name.json" "$work/$name.md" "$KEEP"; fi
   done

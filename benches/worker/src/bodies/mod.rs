@@ -3,6 +3,7 @@
 mod core;
 mod event;
 mod fan_out;
+mod queue;
 mod reconnect;
 mod registration;
 mod text;
@@ -99,6 +100,13 @@ impl Benchmark {
             has_p99: false,
             corpus: registration::corpus,
             make: || Box::new(registration::CustomHandlers::new()),
+        },
+        Benchmark {
+            name: "queue.offer_lease_ack",
+            unit: "150-byte message through the queue, 1,000 users",
+            has_p99: false,
+            corpus: queue::corpus,
+            make: || Box::new(queue::Passages::new()),
         },
         Benchmark {
             name: "encode.event_2k",
