@@ -94,7 +94,6 @@ mutants! {
         RunLimitOneLess: "a user has one run less than allowed",
         ConnectionLimitOneLess: "a user has one connection less than allowed",
         SizeUnchecked: "a text above the limit is handled",
-        NestingUnchecked: "a frame that nests too deep is handled",
     }
     "accounts" {
         ForgetAccount: "one kind of outcome is counted nowhere: messages that nobody handled",

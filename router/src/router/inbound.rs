@@ -71,8 +71,8 @@ impl Router {
             let limit = Some(u64::from(self.config.rate_per_s));
             return self.reject(conn, ErrorCode::RateLimited, None, limit, None, out);
         }
-        let deepest = self.config.nesting_max + if mutant!(self.config, NestingUnchecked) { 64 } else { 0 };
-        let envelope = match message::scan(text, self.audience.user(user).id_bytes(), deepest) {
+        let envelope = match message::scan(text, self.audience.user(user).id_bytes(), self.config.nesting_max)
+        {
             Ok(envelope) => envelope,
             Err(fault) if mutant!(self.config, SilentForeignId) && fault.code == ErrorCode::ForeignUserId => {
                 return Outcome::Handled;

@@ -62,7 +62,8 @@ impl Router {
         let limit = self.config.connections_per_user_max as usize;
         let closing = conns.iter().filter(|index| self.audience.conn_at(**index).state == ConnState::Closing);
         let one = usize::from(mutant!(self.config, ConnectionLimitOneLess));
-        conns.len() + one < limit || (replaces && conns.len() < 2 * limit && conns.len() - closing.count() <= limit)
+        conns.len() + one < limit
+            || (replaces && conns.len() < 2 * limit && conns.len() - closing.count() <= limit)
     }
 
     /// What [`has_room`](Self::has_room) keeps, for those who verify.

@@ -61,7 +61,10 @@ fn figures(rows: &[&Row]) -> String {
     let shrunk: Vec<Shrunk> = rows.iter().filter_map(|row| row.shrunk).collect();
     let middle = |of: &dyn Fn(&Shrunk) -> u64| {
         let values = sorted(shrunk.iter().map(of));
-        (values.get(values.len() / 2).copied().unwrap_or_default(), values.last().copied().unwrap_or_default())
+        (
+            values.get(values.len() / 2).copied().unwrap_or_default(),
+            values.last().copied().unwrap_or_default(),
+        )
     };
     if !shrunk.is_empty() {
         let (users, acts, took) = (

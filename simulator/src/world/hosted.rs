@@ -95,7 +95,8 @@ impl<S: Subject> World<'_, S> {
                     Deed::Topic => self.host.subscribers.iter().copied().collect(),
                     _ => (0..self.plan.count()).collect(),
                 };
-                self.host.authority = self.host.authority.take().or_else(|| Router::take_authority(self.subject.hosted()?));
+                self.host.authority =
+                    self.host.authority.take().or_else(|| Router::take_authority(self.subject.hosted()?));
                 let Some(authority) = self.host.authority.take() else { return };
                 let number = self.announce(&to, deed == Deed::Topic);
                 let target = match deed {
