@@ -43,9 +43,14 @@ pub trait Subject {
     /// What its own services answer to a question of quality that it asked; `None` if they fail.
     fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>>;
 
-    /// A router's accounts; empty if it is none.
+    /// A router's accounts; `None` if it is none.
+    fn accounts(&self) -> Option<&Stats> {
+        None
+    }
+
+    /// The same as a copy; empty if it is none.
     fn stats(&self) -> Stats {
-        Stats::default()
+        self.accounts().cloned().unwrap_or_default()
     }
 }
 
@@ -88,7 +93,7 @@ impl Subject for Router {
         quality::answer(request, self.quality_monitor(), &Gate, now)
     }
 
-    fn stats(&self) -> Stats {
-        Router::stats(self).clone()
+    fn accounts(&self) -> Option<&Stats> {
+        Some(Router::stats(self))
     }
 }
