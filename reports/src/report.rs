@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Case, Fact, Finding, Gate, Metric, Release, Timeline, Verdict, release};
+use crate::{Case, Fact, Finding, Gate, Metric, Release, Sweep, Timeline, Verdict, release};
 
 /// The schema that this version writes: a name, a slash and the major version. A later `/1.x` may add fields.
 pub const SCHEMA: &str = "goldenpath.report/1";
@@ -64,6 +64,9 @@ pub struct Report {
     /// What a release rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Box<Release>>,
+    /// What many seeds saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Box<Sweep>>,
     /// The machine, if the run measured the wall clock. `None` in virtual time: the machine does not matter there
     /// and the report stays byte-identical everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +101,8 @@ pub enum Kind {
     Release,
     /// A recorded run repeated.
     Replay,
+    /// Many seeds, in virtual time.
+    Sweep,
 }
 
 /// The scenario a report is of.
@@ -150,6 +155,7 @@ impl Report {
             timelines: Vec::new(),
             gate: None,
             release: None,
+            sweep: None,
             host: None,
             replay: None,
         }
@@ -180,9 +186,12 @@ impl Report {
     pub(crate) fn headline(&self) -> &'static str {
         match self.kind {
             Kind::Release => release::headline(self.verdict),
-            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => {
-                self.verdict.label()
-            }
+            Kind::Simulation
+            | Kind::Load
+            | Kind::Conformance
+            | Kind::Gate
+            | Kind::Replay
+            | Kind::Sweep => self.verdict.label(),
         }
     }
 
@@ -190,9 +199,12 @@ impl Report {
     pub(crate) fn meaning(&self) -> &'static str {
         match self.kind {
             Kind::Release => release::meaning(self.verdict),
-            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => {
-                self.verdict.meaning()
-            }
+            Kind::Simulation
+            | Kind::Load
+            | Kind::Conformance
+            | Kind::Gate
+            | Kind::Replay
+            | Kind::Sweep => self.verdict.meaning(),
         }
     }
 
@@ -233,6 +245,7 @@ impl fmt::Display for Kind {
             Kind::Gate => "gate",
             Kind::Release => "release",
             Kind::Replay => "replay",
+            Kind::Sweep => "sweep",
         })
     }
 }

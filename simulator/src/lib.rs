@@ -8,6 +8,7 @@
 //! | [`dialect`], [`client`] | how a client speaks and what it remembers; the load test's too |
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
 //! | [`trace`] | what happened, as a hash and as lines |
+//! | [`swarm`], [`coverage`] | a scenario for each seed; what many seeds came across |
 //! | [`run`] | all of it in one call |
 //! | [`conform`] | recorded cases of what the router replaces, played against it |
 //! | [`legacy`] | executable models of what it replaces, with their defects as switches |
@@ -17,6 +18,7 @@ mod actors;
 pub mod checkers;
 pub mod client;
 pub mod conform;
+pub mod coverage;
 pub mod dialect;
 pub mod legacy;
 mod network;
@@ -26,6 +28,7 @@ pub mod projection;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod swarm;
 pub mod teeth;
 pub mod trace;
 pub mod world;

@@ -141,7 +141,7 @@ fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
 }
 
 /// Objectives that were missed become findings.
-fn judge(expect: &Expect, result: &mut RunResult) {
+pub(crate) fn judge(expect: &Expect, result: &mut RunResult) {
     let at_us = result.ended_at_us;
     let ledger = result.checkers.ledger();
     let (counts, times) = (ledger.counts, &ledger.times);

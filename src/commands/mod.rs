@@ -13,3 +13,4 @@ pub(crate) mod report;
 pub(crate) mod scenario;
 pub(crate) mod serve;
 pub(crate) mod sim;
+mod sweep;

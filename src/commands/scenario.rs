@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use reports::Verdict;
-use simulator::{plan::Plan, scenario};
+use simulator::{plan::Plan, scenario, swarm};
 
 use crate::{
     arguments::{ScenarioCommand, ScenarioOptions},
@@ -15,6 +15,10 @@ pub(crate) fn run(options: &ScenarioOptions) -> Result<Verdict, Failure> {
     match &options.command {
         ScenarioCommand::Check { scenarios } => check(scenarios),
         ScenarioCommand::List => list(),
+        ScenarioCommand::Swarm { seed } => {
+            output::data(&swarm::text(*seed))?;
+            Ok(Verdict::Pass)
+        }
         ScenarioCommand::Schema => {
             let schema = serde_json::to_string_pretty(&scenario::schema())
                 .map_err(|error| Failure::Internal(format!("schema: {error}")))?;

@@ -107,7 +107,7 @@ impl Scenario {
     pub fn hash(&self) -> String {
         let shape = Self { name: String::new(), about: String::new(), seed: 0, ..self.clone() };
         let canonical = serde_json::to_vec(&shape).unwrap_or_default();
-        format!("{:032x}", fnv_1a_128(&canonical))
+        hash_of(&canonical)
     }
 
     const fn default_seed() -> u64 {
@@ -139,6 +139,11 @@ impl Default for Scenario {
 /// The JSON schema of scenario files, for editors.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Scenario).to_value()
+}
+
+/// 128 bits over bytes, as 32 hexadecimal digits.
+pub(crate) fn hash_of(bytes: &[u8]) -> String {
+    format!("{:032x}", fnv_1a_128(bytes))
 }
 
 fn fnv_1a_128(bytes: &[u8]) -> u128 {

@@ -130,6 +130,7 @@ impl<S: Subject> World<'_, S> {
         if current.tabs_left == current.tabs.len() {
             self.users[user as usize] = None;
             self.users_left += 1;
+            self.left_at_us = self.now_us;
             if self.options.checkers {
                 self.checkers.left(self.now_us, user);
             }

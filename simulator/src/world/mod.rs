@@ -22,6 +22,7 @@ use crate::actors::tools::Tools;
 use crate::actors::user::{User, arrivals};
 use crate::checkers::bounds::Bounds;
 use crate::checkers::{Checkers, Watch};
+use crate::coverage::{Coverage, Ending};
 use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
@@ -60,6 +61,8 @@ pub struct Options<'a> {
     pub trace: Option<&'a mut dyn FnMut(&str) -> bool>,
     /// Told the virtual time and the number of users that left, every few thousand inputs.
     pub progress: Option<&'a mut dyn FnMut(u64, u64)>,
+    /// Watches what the run comes across.
+    pub coverage: Option<&'a mut Coverage>,
 }
 
 impl Default for Options<'_> {
@@ -73,6 +76,7 @@ impl Default for Options<'_> {
             verify_every: 100_000,
             trace: None,
             progress: None,
+            coverage: None,
         }
     }
 }
@@ -94,6 +98,8 @@ pub struct RunResult {
     pub window_peak: u32,
     /// Users that left.
     pub users_left: u64,
+    /// When the last of them did, microseconds from the start.
+    pub left_at_us: u64,
     /// Live connections, over all looks at the registry, and those of them that had got a frame lately.
     pub pool: (u64, u64),
 }
@@ -113,6 +119,7 @@ pub struct World<'a, S = Router> {
     arrivals: std::vec::IntoIter<(u64, u32)>,
     users: Vec<Option<Box<User>>>,
     users_left: u64,
+    left_at_us: u64,
     agents: Agents,
     tools: Tools,
     host: Host,
@@ -190,6 +197,7 @@ impl<'a, S: Subject> World<'a, S> {
             link_of_conn: Vec::new(),
             written: VecDeque::new(),
             users_left: 0,
+            left_at_us: 0,
             agents: Agents::default(),
             tools: Tools::default(),
             host: Host::default(),
@@ -211,6 +219,9 @@ impl<'a, S: Subject> World<'a, S> {
     /// Runs until every user has left, every run has ended and every recovery window has passed.
     pub fn run(mut self) -> RunResult {
         self.offer_tools();
+        if let Some(coverage) = &mut self.options.coverage {
+            coverage.begin(self.plan.seed(), self.plan.count(), &self.plan.scenario().faults);
+        }
         self.await_arrival();
         let mut idle_ticks = 0;
         while !self.stopped {
@@ -248,6 +259,9 @@ impl<'a, S: Subject> World<'a, S> {
         self.subject.handle(now, input, &mut effects);
         self.inputs += 1;
         self.hash.record(now, &input, &effects);
+        if let Some(coverage) = &mut self.options.coverage {
+            coverage.input(self.now_us, &input, &effects, self.subject.accounts());
+        }
         self.watch(&input, &effects);
         for effect in effects.iter() {
             self.carry_out(effect, &effects);
@@ -320,6 +334,13 @@ impl<'a, S: Subject> World<'a, S> {
                 self.note_fault("bounds.memory", &detail);
             }
         }
+        if let Some(coverage) = &mut self.options.coverage {
+            coverage.finish(Ending {
+                stats: self.subject.accounts(),
+                window_full: self.bounds.window_is_full(),
+                repeats: self.checkers.ledger().counts.repeats,
+            });
+        }
         RunResult {
             hash: self.hash.hex(),
             ended_at_us: self.now_us,
@@ -328,6 +349,7 @@ impl<'a, S: Subject> World<'a, S> {
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,
             users_left: self.users_left,
+            left_at_us: self.left_at_us,
             pool: self.pool,
         }
     }

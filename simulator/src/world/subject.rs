@@ -48,9 +48,14 @@ pub trait Subject {
         None
     }
 
-    /// A router's accounts; empty if it is none.
+    /// A router's accounts; `None` if it is none.
+    fn accounts(&self) -> Option<&Stats> {
+        None
+    }
+
+    /// The same as a copy; empty if it is none.
     fn stats(&self) -> Stats {
-        Stats::default()
+        self.accounts().cloned().unwrap_or_default()
     }
 }
 
@@ -97,7 +102,7 @@ impl Subject for Router {
         Some(self)
     }
 
-    fn stats(&self) -> Stats {
-        Router::stats(self).clone()
+    fn accounts(&self) -> Option<&Stats> {
+        Some(Router::stats(self))
     }
 }
