@@ -101,7 +101,7 @@ impl Checkers {
             ledger: Ledger::new(watch.domain, watch.findings_max),
             timelines: timeline::Timelines::new(watch.timelines),
             projection: watch.projection.then(Projection::default),
-            all_read: plan.scenario().slow_reader.share.get() == 0.0,
+            all_read: plan.all_read(),
             plan: plan.clone(),
             watch,
         }
