@@ -28,6 +28,7 @@ use crate::prng::{Domain, Prng};
 use crate::scenario::{Act, Scenario, Tier};
 use crate::script::{AgentProfile, Script, script};
 
+pub(crate) use self::written::default_message_ids;
 pub use action::{Action, ActionKind, ExpectedRun, MessageKind, Say};
 pub use summary::Summary;
 

@@ -32,7 +32,10 @@ impl Written {
         }
         for rows in users.values_mut() {
             rows.sort_by_key(Act::at_us);
-            name_messages(rows);
+            let ids = default_message_ids(rows);
+            for (row, id) in rows.iter_mut().zip(ids) {
+                row.message = row.message.take().or(id);
+            }
         }
         Self { users }
     }
@@ -68,23 +71,28 @@ impl Written {
     }
 }
 
+/// What each message of some rows is called if its row does not say; nothing for rows that send none.
+pub(crate) fn default_message_ids(acts: &[Act]) -> Vec<Option<String>> {
+    let mut order: Vec<usize> = (0..acts.len()).collect();
+    order.sort_by_key(|&number| acts[number].at_us());
+    let mut counts: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+    let mut ids = vec![None; acts.len()];
+    for number in order {
+        let (messages, questions) = counts.entry(acts[number].user).or_default();
+        if acts[number].deed.starts_run() {
+            ids[number] = Some(identity::message_id(*messages));
+            *messages += 1;
+        } else if acts[number].deed == Deed::Quality {
+            *questions += 1;
+            ids[number] = Some(identity::question_id(*questions));
+        }
+    }
+    ids
+}
+
 /// The script of a row's run, if the row writes it out.
 pub(super) fn script_of(plan: &Plan, steps: &[AgentStep], user_id: &str, message_id: &str) -> Script {
     script::written(steps, plan.profile().deadline_us, plan.seed(), user_id, message_id)
-}
-
-/// Gives each message that has no name the one of its place, as a drawn plan does.
-fn name_messages(rows: &mut [Act]) {
-    let (mut messages, mut questions) = (0, 0);
-    for row in rows {
-        if row.deed.starts_run() {
-            row.message.get_or_insert_with(|| identity::message_id(messages));
-            messages += 1;
-        } else if row.deed == Deed::Quality {
-            questions += 1;
-            row.message.get_or_insert_with(|| identity::question_id(questions));
-        }
-    }
 }
 
 #[cfg(test)]

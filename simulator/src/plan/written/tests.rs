@@ -259,8 +259,7 @@ fn mistakes_in_rows_are_placed() {
 
 #[test]
 fn more_than_the_limits_allow_is_refused() {
-    let mut scenario = Scenario::default();
-    scenario.acts = vec![Act::new(0, 0, 0, Deed::Connect)];
+    let mut scenario = Scenario { acts: vec![Act::new(0, 0, 0, Deed::Connect)], ..Scenario::default() };
     scenario.acts.extend((0..100).map(|number| Act::new(1_000_000 + number, 0, 0, Deed::Ping)));
     let broken = rules::first_broken(&scenario).expect("too many");
     assert_eq!(broken.message, "too many messages at once");
