@@ -7,6 +7,7 @@
 //! | [`world`] | how it happens: router, users, agents and network in virtual time |
 //! | [`dialect`], [`client`] | how a client speaks and what it remembers; the load test's too |
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
+//! | [`shrink`] | how to make what broke a rule small enough to read |
 //! | [`trace`] | what happened, as a hash and as lines |
 //! | [`swarm`], [`coverage`] | a scenario for each seed; what many seeds came across |
 //! | [`run`] | all of it in one call |
@@ -28,6 +29,7 @@ pub mod projection;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod shrink;
 pub mod swarm;
 pub mod teeth;
 pub mod trace;

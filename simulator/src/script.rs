@@ -11,12 +11,14 @@
 mod beats;
 mod filler;
 mod lines;
+mod written;
 
 use crate::prng::{Domain, Prng};
 use crate::scenario::{Agent, Micros, Scenario};
 
 pub use filler::{CANARY_BYTES, canary_in, filler, render};
 pub use lines::Lines;
+pub use written::{steps, written};
 
 /// What a scenario says about agents, with the deadline that ends their runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,17 +163,15 @@ impl Terminal {
 /// A run that would outlast four fifths of the agent deadline is compressed to that, so that only planned
 /// time-outs happen.
 pub fn script(profile: &AgentProfile, seed: u64, user_id: &str, request_id: &str) -> Script {
-    const NAMES: [&str; 5] = ["supervisor", "triage", "data", "optimization", "reporting"];
     let mut prng = Prng::keyed(seed, Domain::Agent, &[user_id, request_id]);
-    let agent_name = NAMES[prng.below(NAMES.len() as u64) as usize];
+    let agent_name = draw_name(&mut prng);
     let mut beats = beats::full_run(&profile.agent, &mut prng);
     beats::spread(&mut beats, profile.agent.event_gap.us());
     beats::compress(&mut beats, profile.deadline_us / 5 * 4);
     let fate = prng.unit_f64();
     let (error, silent) = (profile.agent.agent_error_share.get(), profile.agent.timeout_share.get());
     let terminal = if fate < error {
-        let fail = Step::Fail { code: "AGENT_FAILED", message: "The agent could not finish this request" };
-        beats::cut(&mut beats, fail, &mut prng);
+        beats::cut(&mut beats, AGENT_FAILED, &mut prng);
         Terminal::AgentError
     } else if fate < error + silent {
         beats::cut(&mut beats, Step::Silence, &mut prng);
@@ -182,6 +182,21 @@ pub fn script(profile: &AgentProfile, seed: u64, user_id: &str, request_id: &str
     let last_us = beats.last().map_or(0, |beat| beat.at_us);
     let end_us = if terminal == Terminal::TimedOut { profile.deadline_us } else { last_us };
     Script { agent_name, beats, terminal, end_us }
+}
+
+/// How an agent fails by itself.
+const AGENT_FAILED: Step =
+    Step::Fail { code: "AGENT_FAILED", message: "The agent could not finish this request" };
+
+/// The first draw of a script.
+fn draw_name(prng: &mut Prng) -> &'static str {
+    const NAMES: [&str; 5] = ["supervisor", "triage", "data", "optimization", "reporting"];
+    NAMES[prng.below(NAMES.len() as u64) as usize]
+}
+
+/// Name of the agent of a run, whatever it does.
+fn agent_name(seed: u64, user_id: &str, request_id: &str) -> &'static str {
+    draw_name(&mut Prng::keyed(seed, Domain::Agent, &[user_id, request_id]))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use router::{AgentEvent, RunRef, RunRequest};
 use crate::plan::Plan;
 use crate::prng::{Domain, Prng};
 use crate::scenario::Share;
-use crate::script::{Beat, Lines, Script, Step, canary_in, script};
+use crate::script::{Beat, Lines, Script, Step, canary_in};
 
 /// The agents at work, by the index of their run.
 #[derive(Debug, Default)]
@@ -52,15 +52,14 @@ pub(crate) struct Report {
 impl Agents {
     /// Begins a run; when its first step is due.
     pub(crate) fn start(&mut self, now_us: u64, plan: &Plan, request: &RunRequest) -> Option<u64> {
-        let Script { agent_name, beats, .. } =
-            script(plan.profile(), plan.seed(), &request.user, &request.request_id);
+        let Script { agent_name, beats, .. } = plan.script(&request.user, &request.request_id);
         let canary = canary_in(request.text()).unwrap_or_default().into();
         let agent = &plan.profile().agent;
         let names = [&*request.user, &request.request_id];
         let falls = |share: Share, names: &[&str]| {
             !share.is_zero() && Prng::keyed(plan.seed(), Domain::Fault, names).chance(share.get())
         };
-        let unruly = falls(agent.unruly_share, &names);
+        let unruly = plan.is_unruly(&request.user, &request.request_id);
         let run = Run {
             run: request.run,
             since_us: now_us,

@@ -48,8 +48,8 @@ impl User {
 
 /// When every user arrives, earliest first, without generating the users.
 pub(crate) fn arrivals(plan: &Plan) -> Vec<(u64, u32)> {
-    let mut arrivals: Vec<(u64, u32)> =
-        (0..plan.count()).map(|index| (arrival_us(plan, index), index)).collect();
+    let drawn = || (0..plan.count()).map(|index| (arrival_us(plan, index), index)).collect();
+    let mut arrivals: Vec<(u64, u32)> = plan.written_arrivals().unwrap_or_else(drawn);
     arrivals.sort_unstable();
     arrivals
 }

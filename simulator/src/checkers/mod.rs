@@ -108,7 +108,7 @@ impl Checkers {
             timelines: timeline::Timelines::new(watch.timelines),
             projection: watch.projection.then(Projection::default),
             once: !plan.scenario().faults.iter().any(|fault| fault.kind == FaultKind::Duplicate),
-            all_read: plan.scenario().slow_reader.share.get() == 0.0,
+            all_read: plan.all_read(),
             plan: plan.clone(),
             watch,
         }

@@ -8,17 +8,27 @@
 //! The plan keeps clear of the router's limits (open runs, connections, rate, rejected frames), so that
 //! everything that happens was planned; and it puts stops and disconnects into the quiet middle between two
 //! events of a run, so that both worlds agree on what came before.
+//!
+//! A scenario may also write its plan out, row by row ([`Act`]): then nothing of it is drawn, and the same promises
+//! are asked of the rows.
 
 mod action;
 mod frames;
 mod headroom;
 mod identity;
+mod outcome;
 mod session;
 mod summary;
+pub(crate) mod written;
 
-use crate::scenario::{Scenario, Tier};
-use crate::script::AgentProfile;
+use std::sync::Arc;
 
+use self::written::Written;
+use crate::prng::{Domain, Prng};
+use crate::scenario::{Act, Scenario, Tier};
+use crate::script::{AgentProfile, Script, script};
+
+pub(crate) use self::written::default_message_ids;
 pub use action::{Action, ActionKind, ExpectedRun, MessageKind, Say};
 pub use summary::Summary;
 
@@ -28,6 +38,8 @@ pub struct Plan {
     scenario: Scenario,
     profile: AgentProfile,
     seed: u64,
+    /// The rows, if the scenario has some.
+    written: Option<Arc<Written>>,
 }
 
 /// Everything one user does.
@@ -55,7 +67,8 @@ pub struct UserPlan {
 impl Plan {
     /// The plan of a scenario under a seed.
     pub fn new(scenario: Scenario, seed: u64) -> Self {
-        Self { profile: AgentProfile::from(&scenario), scenario, seed }
+        let written = (!scenario.acts.is_empty()).then(|| Arc::new(Written::new(&scenario.acts)));
+        Self { profile: AgentProfile::from(&scenario), scenario, seed, written }
     }
 
     /// The scenario.
@@ -73,19 +86,72 @@ impl Plan {
         &self.profile
     }
 
-    /// Number of users.
+    /// How many numbers of users there are: all of them come, unless the plan is written out.
     pub const fn count(&self) -> u32 {
         self.scenario.users.count
     }
 
-    /// What user `index` does. Any index is valid; the scenario has those below [`count`](Self::count).
-    pub fn user(&self, index: u32) -> UserPlan {
-        session::user(self, index)
+    /// The numbers of the users that come, ascending.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        let drawn = if self.written.is_some() { 0 } else { self.count() };
+        self.written.iter().flat_map(|written| written.numbers()).chain(0..drawn)
     }
 
-    /// All users, generated one by one.
+    /// What user `index` does. Any index is valid; the scenario has those of [`numbers`](Self::numbers).
+    pub fn user(&self, index: u32) -> UserPlan {
+        match &self.written {
+            Some(written) => written.user(self, index),
+            None => session::user(self, index),
+        }
+    }
+
+    /// All users that come, generated one by one.
     pub fn users(&self) -> impl Iterator<Item = UserPlan> + '_ {
-        (0..self.count()).map(|index| self.user(index))
+        self.numbers().map(|index| self.user(index))
+    }
+
+    /// What the agent does in the run that a message asks for.
+    pub fn script(&self, user_id: &str, message_id: &str) -> Script {
+        if let Some(run) = self.row_of(user_id, message_id).and_then(|row| row.run.as_deref()) {
+            return written::script_of(self, run, user_id, message_id);
+        }
+        script(&self.profile, self.seed, user_id, message_id)
+    }
+
+    /// Whether the agent of that run also reports what it must not.
+    pub fn is_unruly(&self, user_id: &str, message_id: &str) -> bool {
+        match self.row_of(user_id, message_id) {
+            Some(row) if row.unruly || row.run.is_some() => row.unruly,
+            Some(_) | None => {
+                let share = self.profile.agent.unruly_share;
+                !share.is_zero()
+                    && Prng::keyed(self.seed, Domain::Fault, &[user_id, message_id]).chance(share.get())
+            }
+        }
+    }
+
+    /// The plan as rows of a scenario that give the same plan under the same seed.
+    pub fn acts(&self) -> Vec<Act> {
+        written::acts(self)
+    }
+
+    /// Whether all clients read whatever comes at once.
+    pub fn all_read(&self) -> bool {
+        match &self.written {
+            Some(written) => !written.has_stalls(),
+            None => self.scenario.slow_reader.share.is_zero(),
+        }
+    }
+
+    /// When each user arrives, if that is written out.
+    pub(crate) fn written_arrivals(&self) -> Option<Vec<(u64, u32)>> {
+        self.written.as_ref().map(|written| written.arrivals())
+    }
+
+    /// The row of a message that starts a run, if it is written out.
+    fn row_of(&self, user_id: &str, message_id: &str) -> Option<&Act> {
+        let written = self.written.as_ref()?;
+        written.message(self.index_of(user_id)?, message_id)
     }
 
     /// Id of user `index`, without generating the user.

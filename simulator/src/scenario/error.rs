@@ -147,9 +147,17 @@ fn covers(outer: &Range<usize>, inner: &Range<usize>) -> bool {
 fn span_of(table: &DeTable<'_>, key: &str) -> Range<usize> {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     let Some((_, value)) = table.iter().find(|(name, _)| name.get_ref() == first) else { return 0..0 };
-    let inner = match value.get_ref().as_table() {
-        Some(table) if !rest.is_empty() => span_of(table, rest),
-        Some(_) | None => 0..0,
+    span_within(value, rest)
+}
+
+/// The same from a value on; rows of an array go by their number.
+fn span_within(value: &Spanned<DeValue<'_>>, rest: &str) -> Range<usize> {
+    let (first, after) = rest.split_once('.').unwrap_or((rest, ""));
+    let row = value.get_ref().as_array().and_then(|rows| rows.get(first.parse::<usize>().ok()?));
+    let inner = match (value.get_ref().as_table(), row) {
+        (Some(table), _) if !rest.is_empty() => span_of(table, rest),
+        (_, Some(row)) => span_within(row, after),
+        (Some(_) | None, None) => 0..0,
     };
     if inner.end > 0 { inner } else { value.span() }
 }

@@ -8,6 +8,7 @@
 //! Sources named in the defaults: *measured* on the fixtures of the legacy tests, stated by *legacy tests*,
 //! or an *assumption*.
 
+mod act;
 mod agent;
 mod count;
 mod embedded;
@@ -16,7 +17,8 @@ mod fault;
 mod host;
 mod limits;
 mod network;
-mod rules;
+mod render;
+pub(crate) mod rules;
 mod session;
 mod share;
 mod size;
@@ -27,6 +29,7 @@ mod users;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use act::{Act, AgentStep, BadFrame, Deed, StepKind};
 pub use agent::{Agent, Tool, estimate_for};
 pub use count::{CountWeights, Counts};
 pub use embedded::embedded;
@@ -78,6 +81,10 @@ pub struct Scenario {
     /// What goes wrong, as ordered rules.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// What every user does, written out. Without any, a plan is drawn from the sections and the seed; with some, the
+    /// sections that a plan is drawn from say nothing.
+    #[serde(default, rename = "act", skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<Act>,
     /// Overrides of the router's limits.
     #[serde(default)]
     pub limits: Limits,
@@ -96,7 +103,7 @@ impl Scenario {
             toml::from_str(text).map_err(|error| ScenarioError::from_toml(name, text, &error))?;
         match rules::first_broken(&scenario) {
             Some(rules::Broken { key, message, help }) => {
-                Err(ScenarioError::about(name, text, key, message, help))
+                Err(ScenarioError::about(name, text, &key, message, help))
             }
             None => Ok(scenario),
         }
@@ -130,6 +137,7 @@ impl Default for Scenario {
             network: Network::default(),
             slow_reader: SlowReader::default(),
             faults: Vec::new(),
+            acts: Vec::new(),
             limits: Limits::default(),
             expect: Expect::default(),
         }

@@ -1,25 +1,34 @@
 //! Rules between values, each of which would make the plan promise what the router refuses.
 
+use std::borrow::Cow;
+
 use super::Scenario;
+use crate::plan::written;
 use crate::script::CANARY_BYTES;
 
 /// A broken rule: the key to point at, what is wrong, what is allowed.
-pub(super) struct Broken {
-    pub(super) key: &'static str,
-    pub(super) message: String,
-    pub(super) help: String,
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// Dotted; rows of a list by their number from 0.
+    pub(crate) key: Cow<'static, str>,
+    pub(crate) message: String,
+    pub(crate) help: String,
 }
 
 /// The first broken rule, if any.
-pub(super) fn first_broken(scenario: &Scenario) -> Option<Broken> {
-    [users, session, agent, network].into_iter().find_map(|rule| rule(scenario))
+pub(crate) fn first_broken(scenario: &Scenario) -> Option<Broken> {
+    let drawn: [fn(&Scenario) -> Option<Broken>; 4] = [users, session, agent, outage];
+    let drawn = if scenario.acts.is_empty() { &drawn[..] } else { &[] };
+    latency(scenario)
+        .or_else(|| drawn.iter().find_map(|rule| rule(scenario)))
+        .or_else(|| written::first_broken(scenario))
 }
 
 /// Envelope and escaping around a message's text, bytes.
-const ENVELOPE_BYTES: u32 = 512;
+pub(crate) const ENVELOPE_BYTES: u32 = 512;
 const TOOL_DEADLINE_US: u64 = 30_000_000;
 const LATENCY_MAX_US: u64 = 5_000_000;
-const STEPS_MAX: u32 = 64;
+pub(crate) const STEPS_MAX: u32 = 64;
 
 fn users(scenario: &Scenario) -> Option<Broken> {
     let (users, most) = (&scenario.users, scenario.limits.connections_max().min(255));
@@ -87,11 +96,16 @@ fn agent(scenario: &Scenario) -> Option<Broken> {
     None
 }
 
-fn network(scenario: &Scenario) -> Option<Broken> {
-    let network = &scenario.network;
-    if network.latency.high.us() > LATENCY_MAX_US {
-        return broken("network.latency", format!("a delay of up to {}", network.latency.high), "at most 5s");
+fn latency(scenario: &Scenario) -> Option<Broken> {
+    let high = scenario.network.latency.high;
+    if high.us() > LATENCY_MAX_US {
+        return broken("network.latency", format!("a delay of up to {high}"), "at most 5s");
     }
+    None
+}
+
+fn outage(scenario: &Scenario) -> Option<Broken> {
+    let network = &scenario.network;
     let away_us = network.reconnect.first_success_us(network.reconnect_outage.high.us());
     if away_us > scenario.limits.recovery_ttl_us() {
         let message = format!("clients would be away for up to {}s", away_us / 1_000_000);
@@ -105,5 +119,5 @@ fn network(scenario: &Scenario) -> Option<Broken> {
 }
 
 fn broken(key: &'static str, message: impl Into<String>, help: impl Into<String>) -> Option<Broken> {
-    Some(Broken { key, message: message.into(), help: help.into() })
+    Some(Broken { key: Cow::Borrowed(key), message: message.into(), help: help.into() })
 }

@@ -269,7 +269,7 @@ impl<S: Subject> World<'_, S> {
     /// An unruly agent goes on after its first and its last word with what must be refused.
     fn misbehave(&mut self, run: RunRef, owner: &str, said: AgentEvent<'_>) {
         let other = self.plan.index_of(owner);
-        let other = (other.unwrap_or_default() + 1) % self.plan.count();
+        let other = (other.unwrap_or_default() + 1) % self.plan.count().max(2);
         let foreign = json!({
             "user_id": self.plan.user_id(other),
             "thread_id": self.plan.thread_id(other),
