@@ -32,23 +32,41 @@ pub fn simulate_with(
     played: &Played,
     options: Options<'_>,
 ) -> Result<Report, ConfigError> {
-    #[cfg(feature = "mutants")]
-    if let Played::Mutant(mutant) = played {
-        let config = router::Config { mutant: Some(*mutant), ..router_config(scenario) };
-        let mut result = World::with_config(scenario.clone(), seed, config, options)?.run();
-        return Ok(report(scenario, seed, &mut result));
-    }
-    let Played::Legacy(hazards) = played else { return simulate(scenario, seed, options) };
-    let limits = router_config(scenario);
-    limits.validate()?;
-    let bounds = Bounds::new(limits.socket_window_frames);
-    let server = LegacyServer::new(limits, *hazards);
-    let mut result = World::with_subject(scenario.clone(), seed, server, bounds, options).run();
+    let mut result = play(scenario.clone(), seed, played, options)?;
     let mut report = report(scenario, seed, &mut result);
     report.replay = Some(format!("goldenpath sim {} --seed {seed}{}", scenario.name, played.arguments()));
-    report.facts.insert(0, Fact::text("subject", "server", "legacy"));
-    report.facts.insert(1, Fact::text("hazards", "hazards on", played.hazards_text()));
+    if played.names().is_some() {
+        report.facts.insert(0, Fact::text("subject", "server", "legacy"));
+        report.facts.insert(1, Fact::text("hazards", "hazards on", played.hazards_text()));
+    }
     Ok(report)
+}
+
+/// Runs a world with that server in its middle.
+///
+/// # Errors
+/// The scenario's limits make no sense to the router.
+pub fn play(
+    scenario: Scenario,
+    seed: u64,
+    played: &Played,
+    options: Options<'_>,
+) -> Result<RunResult, ConfigError> {
+    match played {
+        Played::Router => World::new(scenario, seed, options).map(World::run),
+        #[cfg(feature = "mutants")]
+        Played::Mutant(mutant) => {
+            let config = router::Config { mutant: Some(*mutant), ..router_config(&scenario) };
+            World::with_config(scenario, seed, config, options).map(World::run)
+        }
+        Played::Legacy(hazards) => {
+            let limits = router_config(&scenario);
+            limits.validate()?;
+            let bounds = Bounds::new(limits.socket_window_frames);
+            let server = LegacyServer::new(limits, *hazards);
+            Ok(World::with_subject(scenario, seed, server, bounds, options).run())
+        }
+    }
 }
 
 /// The report of a run.

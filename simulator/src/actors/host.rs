@@ -57,6 +57,8 @@ impl Host {
         if count == 0 || until_us <= from_us {
             return None;
         }
+        // The rest of the session is for whoever reads slowly.
+        let until_us = from_us + (until_us - from_us) / 4 * 3;
         let mut deeds: Vec<(u64, Deed)> = (0..count)
             .map(|_| (prng.range(from_us..=until_us), deed(&mut prng, user.tabs, scenario.users.count)))
             .collect();

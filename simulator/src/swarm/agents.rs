@@ -1,9 +1,17 @@
 //! What the runs look like.
 
 use super::{Scale, dice::Dice};
-use crate::scenario::{Agent, CountWeights, Counts, Micros, MicrosRange, SizeRange, Tool, Users, Weight};
+use crate::scenario::{
+    Agent, CountWeights, Counts, Host, Micros, MicrosRange, SizeRange, Tool, Users, Weight,
+};
 
 const MS: u64 = 1_000;
+
+/// What the host does by itself.
+pub(super) fn host(dice: &mut Dice) -> Host {
+    let notices = dice.counts(1, 12);
+    if dice.chance(0.4) { Host { notices } } else { Host::default() }
+}
 
 pub(super) fn agent(scale: Scale, users: &Users, dice: &mut Dice) -> Agent {
     let default = Agent::default();
@@ -27,10 +35,12 @@ pub(super) fn agent(scale: Scale, users: &Users, dice: &mut Dice) -> Agent {
         _ => dice.times(200 * MS, 3_000 * MS),
     };
     let bytes = |dice: &mut Dice, high: u64| SizeRange::new(20, dice.skewed(21, high) as u32);
-    let (thinking_bytes, result_bytes, answer_bytes) = (bytes(dice, 300), bytes(dice, 300), bytes(dice, 2_000));
+    let (thinking_bytes, result_bytes, answer_bytes) =
+        (bytes(dice, 300), bytes(dice, 300), bytes(dice, 2_000));
     // Failures of agents and silences together are at most everything.
     let (agent_error_share, timeout_share) = (dice.share(0.4, 0.05, 0.4), dice.share(0.4, 0.02, 0.2));
     let unruly_share = dice.share(0.4, 0.1, 0.6);
+    let (deaf_share, dispatched_share) = (dice.share(0.4, 0.1, 0.6), dice.share(0.4, 0.2, 1.0));
     Agent {
         tools_per_run: CountWeights::new(&per_run),
         parallel_share: dice.share(0.6, 0.2, 1.0),
@@ -50,6 +60,8 @@ pub(super) fn agent(scale: Scale, users: &Users, dice: &mut Dice) -> Agent {
         agent_error_share,
         timeout_share,
         // An unruly agent speaks of somebody else: there must be one.
+        deaf_share,
+        dispatched_share,
         unruly_share: if users.count > 1 { unruly_share } else { crate::scenario::Share::new(0.0) },
     }
 }

@@ -49,6 +49,7 @@ pub fn scenario(seed: u64) -> Scenario {
     scenario.users = people::users(scale, &mut section(seed, Section::Users));
     scenario.session = people::session(scale, scenario.users.count, &mut section(seed, Section::Session));
     scenario.agent = agents::agent(scale, &scenario.users, &mut section(seed, Section::Agent));
+    scenario.host = agents::host(&mut section(seed, Section::Host));
     scenario.network = people::network(scale, &mut section(seed, Section::Network));
     scenario.slow_reader = people::slow_reader(&mut section(seed, Section::SlowReader));
     limits::limits(scale, &mut scenario, &mut section(seed, Section::Limits));
@@ -124,6 +125,7 @@ enum Section {
     SlowReader = 6,
     Limits = 7,
     Faults = 8,
+    Host = 9,
 }
 
 fn section(seed: u64, section: Section) -> Dice {

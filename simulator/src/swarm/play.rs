@@ -6,12 +6,11 @@ use reports::Finding;
 use reports::sweep::SeedOutcome;
 use router::ConfigError;
 
-use crate::checkers::bounds::Bounds;
 use crate::coverage::Coverage;
-use crate::legacy::{LegacyServer, Played};
+use crate::legacy::Played;
 use crate::run;
 use crate::scenario::{FaultKind, Scenario};
-use crate::world::{Options, RunResult, World, router_config};
+use crate::world::{Options, RunResult};
 
 /// What the seeds of a sweep play.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,16 +48,7 @@ pub fn play(
     let scenario = plays.scenario(seed).into_owned();
     let expect = scenario.expect.clone();
     let options = Options { coverage: Some(coverage), ..Options::default() };
-    let mut result = match played {
-        Played::Router => World::new(scenario, seed, options)?.run(),
-        Played::Legacy(hazards) => {
-            let limits = router_config(&scenario);
-            limits.validate()?;
-            let bounds = Bounds::new(limits.socket_window_frames);
-            let server = LegacyServer::new(limits, *hazards);
-            World::with_subject(scenario, seed, server, bounds, options).run()
-        }
-    };
+    let mut result = run::play(scenario, seed, played, options)?;
     run::judge(&expect, &mut result);
     Ok(outcome(seed, &result))
 }

@@ -8,10 +8,10 @@ mod page;
 
 use reports::Finding;
 
-use crate::checkers::bounds::Bounds;
-use crate::legacy::{Hazard, Hazards, LegacyServer, Played, shown};
+use crate::legacy::{Hazard, Hazards, Played, shown};
+use crate::run;
 use crate::scenario::Scenario;
-use crate::world::{Options, World, router_config};
+use crate::world::Options;
 
 pub use page::{Row, Shrunk, page};
 
@@ -123,27 +123,10 @@ pub fn bite(
 
 /// Plays one world and answers the first finding of each rule, in the order in which they were broken.
 pub fn play(played: &Played, scenario: &Scenario, seed: u64) -> Vec<Finding> {
-    let options = Options { findings_max: FINDINGS_MAX, verify_every: 1, ..Options::default() };
-    let config = router_config(scenario);
-    let bounds = Bounds::new(config.socket_window_frames);
-    let scenario = scenario.clone();
-    let result = match played {
-        Played::Legacy(hazards) => {
-            let server = LegacyServer::new(config, *hazards);
-            World::with_subject(scenario, seed, server, bounds, options).run()
-        }
-        Played::Router => match World::with_config(scenario, seed, config, options) {
-            Ok(world) => world.run(),
-            Err(error) => return vec![Finding::new("scenario", "world", 0, error.to_string())],
-        },
-        #[cfg(feature = "mutants")]
-        Played::Mutant(mutant) => {
-            let config = router::Config { mutant: Some(*mutant), ..config };
-            match World::with_config(scenario, seed, config, options) {
-                Ok(world) => world.run(),
-                Err(error) => return vec![Finding::new("scenario", "world", 0, error.to_string())],
-            }
-        }
+    let options = Options { findings_max: FINDINGS_MAX, ..Options::default() };
+    let result = match run::play(scenario.clone(), seed, played, options) {
+        Ok(result) => result,
+        Err(error) => return vec![Finding::new("scenario", "world", 0, error.to_string())],
     };
     let mut firsts: Vec<Finding> = Vec::new();
     for finding in result.checkers.ledger().findings() {

@@ -73,7 +73,7 @@ impl Default for Options<'_> {
             findings_max: reports::FINDINGS_MAX,
             timelines: 0,
             projection: false,
-            verify_every: 100_000,
+            verify_every: 500,
             trace: None,
             progress: None,
             coverage: None,

@@ -18,6 +18,7 @@ use std::time::Instant;
 use reports::Finding;
 use simulator::legacy::{Hazards, Played};
 use simulator::scenario::Scenario;
+use simulator::swarm;
 use simulator::teeth::{self, Defect, Row};
 
 /// Seeds within which each defect must be found.
@@ -77,7 +78,7 @@ fn each_defect_is_named_and_the_sound_subjects_are_quiet() {
     keep_panics_of_worlds_quiet();
     let (defects, began) = (wanted(), Instant::now());
     let rows = pool::each(&defects, |&defect| {
-        let bite = teeth::bite(defect, SEEDS_MAX, profile, play);
+        let bite = teeth::bite(defect, SEEDS_MAX, swarm::scenario, play);
         let said = bite.as_ref().map(|bite| (bite.seed, bite.findings[0].rule.as_str()));
         println!("{:>6.1} s {}: {said:?}", began.elapsed().as_secs_f64(), defect.name());
         Row { defect, bite, shrunk: None }
@@ -106,10 +107,8 @@ fn loud(rows: &[Row]) -> Vec<String> {
         seeds.into_iter().flat_map(|(planted, most)| (1..=most).map(move |seed| (planted, seed))).collect();
     let said = pool::each(&worlds, |&(planted, seed)| {
         let sound = if planted { Played::Router } else { Played::Legacy(Hazards::NONE) };
-        let findings = play(&sound, &profile(seed), seed);
+        let findings = play(&sound, &swarm::scenario(seed), seed);
         findings.first().map(|first| format!("{sound:?}, seed {seed}: {} {}", first.rule, first.detail))
     });
     said.into_iter().flatten().collect()
 }
-
-include!("standin.rs");
