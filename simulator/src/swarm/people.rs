@@ -118,8 +118,8 @@ pub(super) fn network(scale: Scale, dice: &mut Dice) -> Network {
         disconnect_share: dice.share(0.5, 0.05, 0.5),
         reconnect,
         reconnect_outage: outage,
-        // Who comes back without a cursor misses what was sent meanwhile: no plan counts on it.
-        cursor: dice.chance(0.9) || scale.strict,
+        // Who comes back without a cursor misses what was sent meanwhile: no plan can count on it.
+        cursor: true,
     }
 }
 
