@@ -41,18 +41,13 @@ fn rule(kind: FaultKind, span_us: u64, users: u32, dice: &mut Dice) -> Fault {
     let from_us = dice.within(0, span_us);
     let for_us = dice.skewed(100 * MS, lasts_us(kind));
     let mut fault = Fault::new(kind, MicrosRange::new(from_us, from_us + for_us));
-    let everybody = dice.chance(0.5) || concerns_node(kind);
+    let everybody = dice.chance(0.5) || kind.is_of_node();
     let (one, other) = (dice.count(0, users - 1), dice.count(0, users - 1));
     fault.users = (!everybody).then(|| UserRange { low: one.min(other), high: one.max(other) });
     fault.share = share(kind, dice);
     let way = dice.pick(&[Way::Both, Way::Both, Way::Up, Way::Down]);
-    fault.way = if is_verdict(kind) { way } else { Way::Both };
+    fault.way = if kind.is_verdict() { way } else { Way::Both };
     fault
-}
-
-/// Whether it is about frames on their way.
-const fn is_verdict(kind: FaultKind) -> bool {
-    !concerns_node(kind) && !matches!(kind, FaultKind::HalfOpen | FaultKind::Stall | FaultKind::Avalanche)
 }
 
 /// The longest that a rule is in force.
@@ -74,29 +69,6 @@ const fn lasts_us(kind: FaultKind) -> u64 {
         | FaultKind::Jump
         | FaultKind::Skew
         | FaultKind::ServicesAway => LONGEST_US,
-    }
-}
-
-const fn concerns_node(kind: FaultKind) -> bool {
-    match kind {
-        FaultKind::Pause
-        | FaultKind::Crash
-        | FaultKind::Deploy
-        | FaultKind::Jump
-        | FaultKind::Skew
-        | FaultKind::ServicesAway => true,
-        FaultKind::Pass
-        | FaultKind::Delay
-        | FaultKind::Lose
-        | FaultKind::Duplicate
-        | FaultKind::Reorder
-        | FaultKind::Corrupt
-        | FaultKind::Cut
-        | FaultKind::Clog
-        | FaultKind::SwizzleClog
-        | FaultKind::HalfOpen
-        | FaultKind::Stall
-        | FaultKind::Avalanche => false,
     }
 }
 

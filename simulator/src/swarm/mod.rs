@@ -52,7 +52,12 @@ pub fn scenario(seed: u64) -> Scenario {
     scenario.agent = agents::agent(scale, &scenario.users, &mut section(seed, Section::Agent));
     scenario.network = people::network(scale, &mut section(seed, Section::Network));
     scenario.slow_reader = people::slow_reader(&mut section(seed, Section::SlowReader));
+    people::arrange(&mut scenario);
     let tight = limits::limits(scale, &mut scenario, &mut section(seed, Section::Limits));
+    if !tight && scenario.slow_reader.share.get() > 0.0 {
+        // A tab that does not read cannot stop a run that it has not heard of.
+        scenario.session.stop_share = Share::new(0.0);
+    }
     if !strict {
         scenario.faults = faults::faults(&scenario, tight, &mut section(seed, Section::Faults));
         // A run that a fault struck does not end as its plan says.
