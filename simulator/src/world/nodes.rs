@@ -202,6 +202,9 @@ impl<S: Subject> World<'_, S> {
         trouble.unstarted.clear();
         let node = trouble.node;
         self.bounds.accounts(now_us, self.subject.verify(), self.checkers.ledger_mut());
+        if let Some(coverage) = &mut self.options.coverage {
+            coverage.node_lost(self.subject.accounts());
+        }
         self.subject = self.subject.fresh(node);
         self.agents.die();
         self.tools.forget();

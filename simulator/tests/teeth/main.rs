@@ -52,7 +52,11 @@ fn play(played: &Played, scenario: &Scenario, seed: u64) -> Vec<Finding> {
     PLAYING.set(true);
     let findings = catch_unwind(AssertUnwindSafe(|| teeth::play(played, scenario, seed)));
     PLAYING.set(false);
-    findings.unwrap_or_else(|_| vec![Finding::new("world.panic", "world", 0, "the world panicked")])
+    findings.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        vec![Finding::new("world.panic", "world", 0, text)]
+    })
 }
 
 fn keep_panics_of_worlds_quiet() {
