@@ -23,6 +23,8 @@ pub enum Verdict {
     NotComparable,
     /// A recorded run, repeated, did something else.
     ReplayDiverged,
+    /// A recorded run is not as it was written: its file was altered.
+    TraceAltered,
     /// The run could not be carried out: infrastructure or an internal error.
     Error,
 }
@@ -34,8 +36,8 @@ impl Verdict {
         findings.into_iter().map(Finding::verdict).fold(Verdict::Pass, Verdict::worst)
     }
 
-    /// The worse of two verdicts. From worst to best: isolation breach, findings, replay diverged, error,
-    /// regression, not comparable, inconclusive, pass. Commutative and associative.
+    /// The worse of two verdicts. From worst to best: isolation breach, findings, replay diverged, trace
+    /// altered, error, regression, not comparable, inconclusive, pass. Commutative and associative.
     #[must_use]
     pub fn worst(self, other: Verdict) -> Verdict {
         if other.severity() > self.severity() { other } else { self }
@@ -52,6 +54,7 @@ impl Verdict {
             Verdict::Findings => 6,
             Verdict::IsolationBreach => 7,
             Verdict::ReplayDiverged => 8,
+            Verdict::TraceAltered => 9,
         }
     }
 
@@ -65,6 +68,7 @@ impl Verdict {
             Verdict::Inconclusive => "the evidence decides nothing",
             Verdict::NotComparable => "the two sides do not measure the same thing",
             Verdict::ReplayDiverged => "the recorded run, repeated, did something else",
+            Verdict::TraceAltered => "the recorded run is not as it was written",
             Verdict::Error => "the run could not be carried out",
         }
     }
@@ -79,6 +83,7 @@ impl Verdict {
             Verdict::Inconclusive => "inconclusive",
             Verdict::NotComparable => "not comparable",
             Verdict::ReplayDiverged => "replay diverged",
+            Verdict::TraceAltered => "trace altered",
             Verdict::Error => "error",
         }
     }
@@ -87,7 +92,7 @@ impl Verdict {
     pub(crate) fn sign(self) -> &'static str {
         match self {
             Verdict::Pass => "✓",
-            Verdict::Findings | Verdict::ReplayDiverged | Verdict::Error => "✗",
+            Verdict::Findings | Verdict::ReplayDiverged | Verdict::TraceAltered | Verdict::Error => "✗",
             Verdict::IsolationBreach => "⚠",
             Verdict::Regression => "▼",
             Verdict::Inconclusive | Verdict::NotComparable => "?",
@@ -101,9 +106,10 @@ impl Verdict {
             Verdict::NotComparable => 2,
             Verdict::Regression => 3,
             Verdict::Error => 4,
-            Verdict::ReplayDiverged => 5,
-            Verdict::Findings => 6,
-            Verdict::IsolationBreach => 7,
+            Verdict::TraceAltered => 5,
+            Verdict::ReplayDiverged => 6,
+            Verdict::Findings => 7,
+            Verdict::IsolationBreach => 8,
         }
     }
 }
@@ -119,10 +125,11 @@ mod tests {
     use super::*;
 
     /// From worst to best, as documented.
-    const PRECEDENCE: [Verdict; 8] = [
+    const PRECEDENCE: [Verdict; 9] = [
         Verdict::IsolationBreach,
         Verdict::Findings,
         Verdict::ReplayDiverged,
+        Verdict::TraceAltered,
         Verdict::Error,
         Verdict::Regression,
         Verdict::NotComparable,
@@ -142,7 +149,7 @@ mod tests {
 
     #[test]
     fn exit_codes_are_the_published_ones() {
-        assert_eq!(PRECEDENCE.map(Verdict::exit_code), [7, 6, 8, 1, 3, 5, 4, 0]);
+        assert_eq!(PRECEDENCE.map(Verdict::exit_code), [7, 6, 8, 9, 1, 3, 5, 4, 0]);
     }
 
     #[test]

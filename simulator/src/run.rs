@@ -7,7 +7,7 @@ use crate::checkers::bounds::Bounds;
 use crate::checkers::{Ledger, cases};
 use crate::legacy::{LegacyServer, Played};
 use crate::scenario::{Expect, Micros, Scenario};
-use crate::trace::{Compare, FirstDifference, Header, HeaderError};
+use crate::trace::{Compare, Damage, Flaw, Header, HeaderError, NotOpened, Outcome, Recorded};
 use crate::world::{Options, RunResult, World, router_config};
 
 /// Users whose timelines a report shows.
@@ -72,38 +72,72 @@ pub fn report(scenario: &Scenario, seed: u64, result: &mut RunResult) -> Report 
 /// What a repetition showed.
 #[derive(Debug)]
 pub struct Replay {
-    /// The header of the trace.
-    pub header: Header,
-    /// The report of the repetition, up to the first difference.
+    /// The header of the trace; `None` if it is not as it was written.
+    pub header: Option<Header>,
+    /// The report of the repetition. Of one that did not come to the trace's end it only says which run it was.
     pub report: Report,
-    /// Where the two part, if they do.
-    pub difference: Option<FirstDifference>,
+    /// Whether the two are the same, and if not, where they part.
+    pub outcome: Outcome,
 }
 
-/// Runs a trace's scenario again and compares line by line. `lines` are the trace's, the header first.
+/// Runs a trace's scenario again and compares line by line. `raw` gives the trace's lines, each with its end, the header
+/// first. `show` is told each line that is the same in both, with its number, as far as it wants to know: false ends the
+/// repetition there.
 ///
 /// # Errors
 /// The trace cannot be repeated by this program.
-pub fn replay(mut lines: impl Iterator<Item = String>) -> Result<Replay, HeaderError> {
-    let (header, scenario) = Header::parse(&lines.next().unwrap_or_default())?;
-    let mut compare = Compare::new(lines);
-    let mut take = |line: &str| compare.line(line);
+pub fn replay(
+    raw: impl Iterator<Item = Result<Vec<u8>, Damage>>,
+    mut show: Option<&mut dyn FnMut(u64, &str) -> bool>,
+) -> Result<Replay, HeaderError> {
+    let (recorded, header, scenario) = match Recorded::open(raw) {
+        Ok(opened) => opened,
+        Err(NotOpened::Refused(error)) => return Err(error),
+        Err(NotOpened::Flawed(flaw)) => {
+            let mut report = Report::new(Tool::new("goldenpath", env!("CARGO_PKG_VERSION")), Kind::Replay);
+            judge_flaw(&flaw, None, &mut report);
+            return Ok(Replay { header: None, report, outcome: Outcome::Flawed { flaw, place: None } });
+        }
+    };
+    let mut compare = Compare::new(recorded);
+    let mut is_enough = false;
+    let mut take = |line: &str| {
+        let is_same = compare.line(line);
+        if let Some(show) = show.as_mut().filter(|_| is_same) {
+            is_enough = !show(compare.number(), line);
+        }
+        is_same && !is_enough
+    };
     let options = Options { trace: Some(&mut take), timelines: TIMELINES, ..Options::default() };
     let played = header.played()?;
     let mut report = simulate_with(&scenario, header.seed, &played, options)
         .map_err(|error| HeaderError::Scenario(error.to_string()))?;
     report.kind = Kind::Replay;
-    let difference = compare.finish();
-    if let Some(difference) = &difference {
-        // Cut off where the two part, the repetition leaves everything open: its findings mean nothing.
-        report = diverged(report);
-        report.judge(Verdict::ReplayDiverged, difference.to_string());
+    let outcome =
+        if is_enough { compare.so_far() } else { compare.finish(report.hash.as_deref().unwrap_or_default()) };
+    // Cut off where the two part, the repetition leaves everything open: its findings mean nothing.
+    if is_enough || outcome != Outcome::Same {
+        report = cut_short(report);
     }
-    Ok(Replay { header, report, difference })
+    match &outcome {
+        Outcome::Same => {}
+        Outcome::Differs(difference) => report.judge(Verdict::ReplayDiverged, difference.to_string()),
+        Outcome::Flawed { flaw, place } => {
+            judge_flaw(flaw, place.as_ref().map(ToString::to_string), &mut report);
+        }
+    }
+    Ok(Replay { header: Some(header), report, outcome })
+}
+
+/// A trace that just ends says nothing wrong; one that was altered does.
+fn judge_flaw(flaw: &Flaw, place: Option<String>, report: &mut Report) {
+    let verdict = if flaw.is_cut_off() { Verdict::ReplayDiverged } else { Verdict::TraceAltered };
+    report.judge(verdict, flaw.to_string());
+    report.reasons.extend(place);
 }
 
 /// What a report of a run that was cut off still says: which run it was.
-fn diverged(report: Report) -> Report {
+fn cut_short(report: Report) -> Report {
     let Report { tool, kind, scenario, seed, .. } = report;
     Report { scenario, seed, ..Report::new(tool, kind) }
 }

@@ -1,7 +1,6 @@
 use super::*;
 use crate::scenario::embedded;
-use crate::trace::{Difference, Header};
-use crate::{Replay, replay, simulate};
+use crate::simulate;
 
 /// An embedded scenario, cut to a number of users that a test can afford.
 fn scenario(name: &str, users: u32) -> Scenario {
@@ -99,71 +98,6 @@ fn a_run_cut_short_blames_nobody() {
     let result = World::new(scenario("golden-path", 200), 1, options).unwrap().run();
     assert!(result.ended_at_us <= 2_000_000 && result.inputs > 0);
     assert_eq!(result.checkers.ledger().findings(), []);
-}
-
-fn recorded(name: &str, users: u32, seed: u64) -> Vec<String> {
-    let scenario = scenario(name, users);
-    let mut lines = vec![Header::new(&scenario, seed).to_line()];
-    let mut take = |line: &str| {
-        lines.push(line.to_owned());
-        true
-    };
-    let options = Options { trace: Some(&mut take), ..Options::default() };
-    World::new(scenario, seed, options).unwrap().run();
-    lines
-}
-
-#[test]
-fn every_trace_repeats() {
-    for (name, _) in embedded() {
-        let lines = recorded(name, 3, 11);
-        assert!(lines.iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{name}");
-        let Replay { difference, report, header } = replay(lines.into_iter()).unwrap();
-        assert_eq!((difference, report.kind), (None, reports::Kind::Replay), "{name}");
-        assert!(report.findings.iter().all(|finding| finding.rule.starts_with("objective.")), "{name}");
-        assert_eq!((header.scenario.as_str(), header.seed), (*name, 11));
-    }
-}
-
-#[test]
-fn a_changed_trace_is_named_at_the_line_of_the_change() {
-    let lines = recorded("tiny", 5, 1);
-    let at = lines.len() / 2;
-    let differs = |from: &str, to: &str| {
-        let mut lines = lines.clone();
-        let found = (at..lines.len()).find(|&line| lines[line].contains(from)).unwrap();
-        lines[found] = lines[found].replacen(from, to, 1);
-        let difference = replay(lines.into_iter()).unwrap().difference.unwrap();
-        assert_eq!(difference.line, found as u64 + 1);
-        assert!(difference.at_us > 0);
-        difference.what
-    };
-    assert_eq!(differs(r#""critical":true"#, r#""critical":tRue"#), Difference::Line);
-    assert_eq!(differs(r#""critical":true"#, r#""critical":null"#), Difference::Effect);
-    assert_eq!(differs(r#""agent":"T"#, r#""agent":"S"#), Difference::Input);
-    assert_eq!(differs(r#"{"t":"#, r#"{"t":1"#), Difference::Time);
-    assert_eq!(differs(r#""h":""#, r#""h":"x"#), Difference::Hash);
-    let shorter = replay(lines[..at].iter().cloned()).unwrap().difference.unwrap();
-    assert_eq!((shorter.line, shorter.what), (at as u64 + 1, Difference::Line));
-    let mut longer = lines.clone();
-    longer.push(lines[at].clone());
-    let longer = replay(longer.into_iter()).unwrap();
-    assert_eq!(longer.difference.map(|difference| difference.line), Some(lines.len() as u64 + 1));
-    assert_eq!(longer.report.verdict, reports::Verdict::ReplayDiverged);
-}
-
-#[test]
-fn a_trace_of_another_kind_is_refused() {
-    let lines = recorded("tiny", 2, 1);
-    let with_header = |from: &str, to: &str| {
-        let mut lines = lines.clone();
-        lines[0] = lines[0].replacen(from, to, 1);
-        replay(lines.into_iter()).unwrap_err().to_string()
-    };
-    assert!(with_header(r#""format":1"#, r#""format":2"#).contains("format 2"));
-    assert!(with_header(r#""version":""#, r#""version":"9."#).contains("version 9."));
-    assert!(with_header(r#""hash":""#, r#""hash":"0"#).contains("hash"));
-    assert!(with_header("{", "").contains("header"));
 }
 
 #[test]
