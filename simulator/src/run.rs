@@ -4,9 +4,10 @@ use reports::{Fact, Finding, Kind, Report, ScenarioRef, Tool, Unit, Verdict};
 use router::ConfigError;
 
 use crate::checkers::bounds::Bounds;
-use crate::checkers::{Ledger, cases};
+use crate::checkers::{JourneyTimes, Ledger, cases};
 use crate::legacy::{LegacyServer, Played};
 use crate::scenario::{Expect, Micros, Scenario};
+use crate::service::{Costs, NodeTimes};
 use crate::trace::{Compare, Damage, Flaw, Header, HeaderError, NotOpened, Outcome, Recorded};
 use crate::world::{Options, RunResult, World, router_config};
 
@@ -61,6 +62,7 @@ pub fn report(scenario: &Scenario, seed: u64, result: &mut RunResult) -> Report 
     let ledger = result.checkers.ledger();
     report.facts = facts(ledger, result);
     report.metrics = ledger.metrics();
+    report.metrics.extend(result.node.iter().flat_map(NodeTimes::metrics));
     ledger.report(&mut report);
     report.cases = cases(&report);
     if ledger.total() > 0 {
@@ -145,7 +147,7 @@ fn cut_short(report: Report) -> Report {
 fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
     let counts = &ledger.counts;
     let span = i64::try_from(result.ended_at_us).unwrap_or(i64::MAX);
-    vec![
+    let mut facts = vec![
         Fact::count("users", "users", counts.users),
         Fact::count("connections", "connections", counts.connections),
         Fact::count("runs", "runs", counts.runs),
@@ -164,7 +166,28 @@ fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
         Fact::count("window_peak", "most frames unwritten on one socket", u64::from(result.window_peak)),
         Fact::share("pool_efficiency", "connections that got a frame lately", result.pool.1, result.pool.0),
         Fact::count("inputs", "inputs of the router", result.inputs),
-        Fact::int("virtual_time", "virtual time", span, Unit::Microseconds),
+    ];
+    facts.extend(cost_facts(&result.costs));
+    facts.push(Fact::int("virtual_time", "virtual time", span, Unit::Microseconds));
+    facts.extend(ledger.journeys.iter().map(JourneyTimes::fact));
+    if let Some(node) = &result.node {
+        let (busy_us, span_us) = (node.busy_ns / 1_000, result.ended_at_us);
+        facts.push(Fact::share("node_busy", "share of the time that the node worked", busy_us, span_us));
+    }
+    facts
+}
+
+/// What passed through the router, in all and for each message of a client.
+fn cost_facts(costs: &Costs) -> Vec<Fact> {
+    let per = |amount: u64| amount as f64 / costs.messages.max(1) as f64;
+    let hundredths = |amount: u64| (per(amount) * 100.0).round() / 100.0;
+    vec![
+        Fact::count("effects", "effects of the router", costs.effects),
+        Fact::count("queue_passes", "frames that waited in a queue of the router", costs.queue_passes),
+        Fact::float("hops_per_message", "inputs per message", hundredths(costs.hops), Unit::Ratio),
+        Fact::float("effects_per_message", "effects per message", hundredths(costs.effects), Unit::Ratio),
+        Fact::float("passes_per_message", "queue passes per message", per(costs.queue_passes), Unit::Ratio),
+        Fact::float("copied_per_message", "copied per message", per(costs.copied_bytes), Unit::Bytes),
     ]
 }
 
@@ -200,6 +223,9 @@ fn judge(expect: &Expect, result: &mut RunResult) {
         let detail = format!("{} of {} runs showed all five events", counts.full_golden, counts.runs);
         missed.push(("objective.full_golden", detail));
     }
+    let mut missed: Vec<(String, String)> =
+        missed.into_iter().map(|(rule, detail)| (rule.to_owned(), detail)).collect();
+    missed.extend(ledger.journeys.iter().flat_map(JourneyTimes::missed_objectives));
     for (rule, detail) in missed {
         result.checkers.ledger_mut().push(Finding::new(rule, "objectives", at_us, detail));
     }

@@ -39,7 +39,9 @@ fn told(bytes: &[u8]) -> Option<String> {
 #[test]
 fn a_packed_trace_is_the_same_lines_and_a_gzip_file() {
     let (plain, packed) = (written(false), written(true));
-    let of = |bytes: &[u8], is_packed| lines(bytes, is_packed).map(|line| line.expect("whole")).collect::<Vec<_>>();
+    let of = |bytes: &[u8], is_packed| {
+        lines(bytes, is_packed).map(|line| line.expect("whole")).collect::<Vec<_>>()
+    };
     assert_eq!(of(&packed, true).concat(), plain);
     assert_eq!(of(&plain, false).concat(), plain);
     let mut unpacked = Vec::new();

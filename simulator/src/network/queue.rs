@@ -21,6 +21,22 @@ pub(crate) enum Event {
     Retry { user: u32, tab: u8 },
     /// The agent's next step.
     Beat { run: u32, generation: u32 },
+    /// The server's socket wrote frames; only where writing takes time.
+    Written { link: LinkRef },
+}
+
+impl Event {
+    /// Whether it is something that the node has to take in.
+    pub(crate) const fn is_for_node(self) -> bool {
+        match self {
+            Event::Up { .. } | Event::Gone { .. } | Event::Beat { .. } | Event::Written { .. } => true,
+            Event::Arrive
+            | Event::Act { .. }
+            | Event::Down { .. }
+            | Event::ReadOn { .. }
+            | Event::Retry { .. } => false,
+        }
+    }
 }
 
 /// A link, and how often its slot had been used before.

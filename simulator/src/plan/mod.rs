@@ -16,6 +16,7 @@ mod identity;
 mod session;
 mod summary;
 
+use crate::prng::{Domain, Prng};
 use crate::scenario::{Scenario, Tier};
 use crate::script::AgentProfile;
 
@@ -96,6 +97,11 @@ impl Plan {
     /// The first thread of user `index`, without generating the user.
     pub fn thread_id(&self, index: u32) -> String {
         identity::thread(self.seed, index, 0)
+    }
+
+    /// Tier of user `index`, without generating the user: the first draw of the user's own stream.
+    pub fn tier(&self, index: u32) -> Tier {
+        self.scenario.users.tier.draw(&mut Prng::stream(self.seed, Domain::User, u64::from(index)))
     }
 
     /// Canary of user `index`, without generating the user.

@@ -13,9 +13,11 @@ mod count;
 mod embedded;
 mod error;
 mod fault;
+mod journey;
 mod limits;
 mod network;
 mod rules;
+mod service;
 mod session;
 mod share;
 mod size;
@@ -31,8 +33,10 @@ pub use count::{CountWeights, Counts};
 pub use embedded::embedded;
 pub use error::ScenarioError;
 pub use fault::{Fault, FaultKind, UserRange, Way, healed_at};
+pub use journey::{Journey, JourneyStep, Milestone};
 pub use limits::{Expect, Limits, router_defaults};
 pub use network::{Network, Reconnect, SlowReader};
+pub use service::{Nanos, Service};
 pub use session::{Mix, Session};
 pub use share::{Share, Weight};
 pub use size::{Size, SizeRange, TextBytes};
@@ -73,6 +77,9 @@ pub struct Scenario {
     /// What goes wrong, as ordered rules.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// How long the node takes for what it does; absent, it takes no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// Overrides of the router's limits.
     #[serde(default)]
     pub limits: Limits,
@@ -124,6 +131,7 @@ impl Default for Scenario {
             network: Network::default(),
             slow_reader: SlowReader::default(),
             faults: Vec::new(),
+            service: None,
             limits: Limits::default(),
             expect: Expect::default(),
         }

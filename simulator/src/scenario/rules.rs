@@ -1,6 +1,6 @@
 //! Rules between values, each of which would make the plan promise what the router refuses.
 
-use super::Scenario;
+use super::{Journey, Scenario};
 use crate::script::CANARY_BYTES;
 
 /// A broken rule: the key to point at, what is wrong, what is allowed.
@@ -12,7 +12,7 @@ pub(super) struct Broken {
 
 /// The first broken rule, if any.
 pub(super) fn first_broken(scenario: &Scenario) -> Option<Broken> {
-    [users, session, agent, network].into_iter().find_map(|rule| rule(scenario))
+    [users, session, agent, network, journeys].into_iter().find_map(|rule| rule(scenario))
 }
 
 /// Envelope and escaping around a message's text, bytes.
@@ -102,6 +102,18 @@ fn network(scenario: &Scenario) -> Option<Broken> {
         return broken("network.reconnect_outage", message, help);
     }
     None
+}
+
+fn journeys(scenario: &Scenario) -> Option<Broken> {
+    const KEY: &str = "expect.journey";
+    let journeys = &scenario.expect.journeys;
+    if let Some((message, help)) = journeys.iter().find_map(Journey::mistake) {
+        return broken(KEY, message, help);
+    }
+    let mut names: Vec<String> = journeys.iter().map(Journey::name).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    broken(KEY, format!("two journeys are called `{}`", twice[0]), "give each a name of its own")
 }
 
 fn broken(key: &'static str, message: impl Into<String>, help: impl Into<String>) -> Option<Broken> {

@@ -145,16 +145,24 @@ impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = self.line;
         match &self.kind {
-            FlawKind::Line => write!(f, "the file was altered at line {line}: it is not what its chain value was made of"),
-            FlawKind::Unchained => write!(f, "the file was altered at line {line}: it does not end with a chain value"),
+            FlawKind::Line => {
+                write!(f, "the file was altered at line {line}: it is not what its chain value was made of")
+            }
+            FlawKind::Unchained => {
+                write!(f, "the file was altered at line {line}: it does not end with a chain value")
+            }
             FlawKind::Bytes(Damage { from, what, is_end: true, .. }) => {
                 write!(f, "the file is cut off after line {}, at byte {from}: {what}", line - 1)
             }
             FlawKind::Bytes(Damage { from, to, what, .. }) => {
                 write!(f, "the file was altered within bytes {from} to {to}, at line {line} or later: {what}")
             }
-            FlawKind::CutOff => write!(f, "the file is cut off after line {}: its last line is missing", line - 1),
-            FlawKind::GoesOn => write!(f, "the file was altered at line {line}: it goes on after its last line"),
+            FlawKind::CutOff => {
+                write!(f, "the file is cut off after line {}: its last line is missing", line - 1)
+            }
+            FlawKind::GoesOn => {
+                write!(f, "the file was altered at line {line}: it goes on after its last line")
+            }
         }
     }
 }
@@ -206,7 +214,9 @@ impl<I: Iterator<Item = Result<Vec<u8>, Damage>>> Recorded<I> {
             let found = String::from_utf8_lossy(&flaw.found).into_owned();
             match Header::parse(found.trim_end()) {
                 Err(error @ HeaderError::Format(_)) if !has_tail(&flaw.found) => NotOpened::Refused(error),
-                Err(error @ HeaderError::NotATrace(_)) if !looks_like_ours(&flaw) => NotOpened::Refused(error),
+                Err(error @ HeaderError::NotATrace(_)) if !looks_like_ours(&flaw) => {
+                    NotOpened::Refused(error)
+                }
                 Ok(_) | Err(_) => NotOpened::Flawed(flaw),
             }
         };

@@ -156,7 +156,11 @@ impl fmt::Display for FirstDifference {
         write!(f, "line {} at {seconds:.6} s: {what} differs", self.line)?;
         match place(&self.recorded, &self.repeated) {
             Some(place) if !self.recorded.is_empty() && !self.repeated.is_empty() => {
-                write!(f, " from byte {} on: recorded `{}`, repeated `{}`", place.byte, place.found, place.repeated)
+                write!(
+                    f,
+                    " from byte {} on: recorded `{}`, repeated `{}`",
+                    place.byte, place.found, place.repeated
+                )
             }
             Some(_) | None => Ok(()),
         }
@@ -165,7 +169,11 @@ impl fmt::Display for FirstDifference {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "byte {} of the line: the file has `{}`, the repetition `{}`", self.byte, self.found, self.repeated)
+        write!(
+            f,
+            "byte {} of the line: the file has `{}`, the repetition `{}`",
+            self.byte, self.found, self.repeated
+        )
     }
 }
 

@@ -126,17 +126,20 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
         Effect::RunTool(request) => of_run("run_tool", request.run, request, out),
         Effect::CancelTool(cancelled) => of_run("cancel_tool", cancelled.run, cancelled, out),
         Effect::AgentRefused(refused) => of_run("agent_refused", refused.run, refused, out),
-        Effect::Audit(_)
-        | Effect::AskQuality(_)
-        | Effect::Receipt(_)
-        | Effect::Swept { .. } => quoted(&format!("{effect:?}"), out),
+        Effect::Audit(_) | Effect::AskQuality(_) | Effect::Receipt(_) | Effect::Swept { .. } => {
+            quoted(&format!("{effect:?}"), out)
+        }
         Effect::Drained => out.push_str(r#""drained""#),
     }
 }
 
 /// The end of an effect with a frame. A frame is JSON and stands as it is, unless it would break the line in two.
 fn write_frame(frame: &str, out: &mut String) {
-    if frame.contains(['\n', '\r']) { quoted(frame, out) } else { out.push_str(frame) }
+    if frame.contains(['\n', '\r']) {
+        quoted(frame, out)
+    } else {
+        out.push_str(frame)
+    }
     out.push('}');
 }
 

@@ -129,7 +129,8 @@ impl Lens {
         if let Some(user) = ticket.as_u64().and_then(|ticket| self.tickets.get(&ticket)) {
             return About { user: user.clone(), ..About::default() };
         }
-        const OF_RUN: [&str; 7] = ["run", "start", "cancel", "tool", "run_tool", "cancel_tool", "agent_refused"];
+        const OF_RUN: [&str; 7] =
+            ["run", "start", "cancel", "tool", "run_tool", "cancel_tool", "agent_refused"];
         if let Some(run) = OF_RUN.iter().find_map(|name| handle(&thing[*name])) {
             let known = self.runs.get(&run).cloned().unwrap_or_default();
             return About { user: known.user, place: format!("r{}.{}", run.0, run.1), run: known.id };

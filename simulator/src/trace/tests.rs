@@ -199,7 +199,9 @@ fn a_trace_of_another_kind_is_refused() {
     assert!(with(&|header| header.legacy = Some(vec!["G77".to_owned()])).contains("hazard"));
     // The format before this one had no chain, and other members.
     let told = |text: &str| replay(raw(text.as_bytes()), None).unwrap_err().to_string();
-    let old = told("{\"format\":1,\"version\":\"0.1.0\",\"scenario\":\"tiny\",\"hash\":\"0\",\"seed\":1,\"text\":\"\"}\n");
+    let old = told(
+        "{\"format\":1,\"version\":\"0.1.0\",\"scenario\":\"tiny\",\"hash\":\"0\",\"seed\":1,\"text\":\"\"}\n",
+    );
     assert!(old.contains("trace format 1") && old.contains("sim --trace"), "{old}");
     for text in ["", "\n", "what is this\n", "{\"a\":1}\n", "{\"a\":1}"] {
         assert!(told(text).contains("no trace header"), "{text:?}: {}", told(text));
@@ -230,12 +232,17 @@ fn looked(text: &str, look: Look) -> String {
 fn the_short_form_shows_one_transition_per_line_in_columns() {
     let text = recorded(&scenario("tiny", 5), 1);
     let shown = looked(&text, Look::default());
-    for (row, word) in [("connects as", "→"), ("accepted", "←"), ("starts run-", "←"), ("agent_completed", "←")] {
+    for (row, word) in
+        [("connects as", "→"), ("accepted", "←"), ("starts run-", "←"), ("agent_completed", "←")]
+    {
         assert!(shown.lines().any(|line| line.contains(row) && line.contains(word)), "{row}: {shown}");
     }
     let sign = |line: &str| line.chars().position(|c| matches!(c, '→' | '←'));
     let columns: Vec<_> = shown.lines().filter_map(sign).collect();
-    assert!(columns.iter().filter(|column| **column == columns[0]).count() * 10 > columns.len() * 9, "{shown}");
+    assert!(
+        columns.iter().filter(|column| **column == columns[0]).count() * 10 > columns.len() * 9,
+        "{shown}"
+    );
     assert!(shown.lines().count() * 2 < text.lines().count() * 3);
 }
 

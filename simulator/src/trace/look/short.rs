@@ -41,7 +41,8 @@ pub(super) fn told<'a>(shown: impl Iterator<Item = &'a (bool, &'a Value, About)>
 
 fn input(input: &Value) -> Option<String> {
     if let Some(connect) = input.get("connect") {
-        let resume = connect["resume"].as_u64().map_or(String::new(), |cursor| format!(" after cursor {cursor}"));
+        let resume =
+            connect["resume"].as_u64().map_or(String::new(), |cursor| format!(" after cursor {cursor}"));
         return Some(format!("connects as {}{resume}", text(&connect["tier"])));
     }
     if let Some(frame) = input.get("text") {
@@ -61,7 +62,9 @@ fn input(input: &Value) -> Option<String> {
 
 /// A client's message by its type, and what tells it from others.
 fn message(frame: &str) -> Option<String> {
-    let Ok(message) = serde_json::from_str::<Value>(frame) else { return Some(format!("says {}", head(frame))) };
+    let Ok(message) = serde_json::from_str::<Value>(frame) else {
+        return Some(format!("says {}", head(frame)));
+    };
     let kind = text(&message["type"]);
     if matches!(kind, "pong" | "heartbeat" | "confirmation") {
         return None;
