@@ -13,7 +13,8 @@ use simulator::scenario::{FaultKind, Micros};
     name = "goldenpath",
     version,
     after_help = "Exit codes: 0 all well, 1 internal, 2 usage, 3 regression, \
-4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged, 10 unreached."
+4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged, 9 trace altered, \
+10 unreached."
 )]
 pub(crate) struct Arguments {
     /// More talk on stderr; repeat for still more
@@ -92,7 +93,7 @@ pub(crate) struct SimOptions {
     /// them
     #[arg(long = "hazard", value_name = "ID")]
     pub(crate) hazards: Vec<String>,
-    /// Write a trace that `replay` can play again
+    /// Write a trace that `replay` can play again; packed if the name ends in `.gz`
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// Play everything twice and compare the two
@@ -152,8 +153,28 @@ pub(crate) struct HazardsOptions {
 pub(crate) struct ReplayOptions {
     /// A trace written by `sim --trace`
     pub(crate) trace: PathBuf,
+    /// Look around: print what happened up to this virtual time, such as `12s`, and stop there
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Look around: print what concerns this user, by id or by number from 0
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Look around: print what concerns this run, by id, or by handle as the short form shows it
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// How it is printed: one state transition per line, or every input and effect in full [default: short]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) show: Option<ReplayForm>,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ReplayForm {
+    /// One state transition per line, in fixed columns
+    Short,
+    /// Every input and every effect, frames and payloads included
+    Full,
 }
 
 #[derive(Args, Debug)]

@@ -8,6 +8,7 @@
 //! | [`dialect`], [`client`] | how a client speaks and what it remembers; the load test's too |
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
 //! | [`shrink`] | how to make what broke a rule small enough to read |
+//! | [`service`] | what passes through the node, and how long that takes |
 //! | [`trace`] | what happened, as a hash and as lines |
 //! | [`swarm`], [`coverage`] | a scenario for each seed; what many seeds came across |
 //! | [`run`] | all of it in one call |
@@ -29,6 +30,7 @@ pub mod projection;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod service;
 pub mod shrink;
 pub mod swarm;
 pub mod teeth;

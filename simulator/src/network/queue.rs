@@ -23,6 +23,23 @@ pub(crate) enum Event {
     Beat { run: u32, generation: u32 },
     /// The host does something for a user.
     Host { user: u32 },
+    /// The server's socket wrote frames; only where writing takes time.
+    Written { link: LinkRef },
+}
+
+impl Event {
+    /// Whether it is something that the node has to take in.
+    pub(crate) const fn is_for_node(self) -> bool {
+        match self {
+            Event::Up { .. } | Event::Gone { .. } | Event::Beat { .. } | Event::Written { .. } => true,
+            Event::Arrive
+            | Event::Act { .. }
+            | Event::Host { .. }
+            | Event::Down { .. }
+            | Event::ReadOn { .. }
+            | Event::Retry { .. } => false,
+        }
+    }
 }
 
 /// A link, and how often its slot had been used before.

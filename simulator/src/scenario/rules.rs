@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Scenario;
+use super::{Journey, Scenario};
 use crate::plan::written;
 use crate::script::CANARY_BYTES;
 
@@ -21,6 +21,7 @@ pub(crate) fn first_broken(scenario: &Scenario) -> Option<Broken> {
     let drawn = if scenario.acts.is_empty() { &drawn[..] } else { &[] };
     latency(scenario)
         .or_else(|| drawn.iter().find_map(|rule| rule(scenario)))
+        .or_else(|| journeys(scenario))
         .or_else(|| written::first_broken(scenario))
 }
 
@@ -116,6 +117,18 @@ fn outage(scenario: &Scenario) -> Option<Broken> {
         return broken("network.reconnect_outage", message, help);
     }
     None
+}
+
+fn journeys(scenario: &Scenario) -> Option<Broken> {
+    const KEY: &str = "expect.journey";
+    let journeys = &scenario.expect.journeys;
+    if let Some((message, help)) = journeys.iter().find_map(Journey::mistake) {
+        return broken(KEY, message, help);
+    }
+    let mut names: Vec<String> = journeys.iter().map(Journey::name).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    broken(KEY, format!("two journeys are called `{}`", twice[0]), "give each a name of its own")
 }
 
 fn broken(key: &'static str, message: impl Into<String>, help: impl Into<String>) -> Option<Broken> {

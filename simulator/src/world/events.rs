@@ -32,6 +32,7 @@ impl<S: Subject> World<'_, S> {
             Event::Retry { user, tab } => self.connect(user, tab),
             Event::Beat { run, generation } => self.beat(run, generation),
             Event::Host { user } => self.host_acts(user),
+            Event::Written { link } => self.written.push_back(link),
         }
     }
 
@@ -187,7 +188,7 @@ impl<S: Subject> World<'_, S> {
             let (user, tab) = (current.user, current.tab);
             let Some((thing, wrote)) = self.links.read(self.now_us, link, &mut self.queue) else { return };
             if wrote {
-                self.written.push_back(link);
+                self.wrote(self.now_us, link);
             }
             match thing {
                 Down::Frame(frame) => self.receive(link, user, tab, frame.as_str()),

@@ -14,7 +14,7 @@ mod subject;
 
 use std::collections::VecDeque;
 
-use router::{Config, ConfigError, Effects, Input, Instant, QualityRequest, Router, Stats};
+use router::{Config, ConfigError, Effect, Effects, Input, Instant, QualityRequest, Router, Stats};
 
 use crate::actors::agent::Agents;
 use crate::actors::host::Host;
@@ -27,6 +27,7 @@ use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::script::Lines;
+use crate::service::{Costs, Load, Node, NodeTimes};
 use crate::trace::{RunHash, line};
 
 pub use config::router_config;
@@ -90,6 +91,10 @@ pub struct RunResult {
     pub ended_at_us: u64,
     /// Inputs of the router.
     pub inputs: u64,
+    /// What passed through it.
+    pub costs: Costs,
+    /// How long that took, if the scenario says what takes how long.
+    pub node: Option<NodeTimes>,
     /// The checkers, with everything they wrote down.
     pub checkers: Checkers,
     /// The router's own accounts; empty if another subject ran.
@@ -131,6 +136,10 @@ pub struct World<'a, S = Router> {
     questions: VecDeque<Box<QualityRequest>>,
     hash: RunHash,
     inputs: u64,
+    costs: Costs,
+    node: Node,
+    /// When what the router sends now leaves the node.
+    leaves_us: u64,
     verify_at: u64,
     /// When the registry is looked at next.
     pool_at_us: u64,
@@ -176,6 +185,7 @@ impl<'a, S: Subject> World<'a, S> {
         options: Options<'a>,
     ) -> Self {
         let links = Links::new(scenario.network.latency, seed);
+        let node = Node::new(scenario.service);
         let plan = Plan::new(scenario, seed);
         let watch = Watch {
             domain: reports::Domain::Virtual,
@@ -207,6 +217,9 @@ impl<'a, S: Subject> World<'a, S> {
             questions: VecDeque::new(),
             hash: RunHash::default(),
             inputs: 0,
+            costs: Costs::default(),
+            node,
+            leaves_us: 0,
             verify_at: 0,
             pool_at_us: POOL_EVERY_US,
             pool: (0, 0),
@@ -226,7 +239,11 @@ impl<'a, S: Subject> World<'a, S> {
         let mut idle_ticks = 0;
         while !self.stopped {
             let deadline = self.subject.next_deadline().map(|at| at.as_micros().saturating_sub(EPOCH_US));
-            let Some(next) = [deadline, self.queue.next_at()].into_iter().flatten().min() else { break };
+            let deadline = deadline.map(|at_us| self.node.not_before(at_us));
+            let turn = self.node.next_at();
+            let Some(next) = [deadline, turn, self.queue.next_at()].into_iter().flatten().min() else {
+                break;
+            };
             if self.options.until_us.is_some_and(|until_us| next > until_us) {
                 break;
             }
@@ -242,11 +259,18 @@ impl<'a, S: Subject> World<'a, S> {
                     break;
                 }
                 self.input(Input::Tick);
-            } else if let Some((_, event)) = self.queue.pop() {
+            } else if turn.is_some_and(|turn| turn <= next) {
+                if let Some(event) = self.node.next(self.now_us) {
+                    self.happen(event);
+                }
+            } else if let Some(event) =
+                self.queue.pop().and_then(|(_, event)| self.node.admit(self.now_us, event))
+            {
                 self.happen(event);
             }
             self.answer_questions();
             self.report_written();
+            self.node.served();
         }
         self.finish()
     }
@@ -263,9 +287,19 @@ impl<'a, S: Subject> World<'a, S> {
             coverage.input(self.now_us, &input, &effects, self.subject.accounts());
         }
         self.watch(&input, &effects);
+        self.costs.input(&input);
+        let waited = matches!(input, Input::Written { .. });
+        let (mut pass, mut last) = (self.node.begin(self.now_us), None);
         for effect in effects.iter() {
+            let load = Load::of(effect, &effects, &mut last);
+            self.costs.effect(load);
+            if let (Effect::Send { frame, .. }, true) = (effect, waited) {
+                self.costs.queue_pass(self.now_us, effects.frame(*frame).as_str());
+            }
+            self.leaves_us = self.node.effect(self.now_us, &mut pass, effect, load, waited);
             self.carry_out(effect, &effects);
         }
+        self.node.end(&mut pass);
         self.effects = effects;
     }
 
@@ -345,6 +379,8 @@ impl<'a, S: Subject> World<'a, S> {
             hash: self.hash.hex(),
             ended_at_us: self.now_us,
             inputs: self.inputs,
+            costs: self.costs,
+            node: self.node.into_times(),
             checkers: self.checkers,
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,
