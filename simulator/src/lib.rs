@@ -8,6 +8,7 @@
 //! | [`dialect`], [`client`] | how a client speaks and what it remembers; the load test's too |
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
 //! | [`trace`] | what happened, as a hash and as lines |
+//! | [`explore`] | all interleavings of a small world, instead of those that a seed draws |
 //! | [`run`] | all of it in one call |
 //! | [`conform`] | recorded cases of what the router replaces, played against it |
 //! | [`legacy`] | executable models of what it replaces, with their defects as switches |
@@ -17,6 +18,7 @@ pub mod checkers;
 pub mod client;
 pub mod conform;
 pub mod dialect;
+pub mod explore;
 pub mod legacy;
 mod network;
 pub mod plan;

@@ -211,6 +211,11 @@ impl Router {
         self.handlers.digest_later(conn, &self.timers, &mut walk);
     }
 
+    /// A frame that was sent and waits elsewhere, as it would be told if it waited here.
+    pub fn digest_frame(&self, frame: &Frame, into: &mut dyn Digest) {
+        self.walk(into).frame(frame);
+    }
+
     fn walk<'w>(&'w self, into: &'w mut dyn Digest) -> Walk<'w> {
         Walk { into, now: self.now, node: &self.node }
     }
