@@ -12,6 +12,7 @@
 //! | [`run`] | all of it in one call |
 //! | [`conform`] | recorded cases of what the router replaces, played against it |
 //! | [`legacy`] | executable models of what it replaces, with their defects as switches |
+//! | [`teeth`] | that each known defect is named by a checker |
 
 mod actors;
 pub mod checkers;
@@ -27,6 +28,7 @@ pub mod projection;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod teeth;
 pub mod trace;
 pub mod world;
 

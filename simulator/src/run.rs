@@ -32,6 +32,12 @@ pub fn simulate_with(
     played: &Played,
     options: Options<'_>,
 ) -> Result<Report, ConfigError> {
+    #[cfg(feature = "mutants")]
+    if let Played::Mutant(mutant) = played {
+        let config = router::Config { mutant: Some(*mutant), ..router_config(scenario) };
+        let mut result = World::with_config(scenario.clone(), seed, config, options)?.run();
+        return Ok(report(scenario, seed, &mut result));
+    }
     let Played::Legacy(hazards) = played else { return simulate(scenario, seed, options) };
     let limits = router_config(scenario);
     limits.validate()?;

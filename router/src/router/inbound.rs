@@ -64,16 +64,19 @@ impl Router {
             return Outcome::Rejected;
         }
         let user = state.user;
-        if text.len() > self.config.inbound_bytes_max as usize {
+        if text.len() > self.config.inbound_bytes_max as usize && !mutant!(self.config, SizeUnchecked) {
             return self.reject_size(conn, out);
         }
         if !self.audience.user_mut(user).take_token(self.now, &self.config) {
             let limit = Some(u64::from(self.config.rate_per_s));
             return self.reject(conn, ErrorCode::RateLimited, None, limit, None, out);
         }
-        let envelope = match message::scan(text, self.audience.user(user).id_bytes(), self.config.nesting_max)
-        {
+        let deepest = self.config.nesting_max + if mutant!(self.config, NestingUnchecked) { 64 } else { 0 };
+        let envelope = match message::scan(text, self.audience.user(user).id_bytes(), deepest) {
             Ok(envelope) => envelope,
+            Err(fault) if mutant!(self.config, SilentForeignId) && fault.code == ErrorCode::ForeignUserId => {
+                return Outcome::Handled;
+            }
             Err(fault) => return self.refuse_frame(conn, user, &fault, out),
         };
         if let Some(timestamp) = envelope.timestamp

@@ -1,10 +1,13 @@
 //! Agents: each run the router starts plays its script, with texts that carry the canary of the request, and
 //! reports every step back to the router.
 
+use std::collections::BTreeMap;
+
 use router::{AgentEvent, RunRef, RunRequest};
 
 use crate::plan::Plan;
 use crate::prng::{Domain, Prng};
+use crate::scenario::Share;
 use crate::script::{Beat, Lines, Script, Step, canary_in, script};
 
 /// The agents at work, by the index of their run.
@@ -12,6 +15,8 @@ use crate::script::{Beat, Lines, Script, Step, canary_in, script};
 pub(crate) struct Agents {
     runs: Vec<Option<Box<Run>>>,
     at_work: usize,
+    /// Agents that did not hear that their run was ended.
+    late: BTreeMap<(u32, u32), Box<Run>>,
 }
 
 /// One agent at work.
@@ -23,6 +28,9 @@ struct Run {
     canary: Box<str>,
     /// The owner of the run, if its agent is unruly.
     unruly: Option<router::UserId>,
+    /// It goes on after its run was ended.
+    deaf: bool,
+    dispatched: bool,
     beats: std::vec::IntoIter<Beat>,
 }
 
@@ -35,6 +43,10 @@ pub(crate) struct Report {
     elapsed_us: u64,
     /// The owner of the run, if its agent goes on with what it must not.
     pub(crate) unruly: Option<router::UserId>,
+    /// The run was ended before.
+    pub(crate) late: bool,
+    /// Its tools are run by the router.
+    pub(crate) dispatched: bool,
 }
 
 impl Agents {
@@ -43,15 +55,20 @@ impl Agents {
         let Script { agent_name, beats, .. } =
             script(plan.profile(), plan.seed(), &request.user, &request.request_id);
         let canary = canary_in(request.text()).unwrap_or_default().into();
-        let share = plan.profile().agent.unruly_share;
+        let agent = &plan.profile().agent;
         let names = [&*request.user, &request.request_id];
-        let unruly = !share.is_zero() && Prng::keyed(plan.seed(), Domain::Fault, &names).chance(share.get());
+        let falls = |share: Share, names: &[&str]| {
+            !share.is_zero() && Prng::keyed(plan.seed(), Domain::Fault, names).chance(share.get())
+        };
+        let unruly = falls(agent.unruly_share, &names);
         let run = Run {
             run: request.run,
             since_us: now_us,
             agent_name,
             canary,
             unruly: unruly.then(|| request.user.clone()),
+            deaf: falls(agent.deaf_share, &[names[0], names[1], "deaf"]),
+            dispatched: falls(agent.dispatched_share, &[names[0], names[1], "dispatched"]),
             beats: beats.into_iter(),
         };
         let next_at = run.next_at();
@@ -64,11 +81,14 @@ impl Agents {
         next_at
     }
 
-    /// Stops a run's agent.
+    /// Stops a run's agent, if it hears.
     pub(crate) fn cancel(&mut self, run: RunRef) {
-        if self.current(run.index(), run.generation()).is_some() {
-            self.runs[run.index()] = None;
-            self.at_work -= 1;
+        if self.current(run.index(), run.generation()).is_none() {
+            return;
+        }
+        self.at_work -= 1;
+        if let Some(deaf) = self.runs[run.index()].take().filter(|run| run.deaf) {
+            self.late.insert((run.index() as u32, run.generation()), deaf);
         }
     }
 
@@ -80,18 +100,27 @@ impl Agents {
         generation: u32,
         lines: &mut Lines,
     ) -> Option<(Report, Option<u64>)> {
-        let run = self.current(index as usize, generation)?;
+        let late = self.current(index as usize, generation).is_none();
+        let run = if late {
+            self.late.get_mut(&(index, generation))?
+        } else {
+            self.current(index as usize, generation)?
+        };
         let step = run.beats.next().map_or(Step::Silence, |beat| beat.step);
         let report = Report {
             run: run.run,
             agent_name: run.agent_name,
             elapsed_us: now_us.saturating_sub(run.since_us),
             step,
-            unruly: run.unruly.clone(),
+            unruly: run.unruly.clone().filter(|_| !late),
+            late,
+            dispatched: run.dispatched,
         };
         lines.write(&report.step, &run.canary);
         let next_at = run.next_at();
-        if next_at.is_none() {
+        if next_at.is_none() && late {
+            self.late.remove(&(index, generation));
+        } else if next_at.is_none() {
             self.runs[index as usize] = None;
             self.at_work -= 1;
         }

@@ -22,6 +22,8 @@ struct Lane {
     last: Option<u64>,
     /// Whether a frame was taken, so that `last` is more than the welcome's word.
     taken: bool,
+    /// The newest cursor that this connection was written or began with: nothing up to it is written again.
+    written: u64,
     /// Whether the next frame may have any cursor: the tab came back without its own.
     open: bool,
     /// Announced missing, inclusive.
@@ -31,12 +33,14 @@ struct Lane {
 }
 
 impl Delivery {
-    pub(super) fn connecting(&mut self, tab: u8, again: bool, with_cursor: bool) {
+    pub(super) fn connecting(&mut self, tab: u8, again: bool, resume: Option<u64>) {
         let lane = self.lane(tab);
-        lane.open = again && !with_cursor;
+        lane.open = again && resume.is_none();
+        lane.written = resume.unwrap_or_default();
     }
 
-    pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+    /// `once`: the network repeats nothing, so that a repeat is the server's.
+    pub(super) fn received(&mut self, seen: &Seen<'_>, once: bool, ledger: &mut Ledger) {
         if seen.frame.cursor > self.newest.0 {
             self.newest.0 = seen.frame.cursor;
             if *self.newest.1 != *seen.frame.run_id {
@@ -60,8 +64,14 @@ impl Delivery {
             | FrameKind::Stopped
             | FrameKind::System
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => {}
         }
+        if once && (1..=lane.written).contains(&seen.frame.cursor) {
+            let detail = format!("cursor {} is written again to a client that has it", seen.frame.cursor);
+            ledger.push(seen.finding("deliver.I3", NAME, detail));
+        }
+        lane.written = lane.written.max(seen.frame.cursor);
         match seen.verdict {
             Verdict::Repeat => ledger.counts.repeats += 1,
             Verdict::Uncounted => {}

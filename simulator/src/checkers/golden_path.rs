@@ -348,6 +348,7 @@ const fn is_answer(kind: &FrameKind<'_>) -> bool {
         | FrameKind::Heartbeat
         | FrameKind::Gap { .. }
         | FrameKind::Quality
+        | FrameKind::Notice { .. }
         | FrameKind::Other => false,
     }
 }

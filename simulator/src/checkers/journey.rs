@@ -82,6 +82,7 @@ impl Journey {
             | FrameKind::Gap { .. }
             | FrameKind::System
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => {}
         }
     }

@@ -4,6 +4,7 @@
 //! | module | rules |
 //! |---|---|
 //! | `isolation` | `iso.I1`, `iso.I2` |
+//! | `notices` | `iso.I5`, `deliver.I2` |
 //! | `order` | `run.R1` to `run.R7` |
 //! | `delivery` | `deliver.I2`, `deliver.I3`, `deliver.I4` |
 //! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.late`, `golden.setup`, `golden.unasked`, `golden.value`, `iso.I4`, `wire.echo`, `wire.internals` |
@@ -17,6 +18,7 @@ mod golden_path;
 mod isolation;
 mod journey;
 mod ledger;
+mod notices;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use crate::client::Verdict;
 use crate::dialect::{DecodeError, FrameKind, ServerFrame};
 use crate::plan::{ActionKind, Plan};
 use crate::projection::Projection;
+use crate::scenario::FaultKind;
 
 pub use cases::cases;
 pub use ledger::{Counts, Ledger, Times};
@@ -57,6 +60,8 @@ pub struct Checkers {
     projection: Option<Projection>,
     /// Whether every client reads what comes at once.
     all_read: bool,
+    /// Whether the network delivers nothing twice.
+    once: bool,
 }
 
 mod timeline;
@@ -73,6 +78,7 @@ struct Session {
     delivery: delivery::Delivery,
     golden_path: golden_path::GoldenPath,
     journey: journey::Journey,
+    notices: notices::Notices,
 }
 
 /// A frame that a tab received.
@@ -101,6 +107,7 @@ impl Checkers {
             ledger: Ledger::new(watch.domain, watch.findings_max),
             timelines: timeline::Timelines::new(watch.timelines),
             projection: watch.projection.then(Projection::default),
+            once: !plan.scenario().faults.iter().any(|fault| fault.kind == FaultKind::Duplicate),
             all_read: plan.scenario().slow_reader.share.get() == 0.0,
             plan: plan.clone(),
             watch,
@@ -118,7 +125,7 @@ impl Checkers {
         session.connections[tab_index] += 1;
         let again = session.connections[tab_index] > 1;
         session.golden_path.connecting(tab, at_us + ready_after_us);
-        session.delivery.connecting(tab, again, resume.is_some());
+        session.delivery.connecting(tab, again, resume);
         session.journey.connecting(at_us, tab, again);
         self.ledger.counts.connections += 1;
         self.ledger.counts.reconnects += u64::from(again);
@@ -137,8 +144,12 @@ impl Checkers {
                 self.timelines.mark(user, tab, at_us, say.kind.wire_type());
             }
             ActionKind::Stop { .. } => self.timelines.mark(user, tab, at_us, "stop_agent"),
-            ActionKind::Typing { thread } | ActionKind::Quality { thread, .. } => {
+            ActionKind::Typing { thread } => session.isolation.owns(thread),
+            ActionKind::Quality { thread, type_name, .. } => {
                 session.isolation.owns(thread);
+                if *type_name == "subscribe_quality_alerts" {
+                    session.notices.subscribed();
+                }
             }
             ActionKind::Heartbeat => return,
             ActionKind::Ping
@@ -151,6 +162,13 @@ impl Checkers {
             | ActionKind::Leave => {}
         }
         self.ledger.counts.messages_in += 1;
+    }
+
+    /// The host sends an event to a user of so many tabs; `kept`: every tab gets it, be it away or not.
+    pub fn notice(&mut self, user: u32, tabs: u8, number: u64, kept: bool) {
+        let scenario = self.plan.scenario();
+        let owed = kept && scenario.network.cursor && scenario.faults.is_empty();
+        self.session(user).notices.sent(number, tabs, owed);
     }
 
     /// A tab confirmed what it received.
@@ -172,7 +190,7 @@ impl Checkers {
     ) {
         self.session(user);
         let Some(Some(session)) = self.sessions.get_mut(user as usize) else { return };
-        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey } =
+        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey, notices } =
             &mut **session;
         let connection = connections.get(usize::from(tab)).copied().unwrap_or_default();
         let [run, request, thread] = [frame.run_id, frame.request_id, frame.thread_id].map(key_of);
@@ -181,7 +199,8 @@ impl Checkers {
         let ledger = &mut self.ledger;
         ledger.count(frame, text.len());
         isolation.received(&seen, ledger);
-        delivery.received(&seen, ledger);
+        notices.received(&seen, ledger);
+        delivery.received(&seen, self.once, ledger);
         golden_path.answered(&seen, self.all_read, ledger);
         if frame.kind == FrameKind::Other {
             let detail = format!("`{}` is no type that the contract names", frame.type_name);
@@ -242,6 +261,7 @@ impl Checkers {
         session.order.left(&finding, ledger);
         session.delivery.left(&finding, &connection, ledger);
         session.golden_path.left(&finding, &connection, ledger);
+        session.notices.left(&finding, &connection, ledger);
         for tab in 0..connections.len() {
             session.journey.resumed(tab as u8, ledger);
             self.timelines.mark(user, tab as u8, at_us, "leave");
@@ -310,6 +330,7 @@ impl Session {
             delivery: delivery::Delivery::default(),
             golden_path: golden_path::GoldenPath::default(),
             journey: journey::Journey::default(),
+            notices: notices::Notices::default(),
         }
     }
 }

@@ -94,6 +94,7 @@ struct Members<'a> {
     seq: u64,
     cursor: u64,
     data_cursor: u64,
+    number: u64,
     from: u64,
     to: u64,
     recovered: bool,
@@ -108,6 +109,15 @@ impl<'a> Members<'a> {
                     ("user_id", Value::Text(text)) => self.data_user_id = text,
                     ("cursor", Value::Integer(number)) => self.data_cursor = number,
                     _ => {}
+                }
+                Ok(())
+            });
+        }
+        if key == "results" && scanner.peek() == Some(b'{') {
+            // The router's own account of a tool that it had run.
+            return scanner.object(|scanner, key| {
+                if let ("output" | "error", Value::Text(text)) = (key, scanner.value(2)?) {
+                    self.body = text;
                 }
                 Ok(())
             });
@@ -146,6 +156,7 @@ impl<'a> Members<'a> {
         match key.as_bytes() {
             b"seq" => self.seq = number,
             b"cursor" => self.cursor = number,
+            b"number" => self.number = number,
             b"from" => self.from = number,
             b"to" => self.to = number,
             _ => {}
@@ -178,6 +189,7 @@ impl<'a> Members<'a> {
             | "quality_alerts_unsubscribed"
             | "quality_update"
             | "quality_alert" => FrameKind::Quality,
+            "notice" => FrameKind::Notice { number: self.number },
             _ => FrameKind::Other,
         }
     }

@@ -115,6 +115,11 @@ pub enum FrameKind<'a> {
     System,
     /// An answer about quality, or news of it: the members of `docs/wire.md`.
     Quality,
+    /// An event of the host's.
+    Notice {
+        /// Its number.
+        number: u64,
+    },
     /// A type that the dialect does not know.
     Other,
 }
@@ -216,6 +221,7 @@ impl ServerFrame<'_> {
             | FrameKind::Gap { .. }
             | FrameKind::System
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => None,
         }
     }

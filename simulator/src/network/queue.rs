@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Retry { user: u32, tab: u8 },
     /// The agent's next step.
     Beat { run: u32, generation: u32 },
+    /// The host does something for a user.
+    Host { user: u32 },
 }
 
 /// A link, and how often its slot had been used before.

@@ -13,6 +13,7 @@ mod count;
 mod embedded;
 mod error;
 mod fault;
+mod host;
 mod limits;
 mod network;
 mod rules;
@@ -31,6 +32,7 @@ pub use count::{CountWeights, Counts};
 pub use embedded::embedded;
 pub use error::ScenarioError;
 pub use fault::{Fault, FaultKind, UserRange, Way, healed_at};
+pub use host::Host;
 pub use limits::{Expect, Limits, router_defaults};
 pub use network::{Network, Reconnect, SlowReader};
 pub use session::{Mix, Session};
@@ -64,6 +66,9 @@ pub struct Scenario {
     /// What a run looks like.
     #[serde(default)]
     pub agent: Agent,
+    /// What the server's host does by itself.
+    #[serde(default, skip_serializing_if = "Host::is_default")]
+    pub host: Host,
     /// The way between client and router.
     #[serde(default)]
     pub network: Network,
@@ -121,6 +126,7 @@ impl Default for Scenario {
             users: Users::default(),
             session: Session::default(),
             agent: Agent::default(),
+            host: Host::default(),
             network: Network::default(),
             slow_reader: SlowReader::default(),
             faults: Vec::new(),

@@ -42,10 +42,9 @@ impl<S: Subject> World<'_, S> {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
                 self.note_fault(refused.why.name(), &detail);
             }
-            // The scripted agents report their tools' events themselves; none calls a tool through the router.
-            Effect::RunTool(_) | Effect::CancelTool(_) | Effect::ToolAnswered(_) => {}
+            Effect::RunTool(_) | Effect::ToolAnswered(_) | Effect::Receipt(_) => self.tell_host(effect),
             Effect::AskQuality(request) => self.questions.push_back(request.clone()),
-            Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } | Effect::Drained => {}
+            Effect::CancelTool(_) | Effect::Audit(_) | Effect::Swept { .. } | Effect::Drained => {}
         }
     }
 

@@ -31,13 +31,16 @@ impl<S: Subject> World<'_, S> {
             Event::Gone { link } => self.gone(link),
             Event::Retry { user, tab } => self.connect(user, tab),
             Event::Beat { run, generation } => self.beat(run, generation),
+            Event::Host { user } => self.host_acts(user),
         }
     }
 
     /// The next user comes into being.
     fn arrive(&mut self) {
         if let Some((_, index)) = self.arrivals.next() {
-            self.users[index as usize] = Some(Box::new(User::new(self.plan.user(index))));
+            let user = self.plan.user(index);
+            self.host_user(&user);
+            self.users[index as usize] = Some(Box::new(User::new(user)));
             self.act(index);
         }
         self.await_arrival();
@@ -253,7 +256,7 @@ impl<S: Subject> World<'_, S> {
                 self.beat_at(at_us, report.run);
             }
             if let Some(event) = report.event(&lines) {
-                self.input(Input::Agent { run: report.run, event });
+                self.say_for_agent(&report, event);
                 if let Some(owner) = &report.unruly {
                     self.misbehave(report.run, owner, event);
                 }
@@ -300,7 +303,7 @@ impl<S: Subject> World<'_, S> {
         tab.link.take()
     }
 
-    fn link_of_tab(&self, user: u32, tab: u8) -> Option<LinkRef> {
+    pub(super) fn link_of_tab(&self, user: u32, tab: u8) -> Option<LinkRef> {
         self.user_ref(user)?.tabs.get(usize::from(tab))?.link
     }
 

@@ -9,6 +9,7 @@
 mod carry;
 mod config;
 mod events;
+mod hosted;
 mod subject;
 
 use std::collections::VecDeque;
@@ -16,6 +17,8 @@ use std::collections::VecDeque;
 use router::{Config, ConfigError, Effects, Input, Instant, QualityRequest, Router, Stats};
 
 use crate::actors::agent::Agents;
+use crate::actors::host::Host;
+use crate::actors::tools::Tools;
 use crate::actors::user::{User, arrivals};
 use crate::checkers::bounds::Bounds;
 use crate::checkers::{Checkers, Watch};
@@ -111,6 +114,8 @@ pub struct World<'a, S = Router> {
     users: Vec<Option<Box<User>>>,
     users_left: u64,
     agents: Agents,
+    tools: Tools,
+    host: Host,
     lines: Lines,
     checkers: Checkers,
     bounds: Bounds,
@@ -186,6 +191,8 @@ impl<'a, S: Subject> World<'a, S> {
             written: VecDeque::new(),
             users_left: 0,
             agents: Agents::default(),
+            tools: Tools::default(),
+            host: Host::default(),
             lines: Lines::default(),
             bounds,
             effects: Effects::new(),
@@ -203,6 +210,7 @@ impl<'a, S: Subject> World<'a, S> {
 
     /// Runs until every user has left, every run has ended and every recovery window has passed.
     pub fn run(mut self) -> RunResult {
+        self.offer_tools();
         self.await_arrival();
         let mut idle_ticks = 0;
         while !self.stopped {
@@ -304,6 +312,7 @@ impl<'a, S: Subject> World<'a, S> {
         self.bounds.accounts(self.now_us, self.subject.verify(), self.checkers.ledger_mut());
         if complete {
             self.checkers.finish(self.now_us);
+            self.settle_host();
             self.bounds.finish(self.now_us, self.subject.held(), self.checkers.ledger_mut());
             if self.links.len() + self.agents.at_work() > 0 {
                 let (links, agents) = (self.links.len(), self.agents.at_work());

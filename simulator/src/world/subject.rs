@@ -43,6 +43,11 @@ pub trait Subject {
     /// What its own services answer to a question of quality that it asked; `None` if they fail.
     fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>>;
 
+    /// The router itself, for a host that sends events of its own and has tools run; `None` if it is none.
+    fn hosted(&mut self) -> Option<&mut Router> {
+        None
+    }
+
     /// A router's accounts; empty if it is none.
     fn stats(&self) -> Stats {
         Stats::default()
@@ -86,6 +91,10 @@ impl Subject for Router {
 
     fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>> {
         quality::answer(request, self.quality_monitor(), &Gate, now)
+    }
+
+    fn hosted(&mut self) -> Option<&mut Router> {
+        Some(self)
     }
 
     fn stats(&self) -> Stats {
