@@ -20,6 +20,7 @@
 //! | [`wire`] | frames as they leave: run events, replies, errors; what is taken out of agents' values |
 //! | [`error`] | the codes a client can meet |
 //! | [`tools`] | tool calls: one dispatcher per run, permissions, validation |
+//! | [`fingerprint`] | what of a router's state can change what it does next |
 //! | [`stats`] | outcome accounting that adds up at every step |
 //! | [`compat`] | the names of the routers before this one, as thin adapters; on its way out |
 //!
@@ -68,6 +69,7 @@ pub mod config;
 pub mod contract;
 mod dedupe;
 pub mod error;
+pub mod fingerprint;
 pub mod handlers;
 pub mod message;
 #[cfg(feature = "mutants")]

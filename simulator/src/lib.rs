@@ -11,6 +11,7 @@
 //! | [`service`] | what passes through the node, and how long that takes |
 //! | [`trace`] | what happened, as a hash and as lines |
 //! | [`swarm`], [`coverage`] | a scenario for each seed; what many seeds came across |
+//! | [`explore`] | all interleavings of a small world, instead of those that a seed draws |
 //! | [`run`] | all of it in one call |
 //! | [`conform`] | recorded cases of what the router replaces, played against it |
 //! | [`legacy`] | executable models of what it replaces, with their defects as switches |
@@ -22,6 +23,7 @@ pub mod client;
 pub mod conform;
 pub mod coverage;
 pub mod dialect;
+pub mod explore;
 pub mod legacy;
 mod network;
 pub mod plan;

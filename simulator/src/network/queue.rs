@@ -31,10 +31,13 @@ impl Event {
     /// Whether it is something that the node has to take in.
     pub(crate) const fn is_for_node(self) -> bool {
         match self {
-            Event::Up { .. } | Event::Gone { .. } | Event::Beat { .. } | Event::Written { .. } => true,
+            Event::Up { .. }
+            | Event::Gone { .. }
+            | Event::Beat { .. }
+            | Event::Host { .. }
+            | Event::Written { .. } => true,
             Event::Arrive
             | Event::Act { .. }
-            | Event::Host { .. }
             | Event::Down { .. }
             | Event::ReadOn { .. }
             | Event::Retry { .. } => false,
