@@ -58,6 +58,7 @@ macro_rules! mutant {
         }
         #[cfg(not(feature = "mutants"))]
         {
+            let _ = &$config;
             false
         }
     }};
