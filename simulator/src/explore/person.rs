@@ -130,7 +130,10 @@ impl Tab {
         // A first event at or below the welcome's cursor is a replay of what nobody received: any start is right.
         let early = self.seen == 0 && self.base.is_some_and(|base| cursor <= base);
         if cursor != self.at() + 1 && !early {
-            return breach("deliver.I4", format!("cursor {cursor} follows {}, without a gap announced", self.at()));
+            return breach(
+                "deliver.I4",
+                format!("cursor {cursor} follows {}, without a gap announced", self.at()),
+            );
         }
         self.seen = cursor;
         self.confirm |= kind.is_terminal();

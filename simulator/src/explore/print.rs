@@ -154,7 +154,8 @@ impl Digest for Part<'_> {
         let mut rest = text;
         while let Some(at) = rest.find('~') {
             self.mix.text(&rest[..at]);
-            let whose = rest.as_bytes().get(at + 1).map_or(usize::MAX, |digit| usize::from(digit.wrapping_sub(b'0')));
+            let whose =
+                rest.as_bytes().get(at + 1).map_or(usize::MAX, |digit| usize::from(digit.wrapping_sub(b'0')));
             let own = whose == self.user;
             self.crossed |= !own;
             self.mix.number(if own { 0 } else { 1 + whose as u64 });
@@ -165,7 +166,8 @@ impl Digest for Part<'_> {
 
     fn run(&mut self, number: u64) {
         let owner = (number as usize).checked_sub(1).and_then(|at| self.runs.get(at));
-        let (user, message) = owner.map_or((u64::MAX, number), |(user, message)| (u64::from(*user), u64::from(*message)));
+        let (user, message) =
+            owner.map_or((u64::MAX, number), |(user, message)| (u64::from(*user), u64::from(*message)));
         let own = user == self.user as u64;
         self.crossed |= !own;
         self.mix.number(if own { message } else { user.wrapping_add(1) << 32 | message });

@@ -178,7 +178,9 @@ impl<'a> Search<'a> {
         self.terminal += u64::from(choices.is_empty());
         for choice in choices {
             // What a tab or user just like this one does leads to states that differ in names only.
-            let repeated = |print: &Print| choice.is_of_one() && print.is_repeated(choice.user.into(), choice.tab.into());
+            let repeated = |print: &Print| {
+                choice.is_of_one() && print.is_repeated(choice.user.into(), choice.tab.into())
+            };
             if print.as_ref().is_some_and(repeated) {
                 continue;
             }

@@ -141,6 +141,12 @@ impl Node {
         }
     }
 
+    /// The node died: what waited for it is gone.
+    pub(crate) fn forget(&mut self) {
+        self.waiting.clear();
+        self.came_us = None;
+    }
+
     /// What was measured.
     pub(crate) fn into_times(self) -> Option<NodeTimes> {
         self.service.is_some().then_some(self.times)
@@ -271,7 +277,7 @@ mod tests {
     fn without_a_model_nothing_takes_time() {
         let mut node = Node::new(None);
         assert_eq!(serve(&mut node, 10, &fan_out(2), false), [10, 10]);
-        assert_eq!(node.admit(10, Event::Beat { run: 0, generation: 0 }).map(|_| ()), Some(()));
+        assert_eq!(node.admit(10, Event::Beat { run: 0, generation: 0, node: 0 }).map(|_| ()), Some(()));
         assert_eq!((node.next_at(), node.not_before(7)), (None, 7));
         assert!(node.into_times().is_none());
     }
