@@ -362,9 +362,7 @@ impl Checkers {
             session.order.left(&finding, node, ledger);
             session.delivery.left(&finding, &connection, &session.tolerance, ledger);
             session.golden_path.left(&finding, &connection, (node, touched), ledger);
-            if !touched {
-                session.notices.left(&finding, &connection, ledger);
-            }
+            session.notices.left(&finding, &connection, ledger);
         }
         session.journey.left(ledger);
         for tab in 0..connections.len() {

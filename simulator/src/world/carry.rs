@@ -38,6 +38,9 @@ impl<S: Subject> World<'_, S> {
                 }
             }
             Effect::StartRun(request) => {
+                if self.trouble.as_ref().is_some_and(|trouble| trouble.told) {
+                    self.note_fault("drain.accepts", "a run is started by a node that was told to drain");
+                }
                 if let Some(at_us) = self.agents.start(self.leaves_us, &self.plan, request) {
                     self.beat_at(at_us, request.run);
                 }

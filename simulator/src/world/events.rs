@@ -46,7 +46,7 @@ impl<S: Subject> World<'_, S> {
             Event::Late { link, number } => self.arrive_late(link, number),
             Event::Strike => self.strike(),
             Event::Resume => self.resume_node(),
-            Event::Drain => self.input(Input::Drain),
+            Event::Drain => self.drain(),
             Event::Evict { node } => self.evict(node),
             Event::Care { user, tab } => self.take_care(user, tab),
             Event::Rest { user } => self.rest(user),

@@ -4,7 +4,7 @@ use router::{AgentEvent, Context, Deliver, Effect, Input, ReceiptId, Router, Tar
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use super::{EPOCH_US, Subject, World};
+use super::{Subject, World};
 use crate::actors::agent::Report;
 use crate::actors::host::{Deed, TOPIC};
 use crate::network::Event;
@@ -63,6 +63,9 @@ impl<S: Subject> World<'_, S> {
     }
 
     fn do_for(&mut self, user: u32, deed: Deed) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.is_down(self.now_us)) {
+            return;
+        }
         let Some(router) = self.subject.hosted() else { return };
         let id = self.plan.user_id(user);
         match deed {
@@ -147,7 +150,7 @@ impl<S: Subject> World<'_, S> {
         match effect {
             Effect::RunTool(request) => self.tools.run(request),
             Effect::ToolAnswered(answer) => {
-                if let Err((rule, detail)) = self.tools.answered(EPOCH_US + self.now_us, answer) {
+                if let Err((rule, detail)) = self.tools.answered(self.node_now().as_micros(), answer) {
                     self.note_fault(rule, &detail);
                 }
             }

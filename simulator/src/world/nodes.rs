@@ -154,9 +154,22 @@ impl<S: Subject> World<'_, S> {
         self.happen(Event::Drain);
     }
 
+    /// The node is told to drain.
+    pub(super) fn drain(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.told = true;
+        }
+        self.input(Input::Drain);
+    }
+
     /// A node that was told to drain and has not, has had its time.
     pub(super) fn evict(&mut self, node: u32) {
         if self.trouble.as_ref().is_some_and(|trouble| trouble.draining && trouble.node == node) {
+            // A node that stands still for a moment is late without being at fault.
+            let pauses = self.plan.scenario().faults.iter().any(|fault| fault.kind == FaultKind::Pause);
+            if !pauses {
+                self.note_fault("drain.late", "the drain's deadline is over, and the node does not say that it has drained");
+            }
             self.renew();
         }
     }
@@ -183,7 +196,7 @@ impl<S: Subject> World<'_, S> {
         trouble.node += 1;
         trouble.runs_lost += held.runs;
         trouble.down_until_us = trouble.down_until_us.max(now_us + after_us);
-        (trouble.draining, trouble.drained) = (false, false);
+        (trouble.draining, trouble.told, trouble.drained) = (false, false, false);
         trouble.paused_until_us = 0;
         trouble.waiting.clear();
         trouble.unstarted.clear();

@@ -25,6 +25,8 @@ pub(super) struct Trouble {
     /// Until when there is no node.
     pub(super) down_until_us: u64,
     pub(super) draining: bool,
+    /// The node has been told, so that it takes no new work.
+    pub(super) told: bool,
     /// The node has drained: the next one takes its place.
     pub(super) drained: bool,
     pub(super) services_away: bool,
@@ -55,6 +57,7 @@ impl Trouble {
             resuming: false,
             down_until_us: 0,
             draining: false,
+            told: false,
             drained: false,
             services_away: false,
             unstarted: VecDeque::new(),
