@@ -344,7 +344,7 @@ impl Progress {
         let failing = shared.failing.load(Ordering::Relaxed);
         let (conditions, triples) = locked(&shared.shown).reached();
         let rate = over as f64 / self.began.elapsed().as_secs_f64().max(0.001);
-        let all = simulator::coverage::Condition::ALL.len();
+        let all = Coverage::named();
         let text = format!(
             "{over} of {} seeds, {rate:.0}/s, {failing} failing, {conditions} of {all} conditions, {triples} triples",
             self.asked.len()

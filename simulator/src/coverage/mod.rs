@@ -14,7 +14,8 @@ use router::{Effects, Input, Stats};
 pub use conditions::Condition;
 pub use triples::{Moment, Stage};
 
-use crate::scenario::Fault;
+use crate::faults::FaultCounts;
+use crate::scenario::{Fault, FaultKind};
 use conditions::Met;
 use triples::Grid;
 use watch::Watch;
@@ -28,6 +29,8 @@ pub struct Coverage {
     met: Met,
     /// Seeds in which each condition was met, and the lowest of them.
     sums: [(u64, u64); Condition::ALL.len()],
+    /// The same for each kind of fault: that it happened.
+    faults: [(u64, u64); FaultKind::ALL.len()],
     grid: Grid,
     watch: Watch,
 }
@@ -41,6 +44,8 @@ pub(crate) struct Ending<'a> {
     pub(crate) window_full: bool,
     /// Frames that the clients' cursor rule dropped.
     pub(crate) repeats: u64,
+    /// How often each kind of fault happened.
+    pub(crate) faults: FaultCounts,
 }
 
 impl Default for Coverage {
@@ -49,6 +54,7 @@ impl Default for Coverage {
             seed: 0,
             met: Met::default(),
             sums: [(0, u64::MAX); Condition::ALL.len()],
+            faults: [(0, u64::MAX); FaultKind::ALL.len()],
             grid: Grid::default(),
             watch: Watch::default(),
         }
@@ -80,32 +86,30 @@ impl Coverage {
         self.watch.node_lost(stats, &mut self.met);
     }
 
-    /// A condition that the world itself sees.
-    pub(crate) fn meet(&mut self, condition: Condition) {
-        self.met.set(condition);
-    }
-
     /// The seed is over.
     pub(crate) fn finish(&mut self, ending: Ending<'_>) {
         conditions::finish(&mut self.met, ending);
         for condition in self.met.iter() {
-            let (seeds, first) = &mut self.sums[condition as usize];
-            *seeds += 1;
-            *first = (*first).min(self.seed);
+            add(&mut self.sums[condition as usize], (1, self.seed));
+        }
+        for (kind, _) in ending.faults.iter().filter(|(_, times)| *times > 0) {
+            add(&mut self.faults[kind as usize], (1, self.seed));
         }
     }
 
     /// Adds what another one saw.
     pub fn absorb(&mut self, other: &Coverage) {
-        for (sum, part) in self.sums.iter_mut().zip(&other.sums) {
-            *sum = (sum.0 + part.0, sum.1.min(part.1));
+        let (sums, faults) = (self.sums.iter_mut(), self.faults.iter_mut());
+        for (sum, part) in sums.zip(&other.sums).chain(faults.zip(&other.faults)) {
+            add(sum, *part);
         }
         self.grid.absorb(&other.grid);
     }
 
     /// Conditions and triples met so far, over all seeds that are finished: a number that only grows.
     pub fn reached(&self) -> (usize, usize) {
-        (self.sums.iter().filter(|(seeds, _)| *seeds > 0).count(), self.grid.reached())
+        let sums = self.sums.iter().chain(&self.faults[1..]);
+        (sums.filter(|(seeds, _)| *seeds > 0).count(), self.grid.reached())
     }
 
     /// Seeds in which a condition was met.
@@ -113,21 +117,38 @@ impl Coverage {
         self.sums[condition as usize].0
     }
 
+    /// How many conditions there are.
+    pub const fn named() -> usize {
+        // Letting a frame through, the first kind, is no fault.
+        Condition::ALL.len() + FaultKind::ALL.len() - 1
+    }
+
     /// All conditions, as reports list them.
     pub fn conditions(&self) -> Vec<reports::sweep::Condition> {
-        let row = |(condition, &(seeds, first)): (&Condition, &(u64, u64))| reports::sweep::Condition {
-            name: condition.name().to_owned(),
-            about: condition.about().to_owned(),
+        let row = |name: &str, about: &str, (seeds, first): (u64, u64)| reports::sweep::Condition {
+            name: name.to_owned(),
+            about: about.to_owned(),
             seeds,
             first_seed: (seeds > 0).then_some(first),
         };
-        Condition::ALL.iter().zip(&self.sums).map(row).collect()
+        let named = Condition::ALL.iter().zip(self.sums);
+        let named = named.map(|(condition, sum)| row(condition.name(), condition.about(), sum));
+        let faults = FaultKind::ALL.into_iter().zip(self.faults).filter(|(kind, _)| *kind != FaultKind::Pass);
+        let faults = faults.map(|(kind, sum)| {
+            row(&format!("fault_{}", kind.name()), &format!("a fault happened: {}", kind.name()), sum)
+        });
+        named.chain(faults).collect()
     }
 
     /// The triples that were met, as reports list them.
     pub fn triples(&self) -> reports::sweep::Triples {
         self.grid.to_report()
     }
+}
+
+/// Adds seeds, and the lowest of them.
+fn add(sum: &mut (u64, u64), part: (u64, u64)) {
+    *sum = (sum.0 + part.0, sum.1.min(part.1));
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use crate::scenario::{
 };
 
 const MS: u64 = 1_000;
+/// Tools of the highest plan.
+const PREMIUM: [&str; 2] = ["create_corpus", "generate_synthetic_data_batch"];
 
 /// What the host does by itself.
 pub(super) fn host(dice: &mut Dice) -> Host {
@@ -66,14 +68,18 @@ pub(super) fn agent(scale: Scale, users: &Users, dice: &mut Dice) -> Agent {
     }
 }
 
+/// Whether the tools are those of the highest plan.
+pub(super) fn has_premium_tools(agent: &Agent) -> bool {
+    agent.tools.iter().any(|tool| PREMIUM.contains(&tool.name.as_str()))
+}
+
 /// Other tools than the default ones: those of the highest plan, where everybody has it.
 fn tools(users: &Users, dice: &mut Dice) -> Option<Vec<Tool>> {
-    let premium = ["create_corpus", "generate_synthetic_data_batch"];
     let estimate = Some(Micros::new(dice.within(100, 3_000) * MS));
     let highest = users.tier.free.get() + users.tier.early.get() + users.tier.mid.get() == 0;
     let wanted = dice.chance(0.6);
     (highest && wanted).then(|| {
         let tool = |name: &str| Tool { name: name.to_owned(), estimate, weight: Weight::new(1) };
-        premium.into_iter().map(tool).collect()
+        PREMIUM.into_iter().map(tool).collect()
     })
 }

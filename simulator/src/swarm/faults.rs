@@ -5,9 +5,11 @@ use crate::scenario::{Fault, FaultKind, Micros, MicrosRange, Pause, Scenario, Sh
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
+const LONGEST_US: u64 = 20 * SECOND;
 
-/// One rule at least: each kind exists or does not, and some come twice.
-pub(super) fn faults(scenario: &Scenario, dice: &mut Dice) -> Vec<Fault> {
+/// One rule at least: each kind exists or does not, and some come twice. Where the limits are tight, the first that does
+/// anything concerns everybody from the beginning.
+pub(super) fn faults(scenario: &Scenario, tight: bool, dice: &mut Dice) -> Vec<Fault> {
     let span_us = span_us(scenario);
     // Some worlds have one kind of fault, some have many.
     let exists = dice.pick(&[0.02, 0.08, 0.15, 0.3]);
@@ -25,6 +27,13 @@ pub(super) fn faults(scenario: &Scenario, dice: &mut Dice) -> Vec<Fault> {
     if faults.iter().all(|fault| fault.kind == FaultKind::Pass) {
         faults.push(rule(otherwise, span_us, scenario.users.count, dice));
     }
+    if tight && let Some(first) = faults.iter_mut().find(|fault| fault.kind != FaultKind::Pass) {
+        first.users = None;
+        let (low, high) = (first.during.low.us(), first.during.high.us());
+        // What lets nothing pass must not last for the whole session.
+        let lasts = lasts_us(first.kind) < LONGEST_US;
+        first.during = MicrosRange::new(0, if lasts { high - low } else { high });
+    }
     faults
 }
 
@@ -32,11 +41,12 @@ fn rule(kind: FaultKind, span_us: u64, users: u32, dice: &mut Dice) -> Fault {
     let from_us = dice.within(0, span_us);
     let for_us = dice.skewed(100 * MS, lasts_us(kind));
     let mut fault = Fault::new(kind, MicrosRange::new(from_us, from_us + for_us));
-    let everybody = dice.chance(0.5) || concerns_node(kind);
+    let everybody = dice.chance(0.5) || kind.is_of_node();
     let (one, other) = (dice.count(0, users - 1), dice.count(0, users - 1));
     fault.users = (!everybody).then(|| UserRange { low: one.min(other), high: one.max(other) });
     fault.share = share(kind, dice);
-    fault.way = dice.pick(&[Way::Both, Way::Both, Way::Up, Way::Down]);
+    let way = dice.pick(&[Way::Both, Way::Both, Way::Up, Way::Down]);
+    fault.way = if kind.is_verdict() { way } else { Way::Both };
     fault
 }
 
@@ -58,30 +68,7 @@ const fn lasts_us(kind: FaultKind) -> u64 {
         | FaultKind::Deploy
         | FaultKind::Jump
         | FaultKind::Skew
-        | FaultKind::ServicesAway => 20 * SECOND,
-    }
-}
-
-const fn concerns_node(kind: FaultKind) -> bool {
-    match kind {
-        FaultKind::Avalanche
-        | FaultKind::Pause
-        | FaultKind::Crash
-        | FaultKind::Deploy
-        | FaultKind::Jump
-        | FaultKind::Skew
-        | FaultKind::ServicesAway => true,
-        FaultKind::Pass
-        | FaultKind::Delay
-        | FaultKind::Lose
-        | FaultKind::Duplicate
-        | FaultKind::Reorder
-        | FaultKind::Corrupt
-        | FaultKind::Cut
-        | FaultKind::Clog
-        | FaultKind::SwizzleClog
-        | FaultKind::HalfOpen
-        | FaultKind::Stall => false,
+        | FaultKind::ServicesAway => LONGEST_US,
     }
 }
 

@@ -9,7 +9,8 @@ const SECOND: u64 = 1_000 * MS;
 /// Frames that no strict scenario's stalls and outages can fill.
 const RECOVERY_FRAMES: u32 = 50_000;
 
-pub(super) fn limits(scale: Scale, scenario: &mut Scenario, dice: &mut Dice) {
+/// Sets the limits; answers whether they are tight, so that no plan can be held to its word.
+pub(super) fn limits(scale: Scale, scenario: &mut Scenario, dice: &mut Dice) -> bool {
     let mut limits = Limits {
         agent_deadline: dice.maybe(0.6, |dice| Micros::new(dice.skewed(SECOND, 45 * SECOND))),
         ready_after: dice.maybe(0.4, |dice| Micros::new(dice.skewed(MS, SECOND))),
@@ -18,13 +19,15 @@ pub(super) fn limits(scale: Scale, scenario: &mut Scenario, dice: &mut Dice) {
         frame_bytes_max: dice.maybe(0.2, |dice| Bytes::new(dice.pick(&[3_072, 4_096, 16_384]))),
         ..Limits::default()
     };
+    let is_tight = dice.chance(0.6) && !scale.strict;
     let tight = Tight::draw(scenario.users.tabs.max(), dice);
-    if scale.strict {
-        leave_room(scenario, &mut limits);
-    } else {
+    if is_tight {
         tight.into(&mut limits);
+    } else {
+        leave_room(scenario, &mut limits);
     }
     scenario.limits = limits;
+    is_tight
 }
 
 /// What an outage, a stall or a busy moment loses for good if there is no room for it: only for worlds that no plan is

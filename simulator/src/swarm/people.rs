@@ -1,9 +1,9 @@
 //! Who comes, what they say, and how they are connected.
 
-use super::{Scale, dice::Dice};
+use super::{Scale, agents, dice::Dice};
 use crate::scenario::{
     Arrival, CountWeights, Counts, Distribution, LogNormalPause, Micros, MicrosRange, Mix, Network, Pause,
-    Reconnect, Session, Size as Bytes, SlowReader, TextBytes, TierWeights, Users, Weight,
+    Reconnect, Scenario, Session, Size as Bytes, SlowReader, TextBytes, TierWeights, Users, Weight,
 };
 
 const MS: u64 = 1_000;
@@ -122,8 +122,25 @@ pub(super) fn network(scale: Scale, dice: &mut Dice) -> Network {
         disconnect_share: dice.share(0.5, 0.05, 0.5),
         reconnect,
         reconnect_outage: outage,
-        // Who comes back without a cursor misses what was sent meanwhile: no plan counts on it.
-        cursor: dice.chance(0.9) || scale.strict,
+        // Who comes back without a cursor misses what was sent meanwhile: no plan can count on it.
+        cursor: true,
+    }
+}
+
+/// Makes the sections agree with each other.
+pub(super) fn arrange(scenario: &mut Scenario) {
+    let latency_us = scenario.network.latency.high.us();
+    if scenario.session.during_setup.get() > 0.0 && scenario.users.tabs.max() > 1 {
+        // A run that begins before another tab is known has begun without it.
+        let gap = &mut scenario.session.tab_gap;
+        let room = Micros::new(4 * latency_us);
+        *gap = MicrosRange { low: gap.low.max(room), high: gap.high.max(room) };
+    }
+    if agents::has_premium_tools(&scenario.agent) {
+        // The highest plan's tools have quotas, which are somebody else's to enforce: few runs, far apart.
+        scenario.session.messages = Counts::new(2, 3);
+        let pause = MicrosRange::new(5 * SECOND, 20 * SECOND);
+        scenario.session.think_time = Pause::Uniform(pause);
     }
 }
 

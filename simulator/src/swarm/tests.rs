@@ -57,7 +57,6 @@ fn each_operation_and_each_fault_exists_in_some_seeds_and_is_absent_from_others(
             ("notices", scenario.host.notices.high > 0),
             ("silence", agent.timeout_share.get() > 0.0),
             ("lost connections", network.disconnect_share.get() > 0.0),
-            ("no cursor", !network.cursor),
             ("slow readers", scenario.slow_reader.share.get() > 0.0),
             ("tabs", scenario.users.tabs.max() > 1),
             ("one user", scenario.users.count == 1),

@@ -416,16 +416,17 @@ impl<'a, S: Subject> World<'a, S> {
                 self.note_fault("bounds.memory", &detail);
             }
         }
+        let mut faults = self.links.tally;
+        let trouble = self.trouble.as_deref();
+        faults += &trouble.map(|trouble| trouble.counts).unwrap_or_default();
         if let Some(coverage) = &mut self.options.coverage {
             coverage.finish(Ending {
                 stats: self.subject.accounts(),
                 window_full: self.bounds.window_is_full(),
                 repeats: self.checkers.ledger().counts.repeats,
+                faults,
             });
         }
-        let mut faults = self.links.tally;
-        let trouble = self.trouble.as_deref();
-        faults += &trouble.map(|trouble| trouble.counts).unwrap_or_default();
         RunResult {
             faults,
             runs_lost: trouble.map_or(0, |trouble| trouble.runs_lost),

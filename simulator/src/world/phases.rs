@@ -264,6 +264,7 @@ impl<S: Subject> World<'_, S> {
         }
         self.users[user as usize] = None;
         self.users_left += 1;
+        self.left_at_us = self.now_us;
         if self.options.checkers {
             self.checkers.left(self.now_us, user);
         }
