@@ -16,5 +16,5 @@ mod costs;
 mod node;
 
 pub use costs::{Costs, Load};
-pub use node::NodeTimes;
 pub(crate) use node::Node;
+pub use node::NodeTimes;

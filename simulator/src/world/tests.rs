@@ -193,7 +193,10 @@ fn counts_are_those_of_the_router() {
         assert_eq!((costs.hops, costs.messages), (result.inputs, stats.inbound.received));
         // A frame is addressed to a connection once, and handed to its socket once unless the connection is gone first.
         let frames = stats.frames;
-        assert!(costs.sends <= frames.offered && costs.sends + frames.dropped >= frames.offered, "{frames:?}");
+        assert!(
+            costs.sends <= frames.offered && costs.sends + frames.dropped >= frames.offered,
+            "{frames:?}"
+        );
         assert_eq!(costs.queue_passes > 0, has_queues);
         assert_eq!(costs.queue_wait_us > 0, has_queues, "and each waited for the reader");
         assert!(costs.effects > costs.sends && costs.copied_bytes > costs.copies * 50, "{costs:?}");
