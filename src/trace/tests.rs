@@ -48,7 +48,7 @@ fn a_packed_trace_is_the_same_lines_and_a_gzip_file() {
     let mut gzip = flate2::read::MultiGzDecoder::new(&packed[..]);
     std::io::Read::read_to_end(&mut gzip, &mut unpacked).expect("gzip");
     assert_eq!(unpacked, plain);
-    assert!(packed.len() * 4 < plain.len(), "{} of {}", packed.len(), plain.len());
+    assert!(packed.len() * 2 < plain.len(), "{} of {}", packed.len(), plain.len());
     let Replay { outcome, .. } = simulator::replay(lines(&packed, true), None).expect("ours");
     assert_eq!(outcome, Outcome::Same);
 }

@@ -155,7 +155,11 @@ impl fmt::Display for Flaw {
                 write!(f, "the file is cut off after line {}, at byte {from}: {what}", line - 1)
             }
             FlawKind::Bytes(Damage { from, to, what, .. }) => {
-                write!(f, "the file was altered within bytes {from} to {to}, at line {line} or later: {what}")
+                let before = line - 1;
+                write!(
+                    f,
+                    "the file was altered within bytes {from} to {to}: {what}; lines up to {before} are in order"
+                )
             }
             FlawKind::CutOff => {
                 write!(f, "the file is cut off after line {}: its last line is missing", line - 1)

@@ -137,8 +137,7 @@ impl<I: Iterator<Item = Result<Vec<u8>, Damage>>> Compare<I> {
 
     fn flawed(&self, flaw: Flaw, repeated: &str) -> Outcome {
         let expected = self.recorded.expected(repeated);
-        let found = String::from_utf8_lossy(&flaw.found).into_owned();
-        let place = place(&found, &expected).filter(|_| !found.is_empty() && !flaw.is_cut_off());
+        let place = place(&flaw.found, &expected).filter(|_| !flaw.found.is_empty() && !flaw.is_cut_off());
         Outcome::Flawed { flaw, place }
     }
 }
@@ -154,7 +153,7 @@ impl fmt::Display for FirstDifference {
         };
         let seconds = self.at_us as f64 / 1e6;
         write!(f, "line {} at {seconds:.6} s: {what} differs", self.line)?;
-        match place(&self.recorded, &self.repeated) {
+        match place(self.recorded.as_bytes(), &self.repeated) {
             Some(place) if !self.recorded.is_empty() && !self.repeated.is_empty() => {
                 write!(
                     f,
@@ -194,10 +193,14 @@ fn difference(line: u64, recorded: &str, repeated: &str) -> FirstDifference {
 }
 
 /// Where two lines part, and a little of what follows in each.
-fn place(found: &str, repeated: &str) -> Option<Place> {
+fn place(found: &[u8], repeated: &str) -> Option<Place> {
     const SHOWN: usize = 24;
-    let same = found.bytes().zip(repeated.bytes()).take_while(|(one, two)| one == two).count();
-    let from = (0..=same).rev().find(|&at| found.is_char_boundary(at) && repeated.is_char_boundary(at))?;
-    let head = |text: &str| text[from..].trim_end_matches('\n').chars().take(SHOWN).collect();
-    (found != repeated).then(|| Place { byte: same + 1, found: head(found), repeated: head(repeated) })
+    let same = found.iter().zip(repeated.bytes()).take_while(|(one, two)| **one == *two).count();
+    // A character of several bytes is shown whole.
+    let from = (0..=same).rev().find(|&at| repeated.is_char_boundary(at))?;
+    let head = |bytes: &[u8]| {
+        String::from_utf8_lossy(&bytes[from..]).trim_end_matches('\n').chars().take(SHOWN).collect()
+    };
+    let is_same = found == repeated.as_bytes();
+    (!is_same).then(|| Place { byte: same + 1, found: head(found), repeated: head(repeated.as_bytes()) })
 }

@@ -10,7 +10,8 @@ mod short;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
 
 /// What to look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +65,24 @@ struct About {
     run: String,
 }
 
+/// An input or an effect of a line.
+struct Shown<'a> {
+    is_input: bool,
+    /// As it stands there.
+    raw: &'a str,
+    thing: &'a Value,
+    about: About,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    t: u64,
+    #[serde(borrow, rename = "in")]
+    input: &'a RawValue,
+    #[serde(borrow)]
+    out: Vec<&'a RawValue>,
+}
+
 impl Lens {
     /// Follows a trace from its first line after the header on.
     pub const fn new(look: Look) -> Self {
@@ -81,22 +100,23 @@ impl Lens {
     /// Takes in the next line, without its chain value, and appends what there is to show of it, each with its end.
     /// False once it is later than what is looked at.
     pub fn line(&mut self, number: u64, line: &str, out: &mut String) -> bool {
-        let Ok(line) = serde_json::from_str::<Value>(line) else { return true };
-        let at_us = line["t"].as_u64().unwrap_or_default();
+        let Ok(Line { t: at_us, input, out: effects }) = serde_json::from_str(line) else { return true };
         if self.look.until_us.is_some_and(|until_us| at_us > until_us) {
             return false;
         }
-        let mut shown = Vec::new();
-        self.meet(&line["in"]);
-        let about = self.about(&line["in"]);
-        shown.push((true, &line["in"], about));
-        for effect in line["out"].as_array().into_iter().flatten() {
-            self.meet(effect);
-            let about = self.about(effect);
-            shown.push((false, effect, about));
+        let things: Vec<(&RawValue, Value)> = std::iter::once(input)
+            .chain(effects)
+            .filter_map(|raw| Some((raw, serde_json::from_str(raw.get()).ok()?)))
+            .collect();
+        let mut shown = Vec::with_capacity(things.len());
+        for (number, (raw, thing)) in things.iter().enumerate() {
+            self.meet(thing);
+            shown.push(Shown { is_input: number == 0, raw: raw.get(), thing, about: self.about(thing) });
         }
         self.show(at_us, number, &shown, out);
-        self.part(&line["in"]);
+        if let Some((_, input)) = things.first() {
+            self.part(input);
+        }
         true
     }
 
@@ -161,23 +181,23 @@ impl Lens {
         Some(&run.id)
     }
 
-    fn show(&self, at_us: u64, number: u64, shown: &[(bool, &Value, About)], out: &mut String) {
-        let concerned = shown.iter().any(|(.., about)| self.concerns(about));
+    fn show(&self, at_us: u64, number: u64, shown: &[Shown<'_>], out: &mut String) {
+        let concerned = shown.iter().any(|shown| self.concerns(&shown.about));
         match self.look.form {
             Form::Full if concerned => {
                 _ = writeln!(out, "line {number} at {}.{:06} s", at_us / 1_000_000, at_us % 1_000_000);
-                for (is_input, thing, about) in shown {
+                for Shown { is_input, raw, about, .. } in shown {
                     // The input says why; of the effects only those that concern.
                     if *is_input || self.concerns(about) {
                         let sign = if *is_input { "in " } else { "out" };
-                        _ = writeln!(out, "  {sign} {thing}");
+                        _ = writeln!(out, "  {sign} {raw}");
                     }
                 }
             }
             Form::Full => {}
             Form::Short => {
                 let time = format!("{}.{:06}", at_us / 1_000_000, at_us % 1_000_000);
-                for told in short::told(shown.iter().filter(|(.., about)| self.concerns(about))) {
+                for told in short::told(shown.iter().filter(|shown| self.concerns(&shown.about))) {
                     let short::Told { is_input, about, what } = told;
                     let sign = if is_input { "→" } else { "←" };
                     let row = short::row(&time, &number.to_string(), &about.user, &about.place, sign, &what);

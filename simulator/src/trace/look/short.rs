@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{About, text};
+use super::{About, Shown, text};
 
 /// Characters of a text that are shown.
 const TEXT_MAX: usize = 40;
@@ -21,10 +21,10 @@ pub(super) fn row(time: &str, line: &str, user: &str, place: &str, sign: &str, w
 }
 
 /// What there is to tell of a line. Frames of one text in a row, as a fan-out has them, are one row.
-pub(super) fn told<'a>(shown: impl Iterator<Item = &'a (bool, &'a Value, About)>) -> Vec<Told> {
+pub(super) fn told<'a>(shown: impl Iterator<Item = &'a Shown<'a>>) -> Vec<Told> {
     let mut rows: Vec<Told> = Vec::new();
     let mut last: Option<&Value> = None;
-    for (is_input, thing, about) in shown {
+    for Shown { is_input, thing, about, .. } in shown {
         let frame = thing.get("frame");
         if let Some(row) = rows.last_mut().filter(|_| frame.is_some() && last == frame) {
             row.about.place = format!("{} {}", row.about.place, about.place);
