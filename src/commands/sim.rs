@@ -29,6 +29,9 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
         output::data(&super::hazards::table())?;
         return Ok(Verdict::Pass);
     }
+    if let Some(scope) = &options.explore {
+        return super::explore::run(scope, &options);
+    }
     let played = Played::named(&options.subject, &options.hazards).map_err(Failure::Usage)?;
     let scenario = sources::scenario(&options.scenario)?;
     let seed = options.seed.unwrap_or(scenario.seed);

@@ -397,6 +397,7 @@ impl World {
             | FrameKind::HeartbeatAck
             | FrameKind::System
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => return unasked(frame.type_name),
         }
         Ok(())
