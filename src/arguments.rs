@@ -99,6 +99,17 @@ pub(crate) struct SimOptions {
     /// Play everything twice and compare the two
     #[arg(long)]
     pub(crate) check_determinism: bool,
+    /// Visit every interleaving of a small world instead of playing a scenario: a scope by name (one-tab, two-users,
+    /// intruder, one-user, full) or by keys, such as users=2,tabs=1,runs=2,disconnects=1
+    #[arg(long, value_name = "SCOPE", num_args = 0..=1, default_missing_value = "two-users",
+        conflicts_with_all = ["scenario", "seed", "subject", "hazards", "trace", "check_determinism"])]
+    pub(crate) explore: Option<String>,
+    /// Most memory for the states of an exploration
+    #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = memory, requires = "explore")]
+    pub(crate) memory: u64,
+    /// Explore without taking users and tabs for interchangeable
+    #[arg(long, requires = "explore")]
+    pub(crate) no_symmetry: bool,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
 }
@@ -600,6 +611,14 @@ fn fault(text: &str) -> Result<FaultKind, String> {
     let names = FaultKind::ALL.map(FaultKind::name);
     let found = FaultKind::ALL.into_iter().find(|kind| kind.name() == text);
     found.ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}
+
+/// A size with its unit, in bytes.
+fn memory(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let found = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let size = found.and_then(|(number, shift)| number.trim().parse::<u64>().ok()?.checked_mul(1 << shift));
+    size.filter(|size| *size > 0).ok_or_else(|| "expected a whole number and KiB, MiB or GiB, such as 8GiB".to_owned())
 }
 
 /// A share, 0 to 100.

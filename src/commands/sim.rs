@@ -28,6 +28,9 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
         output::data(&super::hazards::table())?;
         return Ok(Verdict::Pass);
     }
+    if let Some(scope) = &options.explore {
+        return super::explore::run(scope, &options);
+    }
     let played = Played::named(&options.subject, &options.hazards).map_err(Failure::Usage)?;
     if let Some(seeds) = options.sweep.seeds {
         return sweep::run(seeds, &played, &options);

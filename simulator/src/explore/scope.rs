@@ -33,28 +33,20 @@ pub struct Scope {
     pub intrusions: u8,
 }
 
-/// Scopes by name, what they are about, from the smallest to the largest.
+/// Scopes by name, what they are about, and their keys; the quickest first.
 pub const NAMED: &[(&str, &str, &str)] = &[
     (
         "one-tab",
-        "everything that can happen to one tab and its run",
+        "all that can happen to one tab and its run",
         "users=1,tabs=1,runs=1,tools=1,disconnects=1,retries=1,stalls=1,ticks=2,stops=1",
     ),
-    (
-        "one-user",
-        "two tabs and two runs of one user",
-        "users=1,tabs=2,runs=2,tools=1,disconnects=1,retries=1",
-    ),
+    ("two-users", "two users with a tab each", "users=2,tabs=1,runs=2,tools=1,disconnects=1,retries=1"),
     (
         "intruder",
         "two users, one of whom reaches for what is the other's",
         "users=2,tabs=1,runs=2,tools=1,disconnects=1,intrusions=1",
     ),
-    (
-        "two-users",
-        "two users with a tab each",
-        "users=2,tabs=1,runs=2,tools=1,disconnects=1,retries=1,stalls=1",
-    ),
+    ("one-user", "two tabs and two runs of one user", "users=1,tabs=2,runs=2,tools=1,disconnects=1,retries=1"),
     ("full", "two users with two tabs each", "users=2,tabs=2,runs=2,tools=1,disconnects=1,retries=1"),
 ];
 
@@ -111,9 +103,7 @@ impl Scope {
             let least = u8::from(matches!(name, "users" | "tabs"));
             let number = value.trim().parse().ok().filter(|number| (least..=most).contains(number));
             *slot = number.ok_or_else(|| {
-                ScopeError(format!(
-                    "scope key `{name}`: expected a number from {least} to {most}, found `{value}`"
-                ))
+                ScopeError(format!("scope key `{name}`: expected a number from {least} to {most}, found `{value}`"))
             })?;
         }
         scope.late = scope.late.min(scope.users * scope.tabs);

@@ -174,17 +174,18 @@ impl<'a> Search<'a> {
         let world = self.world_of(number);
         let symmetry = self.options.symmetry;
         let print = symmetry.then(|| Print::of(&world, true));
-        let choices = world.choices(self.options.scope.late);
+        let mut choices = world.choices(self.options.scope.late);
         self.terminal += u64::from(choices.is_empty());
-        for choice in choices {
-            // What a tab or user just like this one does leads to states that differ in names only.
-            let repeated = |print: &Print| {
-                choice.is_of_one() && print.is_repeated(choice.user.into(), choice.tab.into())
-            };
-            if print.as_ref().is_some_and(repeated) {
-                continue;
-            }
-            let mut next = world.fork();
+        // What a tab or user just like another one does leads to states that differ in names only.
+        let repeated = |print: &Print, choice: &Choice| {
+            choice.is_of_one() && print.is_repeated(choice.user.into(), choice.tab.into())
+        };
+        choices.retain(|choice| !print.as_ref().is_some_and(|print| repeated(print, choice)));
+        let last = choices.len().saturating_sub(1);
+        let mut world = Some(world);
+        for (n, choice) in choices.into_iter().enumerate() {
+            let next = if n == last { world.take() } else { world.as_ref().map(World::fork) };
+            let Some(mut next) = next else { break };
             self.transitions += 1;
             next.perform(choice).map_err(|breach| Stop::Broken(choice, breach))?;
             if self.bytes() + self.nodes.growth() > self.options.memory_bytes {
