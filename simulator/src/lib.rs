@@ -7,6 +7,7 @@
 //! | [`world`] | how it happens: router, users, agents and network in virtual time |
 //! | [`dialect`], [`client`] | how a client speaks and what it remembers; the load test's too |
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
+//! | [`store`] | the store that several nodes share, as a model |
 //! | [`trace`] | what happened, as a hash and as lines |
 //! | [`run`] | all of it in one call |
 //! | [`conform`] | recorded cases of what the router replaces, played against it |
@@ -25,6 +26,7 @@ pub mod projection;
 pub mod run;
 pub mod scenario;
 pub mod script;
+pub mod store;
 pub mod trace;
 pub mod world;
 
