@@ -10,6 +10,7 @@
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
 //! | [`shrink`] | how to make what broke a rule small enough to read |
 //! | [`service`] | what passes through the node, and how long that takes |
+//! | [`store`] | the store that several nodes share, as a model |
 //! | [`trace`] | what happened, as a hash and as lines |
 //! | [`swarm`], [`coverage`] | a scenario for each seed; what many seeds came across |
 //! | [`explore`] | all interleavings of a small world, instead of those that a seed draws |
@@ -36,6 +37,7 @@ pub mod scenario;
 pub mod script;
 pub mod service;
 pub mod shrink;
+pub mod store;
 pub mod swarm;
 pub mod teeth;
 pub mod trace;
