@@ -13,7 +13,8 @@ use simulator::scenario::{FaultKind, Micros};
     name = "goldenpath",
     version,
     after_help = "Exit codes: 0 all well, 1 internal, 2 usage, 3 regression, \
-4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged, 10 unreached."
+4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged, 9 trace altered, \
+10 unreached."
 )]
 pub(crate) struct Arguments {
     /// More talk on stderr; repeat for still more
@@ -92,12 +93,23 @@ pub(crate) struct SimOptions {
     /// them
     #[arg(long = "hazard", value_name = "ID")]
     pub(crate) hazards: Vec<String>,
-    /// Write a trace that `replay` can play again
+    /// Write a trace that `replay` can play again; packed if the name ends in `.gz`
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// Play everything twice and compare the two
     #[arg(long)]
     pub(crate) check_determinism: bool,
+    /// Visit every interleaving of a small world instead of playing a scenario: a scope by name (one-tab, two-users,
+    /// intruder, one-user, full) or by keys, such as users=2,tabs=1,runs=2,disconnects=1
+    #[arg(long, value_name = "SCOPE", num_args = 0..=1, default_missing_value = "two-users",
+        conflicts_with_all = ["scenario", "seed", "subject", "hazards", "trace", "check_determinism"])]
+    pub(crate) explore: Option<String>,
+    /// Most memory for the states of an exploration
+    #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = memory, requires = "explore")]
+    pub(crate) memory: u64,
+    /// Explore without taking users and tabs for interchangeable
+    #[arg(long, requires = "explore")]
+    pub(crate) no_symmetry: bool,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
 }
@@ -152,8 +164,28 @@ pub(crate) struct HazardsOptions {
 pub(crate) struct ReplayOptions {
     /// A trace written by `sim --trace`
     pub(crate) trace: PathBuf,
+    /// Look around: print what happened up to this virtual time, such as `12s`, and stop there
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Look around: print what concerns this user, by id or by number from 0
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Look around: print what concerns this run, by id, or by handle as the short form shows it
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// How it is printed: one state transition per line, or every input and effect in full [default: short]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) show: Option<ReplayForm>,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ReplayForm {
+    /// One state transition per line, in fixed columns
+    Short,
+    /// Every input and every effect, frames and payloads included
+    Full,
 }
 
 #[derive(Args, Debug)]
@@ -579,6 +611,15 @@ fn fault(text: &str) -> Result<FaultKind, String> {
     let names = FaultKind::ALL.map(FaultKind::name);
     let found = FaultKind::ALL.into_iter().find(|kind| kind.name() == text);
     found.ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}
+
+/// A size with its unit, in bytes.
+fn memory(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let found = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let size = found.and_then(|(number, shift)| number.trim().parse::<u64>().ok()?.checked_mul(1 << shift));
+    size.filter(|size| *size > 0)
+        .ok_or_else(|| "expected a whole number and KiB, MiB or GiB, such as 8GiB".to_owned())
 }
 
 /// A share, 0 to 100.

@@ -183,6 +183,7 @@ fn pages(folder: &Path) -> Vec<Page> {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
         | Verdict::Unreached
         | Verdict::Error => "do not release",
     };

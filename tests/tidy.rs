@@ -261,6 +261,7 @@ fn exit_codes_are_the_same_everywhere() {
         Verdict::Inconclusive,
         Verdict::NotComparable,
         Verdict::ReplayDiverged,
+        Verdict::TraceAltered,
         Verdict::Unreached,
         Verdict::Error,
     ];

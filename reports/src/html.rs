@@ -293,7 +293,11 @@ fn tone(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "good",
         Verdict::IsolationBreach => "breach",
-        Verdict::Findings | Verdict::Regression | Verdict::ReplayDiverged | Verdict::Error => "bad",
+        Verdict::Findings
+        | Verdict::Regression
+        | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
+        | Verdict::Error => "bad",
         Verdict::Inconclusive | Verdict::NotComparable | Verdict::Unreached => "unsure",
     }
 }

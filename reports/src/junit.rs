@@ -149,6 +149,7 @@ fn verdict_case(report: &Report) -> TestCase {
             | Verdict::IsolationBreach
             | Verdict::Regression
             | Verdict::ReplayDiverged
+            | Verdict::TraceAltered
             | Verdict::Unreached,
         ) => failure(NonSuccessKind::Failure),
     };

@@ -143,7 +143,7 @@ fn escaped(text: &str) -> String {
 fn emoji(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✅",
-        Verdict::Findings | Verdict::ReplayDiverged | Verdict::Error => "❌",
+        Verdict::Findings | Verdict::ReplayDiverged | Verdict::TraceAltered | Verdict::Error => "❌",
         Verdict::IsolationBreach => "🚨",
         Verdict::Regression => "📉",
         Verdict::Inconclusive | Verdict::NotComparable | Verdict::Unreached => "❔",

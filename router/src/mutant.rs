@@ -57,7 +57,7 @@ mutants! {
         DropReplay: "who comes back is not replayed anything",
         ReplayOneShort: "a replay leaves out its first frame",
         LoseHeld: "what was held during set-up is counted and forgotten",
-        PumpOne: "a window that opens lets through one frame, however far it opens",
+        ForgetRest: "what a window that opens has no room for is forgotten",
         SilentGap: "what cannot be replayed is left out without a word",
         DropTerminalWhenAway: "the end of a run is not kept for a user who is away",
         WindowGoesWithLastTab: "what is kept for a user goes with the last connection",
@@ -78,7 +78,7 @@ mutants! {
         CancelOnlySaid: "a stop is announced, and the agent goes on",
         HideSecondTool: "a tool that starts beside another is not announced",
         SkipSeq: "a number of a run's events is left out",
-        ForgetStart: "a run that is ended before it began has no beginning",
+        FailureAsSuccess: "an agent's failure goes out as its answer",
     }
     "timers" {
         NoAgentDeadline: "a run has no deadline",

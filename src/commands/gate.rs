@@ -248,6 +248,7 @@ fn annotate(report: &Report) {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
         | Verdict::Unreached
         | Verdict::Error => "error",
     };

@@ -1,10 +1,6 @@
 //! `goldenpath sim`.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Write as _},
-    path::Path,
-};
+use std::path::Path;
 
 use reports::{Report, Verdict};
 use simulator::{
@@ -12,7 +8,7 @@ use simulator::{
 };
 
 use super::sweep;
-use crate::{arguments::SimOptions, failure::Failure, output, sources};
+use crate::{arguments::SimOptions, failure::Failure, output, sources, trace::Writer};
 
 /// Plays a scenario as `sim --scenario NAME` does.
 pub(super) fn played(name: &str) -> Result<Report, Failure> {
@@ -31,6 +27,9 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
     if options.hazards.iter().any(|name| name == "list") {
         output::data(&super::hazards::table())?;
         return Ok(Verdict::Pass);
+    }
+    if let Some(scope) = &options.explore {
+        return super::explore::run(scope, &options);
     }
     let played = Played::named(&options.subject, &options.hazards).map_err(Failure::Usage)?;
     if let Some(seeds) = options.sweep.seeds {
@@ -92,14 +91,15 @@ fn simulate(
 /// Runs and writes every input and effect to a file.
 fn traced(scenario: &Scenario, seed: u64, played: &Played, path: &Path) -> Result<Report, Failure> {
     let failed = |error: std::io::Error| Failure::Internal(format!("{}: {error}", path.display()));
-    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-    writeln!(file, "{}", Header::new(scenario, seed).with(played).to_line()).map_err(failed)?;
+    let mut file = Writer::create(path).map_err(failed)?;
+    file.header(&Header::new(scenario, seed).with(played)).map_err(failed)?;
     let mut outcome = Ok(());
     let mut write = |line: &str| {
-        outcome = writeln!(file, "{line}");
+        outcome = file.line(line);
         outcome.is_ok()
     };
     let report = simulate(scenario, seed, played, Some(&mut write))?;
-    outcome.and_then(|()| file.flush()).map_err(failed)?;
+    outcome.map_err(failed)?;
+    file.end(report.hash.as_deref().unwrap_or_default()).map_err(failed)?;
     Ok(report)
 }

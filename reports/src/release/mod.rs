@@ -191,6 +191,7 @@ pub(crate) fn headline(verdict: Verdict) -> &'static str {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
         | Verdict::Unreached
         | Verdict::Error => "do not release",
     }
@@ -208,6 +209,7 @@ pub(crate) fn meaning(verdict: Verdict) -> &'static str {
         Verdict::IsolationBreach => "something of one user crossed to another",
         Verdict::Regression => "it is slower than the last release, and that is proven",
         Verdict::ReplayDiverged => "a run, repeated, did something else",
+        Verdict::TraceAltered => "a recorded run is not as it was written",
         Verdict::Unreached => "a condition that must be met never was",
         Verdict::Error => "a run that the release rests on could not be carried out",
     }
@@ -223,6 +225,7 @@ fn take(report: &mut Report, part: &Report) {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
         | Verdict::Unreached => Outcome::Failed,
     };
     report.cases.push(Case::new("release", subject.clone(), outcome, part.reasons.join("\n")));

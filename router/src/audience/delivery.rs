@@ -421,9 +421,9 @@ impl Audience {
             flow.stats.frames.in_flight += 1;
             let ix = flow.out.share(queued.frame);
             hand_over(conn, member.index, ix, queued.cursor, flow.out);
-            if mutant!(flow.config, PumpOne) {
-                break;
-            }
+        }
+        if mutant!(flow.config, ForgetRest) {
+            give_up_queue(conn, flow.config, flow.stats);
         }
         if conn.queued.is_empty() {
             conn.queued.shrink_to(16);

@@ -63,6 +63,7 @@
 
 mod conn;
 mod delivery;
+mod digest;
 mod receipts;
 mod registry;
 mod standing;
@@ -133,7 +134,7 @@ impl<'b> Owner<'b> {
 }
 
 /// Connections and users, in dense tables.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Audience {
     conns: Vec<Conn>,
     free_conns: Vec<u32>,

@@ -86,9 +86,8 @@ impl Router {
         if mutant!(self.config, CancelOnlySaid) && ending == Ending::Cancelled {
             return self.publish(run, &Own::Error { code: ending.code(), message: ending.text() }, out);
         }
-        let unsaid = mutant!(self.config, ForgetStart);
         let Some(state) = self.run_mut(run) else { return };
-        if state.automaton.phase() == Phase::Idle && !unsaid {
+        if state.automaton.phase() == Phase::Idle {
             // The word of a run begins with `agent_started`, also when its agent never said so.
             let event = AgentEvent::Started { agent: UNKNOWN_AGENT, task: "" };
             self.report(run, &event, out);
@@ -154,8 +153,7 @@ impl Router {
     pub(super) fn run_mut(&mut self, run: RunRef) -> Option<&mut Run> {
         self.runs
             .get_mut(run.index as usize)
-            .filter(|slot| slot.generation == run.generation || mutant!(self.config, StaleRunHandle))
-            .filter(|slot| slot.owner.is_some())
+            .filter(|slot| slot.generation == run.generation && slot.owner.is_some())
     }
 
     fn remove_run(&mut self, run: RunRef) {
@@ -177,6 +175,11 @@ impl Router {
     fn admit(&mut self, run: RunRef, event: &AgentEvent<'_>) -> Result<Admitted, Rule> {
         let again = mutant!(self.config, StartTwice);
         // A run that is no more has had its terminal event.
+        let run = if mutant!(self.config, StaleRunHandle) {
+            RunRef { generation: self.runs.get(run.index()).map_or(0, |slot| slot.generation), ..run }
+        } else {
+            run
+        };
         let slot = self.run_mut(run).ok_or(Rule::R6)?;
         match *event {
             // Read elsewhere: what it does to the automaton stands in its members.
@@ -234,6 +237,9 @@ impl Router {
                     return self.close_tools(run, tools, out);
                 }
                 self.close_tools(run, tools, out);
+                if mutant!(self.config, FailureAsSuccess) {
+                    return self.publish(run, &Own::Completed { response: message, execution_time_ms: None }, out);
+                }
                 Own::Error { code, message }
             }
         };

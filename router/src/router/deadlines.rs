@@ -6,6 +6,7 @@ use super::Router;
 use crate::{
     audience::{ConnState, UserRef},
     contract::{CancelReason, Close, ConnId, Effect, Effects, Instant, RunRef},
+    fingerprint::Walk,
     run::Ending,
     timers::Timer,
     wire::{self, ServerData},
@@ -14,7 +15,7 @@ use crate::{
 /// How long after the drain deadline the last events may take to reach their sockets.
 const DRAIN_FLUSH_US: u64 = 2_000_000;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Drain {
     deadline: Instant,
     /// Nobody is being set up any more, so that a batch meets all who are to get it.
@@ -135,6 +136,21 @@ impl Router {
                 self.stats.connections.users = self.audience.users_len() as u64;
             }
         }
+    }
+
+    pub(crate) fn digest_drain(&self, walk: &mut Walk<'_>) {
+        walk.flag(self.draining.is_some());
+        let Some(Drain { deadline, all_open, left, reported }) = &self.draining else { return };
+        walk.time(*deadline);
+        walk.flag(*all_open);
+        walk.flag(*reported);
+        walk.flag(left.is_some());
+        // Who is gone is told nothing, and counts for nothing.
+        let left = left.iter().flatten().filter_map(|conn| self.audience.conn(*conn));
+        let mut waiting: Vec<u64> = left.map(|conn| conn.cold.number).collect();
+        waiting.sort_unstable();
+        walk.len(waiting.len());
+        waiting.into_iter().for_each(|number| walk.connection(number));
     }
 
     fn wake_for(&mut self, user: UserRef, at: Instant) {

@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod deliver;
+mod fork;
 mod handle;
 mod inbound;
 mod questions;

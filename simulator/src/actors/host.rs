@@ -104,6 +104,7 @@ impl Host {
     pub(crate) fn forget(&mut self) {
         self.subscribers.clear();
         self.receipts.clear();
+        self.authority = None;
     }
 }
 

@@ -56,8 +56,7 @@ impl Delivery {
         lane.written = resume.unwrap_or_default();
     }
 
-    /// `once`: the network repeats nothing, so that a repeat is the server's.
-    pub(super) fn received(&mut self, seen: &Seen<'_>, once: bool, ledger: &mut Ledger) {
+    pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
         if seen.node > self.node {
             // Another node: what came before it, nobody is owed any more.
             self.node = seen.node;
@@ -91,7 +90,10 @@ impl Delivery {
             | FrameKind::Notice { .. }
             | FrameKind::Other => {}
         }
-        if once && !seen.disturbed && (1..=lane.written).contains(&seen.frame.cursor) {
+        if lane.forgotten && matches!(seen.frame.kind, FrameKind::Welcome { .. }) {
+            lane.written = 0;
+        }
+        if !seen.disturbed && (1..=lane.written).contains(&seen.frame.cursor) {
             let detail = format!("cursor {} is written again to a client that has it", seen.frame.cursor);
             ledger.push(seen.finding("deliver.I3", NAME, detail));
         }

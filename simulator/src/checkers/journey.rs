@@ -1,16 +1,19 @@
 //! Times as a user meets them. Judges nothing.
 
+use super::journeys::Milestones;
 use super::{Ledger, Seen, key_of};
 use crate::dialect::{FrameKind, RunEventKind};
 use crate::faults::NodeClock;
-use crate::plan::Say;
+use crate::plan::{ExpectedRun, Say};
+use crate::scenario::Tier;
 
 /// Events of which not every tab has told are forgotten beyond this many.
 const FAN_OUT_MAX: usize = 32;
 
 /// What one user waits for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Journey {
+    tier: Tier,
     tabs: Vec<Tab>,
     asked: Vec<Asked>,
     fan_out: Vec<FanOut>,
@@ -29,6 +32,16 @@ struct Asked {
     tab: u8,
     at_us: u64,
     last_event_at_us: Option<u64>,
+    /// If the scenario declares journeys.
+    milestones: Option<Box<Way>>,
+}
+
+/// A run on its way along the journeys that the scenario declares.
+#[derive(Clone, Debug)]
+struct Way {
+    request: Box<str>,
+    expected: ExpectedRun,
+    seen: Milestones,
 }
 
 /// An event on its way to several tabs.
@@ -40,15 +53,36 @@ struct FanOut {
 }
 
 impl Journey {
+    pub(super) const fn of(tier: Tier) -> Self {
+        Self { tier, tabs: Vec::new(), asked: Vec::new(), fan_out: Vec::new() }
+    }
+
     pub(super) fn connecting(&mut self, at_us: u64, tab: u8, again: bool) {
         let tab = self.tab(tab);
         tab.connecting_at_us = Some(at_us);
         tab.resume = again.then_some((at_us, at_us));
     }
 
-    pub(super) fn said(&mut self, at_us: u64, tab: u8, say: &Say) {
+    pub(super) fn said(&mut self, at_us: u64, tab: u8, say: &Say, has_milestones: bool) {
         let request = key_of(&say.message_id);
-        self.asked.push(Asked { request, tab, at_us, last_event_at_us: None });
+        let way = || {
+            let request = say.message_id.as_str().into();
+            Box::new(Way { request, expected: say.expected, seen: Milestones::sent(at_us) })
+        };
+        let milestones = has_milestones.then(way);
+        self.asked.push(Asked { request, tab, at_us, last_event_at_us: None, milestones });
+    }
+
+    /// What has not come until now does not come any more.
+    pub(super) fn left(&mut self, ledger: &mut Ledger) {
+        let open: Vec<_> = self.asked.drain(..).filter_map(|asked| asked.milestones).collect();
+        open.iter().for_each(|way| self.end(way, ledger));
+    }
+
+    fn end(&self, way: &Way, ledger: &mut Ledger) {
+        for journey in &mut ledger.journeys {
+            journey.run(&way.request, &way.seen, &way.expected, self.tier);
+        }
     }
 
     pub(super) fn received(
@@ -122,9 +156,14 @@ impl Journey {
             Some(before) => ledger.times.event_gap.record(seen.at_us.saturating_sub(before)),
             None => ledger.times.first_event.record(seen.at_us.saturating_sub(asked.at_us)),
         }
+        if let Some(way) = &mut asked.milestones {
+            way.seen.event(seen.at_us, event);
+        }
         if event.is_terminal() {
             ledger.times.answer.record(seen.at_us.saturating_sub(asked.at_us));
-            self.asked.swap_remove(index);
+            if let Some(way) = self.asked.swap_remove(index).milestones {
+                self.end(&way, ledger);
+            }
         }
     }
 
@@ -138,6 +177,9 @@ impl Journey {
         let Some(made_at_us) = made_at_us else { return };
         let latency_us = seen.at_us.saturating_sub(made_at_us);
         ledger.times.event_latency.record(latency_us);
+        if let Some(breakdown) = &mut ledger.breakdown {
+            breakdown.record(event, self.tier, latency_us);
+        }
         if event == RunEventKind::Completed {
             ledger.times.answer_latency.record(latency_us);
         }

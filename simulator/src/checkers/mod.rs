@@ -9,6 +9,7 @@
 //! | `delivery` | `deliver.I2`, `deliver.I3`, `deliver.I4` |
 //! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.late`, `golden.setup`, `golden.unasked`, `golden.twice`, `golden.value`, `live.pending`, `iso.I4`, `wire.echo`, `wire.internals` |
 //! | [`bounds`] | `bounds.queue`, `bounds.memory`, `account.D10`, `iso.figures`, and what else a subject says of itself |
+//! | `journeys` | `objective.journey.*`, as far as a scenario declares journeys |
 //! | here | `wire.invalid`, `wire.type`, `golden.closed` |
 //! | the world, at the end of a scenario with faults | `live.pending`, `live.delivery`, `live.connection` |
 //!
@@ -20,6 +21,7 @@ mod delivery;
 mod golden_path;
 mod isolation;
 mod journey;
+mod journeys;
 mod ledger;
 mod notices;
 mod order;
@@ -34,10 +36,11 @@ use crate::dialect::{DecodeError, FrameKind, ServerFrame};
 use crate::faults::NodeClock;
 use crate::plan::{ActionKind, Plan};
 use crate::projection::Projection;
-use crate::scenario::FaultKind;
+use crate::scenario::Tier;
 
 pub use cases::cases;
-pub use ledger::{Counts, Ledger, Times};
+pub use journeys::JourneyTimes;
+pub use ledger::{Breakdown, Counts, Ledger, Times};
 
 /// What to watch, and how to read times.
 #[derive(Clone, Debug)]
@@ -65,8 +68,6 @@ pub struct Checkers {
     projection: Option<Projection>,
     /// Whether every client reads what comes at once.
     all_read: bool,
-    /// Whether the network delivers nothing twice.
-    once: bool,
     /// Nodes so far that were replaced.
     node: u32,
     /// Whether the server promises that a message sent again starts no second run.
@@ -125,10 +126,9 @@ impl Checkers {
     pub fn new(plan: &Plan, watch: Watch) -> Self {
         Self {
             sessions: (0..plan.count()).map(|_| None).collect(),
-            ledger: Ledger::new(watch.domain, watch.findings_max),
+            ledger: Ledger::new(watch.domain, watch.findings_max).of(plan.scenario()),
             timelines: timeline::Timelines::new(watch.timelines),
             projection: watch.projection.then(Projection::default),
-            once: !plan.scenario().faults.iter().any(|fault| fault.kind == FaultKind::Duplicate),
             all_read: plan.all_read(),
             plan: plan.clone(),
             watch,
@@ -199,12 +199,13 @@ impl Checkers {
 
     /// A tab sent the message of an action. `tabs` is how many the user has in all.
     pub fn sent(&mut self, at_us: u64, user: u32, tab: u8, tabs: u8, action: &ActionKind) {
+        let has_milestones = !self.ledger.journeys.is_empty();
         let session = self.session(user);
         session.golden_path.sent(at_us, tab, tabs, action);
         match action {
             ActionKind::Say(say) => {
                 session.isolation.said(say);
-                session.journey.said(at_us, tab, say);
+                session.journey.said(at_us, tab, say, has_milestones);
                 self.ledger.counts.runs += 1;
                 self.timelines.mark(user, tab, at_us, say.kind.wire_type());
             }
@@ -292,7 +293,7 @@ impl Checkers {
         ledger.count(frame, text.len());
         isolation.received(&seen, ledger);
         notices.received(&seen, ledger);
-        delivery.received(&seen, self.once, ledger);
+        delivery.received(&seen, ledger);
         golden_path.answered(&seen, self.all_read, ledger);
         if frame.kind == FrameKind::Other {
             let detail = format!("`{}` is no type that the contract names", frame.type_name);
@@ -363,6 +364,7 @@ impl Checkers {
             session.golden_path.left(&finding, &connection, (node, touched), ledger);
             session.notices.left(&finding, &connection, ledger);
         }
+        session.journey.left(ledger);
         for tab in 0..connections.len() {
             session.journey.resumed(tab as u8, ledger);
             self.timelines.mark(user, tab as u8, at_us, "leave");
@@ -416,12 +418,17 @@ impl Checkers {
             self.sessions.resize_with(user as usize + 1, || None);
         }
         let plan = &self.plan;
-        self.sessions[user as usize].get_or_insert_with(|| Box::new(Session::new(plan, user)))
+        // Of no use without a breakdown, and not for free.
+        let has_tiers = self.ledger.breakdown.is_some();
+        self.sessions[user as usize].get_or_insert_with(|| {
+            let tier = if has_tiers { plan.tier(user) } else { Tier::Free };
+            Box::new(Session::new(plan, user, tier))
+        })
     }
 }
 
 impl Session {
-    fn new(plan: &Plan, user: u32) -> Self {
+    fn new(plan: &Plan, user: u32, tier: Tier) -> Self {
         Self {
             id: plan.user_id(user),
             canary: plan.canary(user),
@@ -430,7 +437,7 @@ impl Session {
             order: order::Order::default(),
             delivery: delivery::Delivery::default(),
             golden_path: golden_path::GoldenPath::default(),
-            journey: journey::Journey::default(),
+            journey: journey::Journey::of(tier),
             notices: notices::Notices::default(),
             tolerance: tolerance::Tolerance::of(plan, user),
             overdue: false,

@@ -144,6 +144,17 @@ pub enum RunEventKind {
 }
 
 impl RunEventKind {
+    /// All of them, in the order of the enum.
+    pub const ALL: [RunEventKind; 7] = [
+        Self::Started,
+        Self::Thinking,
+        Self::Progress,
+        Self::ToolExecuting,
+        Self::ToolCompleted,
+        Self::Completed,
+        Self::Error,
+    ];
+
     /// The type on the wire of [`Goldenpath`]; also the word of reports.
     pub const fn name(self) -> &'static str {
         match self {

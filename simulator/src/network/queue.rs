@@ -21,6 +21,10 @@ pub(crate) enum Event {
     Retry { user: u32, tab: u8 },
     /// The agent's next step. Runs of a node that died have the names of the next one's; `node` tells them apart.
     Beat { run: u32, generation: u32, node: u32 },
+    /// The host does something for a user.
+    Host { user: u32 },
+    /// The server's socket wrote frames; only where writing takes time.
+    Written { link: LinkRef },
     /// Something that others were allowed to overtake arrives.
     Late { link: LinkRef, number: u32 },
     /// The next of the faults that have a time.
@@ -35,8 +39,31 @@ pub(crate) enum Event {
     Care { user: u32, tab: u8 },
     /// What the user had in mind must be done by now.
     Rest { user: u32 },
-    /// The host does something for a user.
-    Host { user: u32 },
+}
+
+impl Event {
+    /// Whether it is something that the node has to take in.
+    pub(crate) const fn is_for_node(self) -> bool {
+        match self {
+            Event::Up { .. }
+            | Event::Gone { .. }
+            | Event::Beat { .. }
+            | Event::Host { .. }
+            | Event::Drain
+            | Event::Written { .. } => true,
+            Event::Arrive
+            | Event::Act { .. }
+            | Event::Down { .. }
+            | Event::ReadOn { .. }
+            | Event::Retry { .. }
+            | Event::Late { .. }
+            | Event::Strike
+            | Event::Resume
+            | Event::Evict { .. }
+            | Event::Care { .. }
+            | Event::Rest { .. } => false,
+        }
+    }
 }
 
 /// A link, and how often its slot had been used before.

@@ -164,6 +164,11 @@ impl Plan {
         identity::thread(self.seed, index, 0)
     }
 
+    /// Tier of user `index`, without generating the user: the first draw of the user's own stream.
+    pub fn tier(&self, index: u32) -> Tier {
+        self.scenario.users.tier.draw(&mut Prng::stream(self.seed, Domain::User, u64::from(index)))
+    }
+
     /// Canary of user `index`, without generating the user.
     pub fn canary(&self, index: u32) -> String {
         identity::canary(self.seed, index)

@@ -26,5 +26,6 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "agree-reconnect",
         "hazards",
         "tool-limits",
+        "journeys",
     ]
 }

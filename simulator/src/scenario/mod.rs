@@ -15,10 +15,12 @@ mod embedded;
 mod error;
 mod fault;
 mod host;
+mod journey;
 mod limits;
 mod network;
 mod render;
 pub(crate) mod rules;
+mod service;
 mod session;
 mod share;
 mod size;
@@ -36,8 +38,10 @@ pub use embedded::embedded;
 pub use error::ScenarioError;
 pub use fault::{Fault, FaultKind, UserRange, Way, healed_at};
 pub use host::Host;
+pub use journey::{Journey, JourneyStep, Milestone};
 pub use limits::{Expect, Limits, router_defaults};
 pub use network::{Network, Reconnect, SlowReader};
+pub use service::{Nanos, Service};
 pub use session::{Mix, Session};
 pub use share::{Share, Weight};
 pub use size::{Size, SizeRange, TextBytes};
@@ -85,6 +89,9 @@ pub struct Scenario {
     /// sections that a plan is drawn from say nothing.
     #[serde(default, rename = "act", skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<Act>,
+    /// How long the node takes for what it does; absent, it takes no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// Overrides of the router's limits.
     #[serde(default)]
     pub limits: Limits,
@@ -138,6 +145,7 @@ impl Default for Scenario {
             slow_reader: SlowReader::default(),
             faults: Vec::new(),
             acts: Vec::new(),
+            service: None,
             limits: Limits::default(),
             expect: Expect::default(),
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Fault, FaultKind, Scenario, Way};
+use super::{Fault, FaultKind, Journey, Scenario, Way};
 use crate::plan::written;
 use crate::script::CANARY_BYTES;
 
@@ -21,6 +21,7 @@ pub(crate) fn first_broken(scenario: &Scenario) -> Option<Broken> {
     let drawn = if scenario.acts.is_empty() { &drawn[..] } else { &[] };
     latency(scenario)
         .or_else(|| drawn.iter().find_map(|rule| rule(scenario)))
+        .or_else(|| journeys(scenario))
         .or_else(|| faults(scenario))
         .or_else(|| written::first_broken(scenario))
 }
@@ -123,6 +124,18 @@ fn outage(scenario: &Scenario) -> Option<Broken> {
     None
 }
 
+fn journeys(scenario: &Scenario) -> Option<Broken> {
+    const KEY: &str = "expect.journey";
+    let journeys = &scenario.expect.journeys;
+    if let Some((message, help)) = journeys.iter().find_map(Journey::mistake) {
+        return broken(KEY, message, help);
+    }
+    let mut names: Vec<String> = journeys.iter().map(Journey::name).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    broken(KEY, format!("two journeys are called `{}`", twice[0]), "give each a name of its own")
+}
+
 fn faults(scenario: &Scenario) -> Option<Broken> {
     if !scenario.faults.is_empty() && !scenario.network.cursor {
         let help = "true: a client without a cursor cannot get back what a fault takes from it";
@@ -140,7 +153,8 @@ fn fault_of(fault: &Fault, place: usize, users: u32) -> Option<Broken> {
     };
     let lasts = kind.is_verdict() || matches!(kind, FaultKind::Skew | FaultKind::ServicesAway);
     if lasts && during.low == during.high {
-        let help = "a time with a beginning and an end, such as \"10s..20s\": it lasts as long as that".to_owned();
+        let help =
+            "a time with a beginning and an end, such as \"10s..20s\": it lasts as long as that".to_owned();
         return wrong("during", format!("`{during}` is a moment"), help);
     }
     if fault.by.is_some() && !kind.has_by() {

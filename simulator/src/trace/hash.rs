@@ -38,6 +38,16 @@ impl RunHash {
         format!("{:016x}{:016x}", self.a, self.b)
     }
 
+    /// The first of two lanes, cut to 32 bits: enough to see that two runs part, and where.
+    pub(crate) const fn short(&self) -> u32 {
+        self.a as u32
+    }
+
+    /// Both lanes, sixteen bytes.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.a) << 64 | u128::from(self.b)).to_be_bytes()
+    }
+
     /// Folded multiplication (the step of wyhash), once per lane: every bit of both words reaches every bit of both.
     #[inline]
     fn word(&mut self, x: u64, y: u64) {
@@ -45,7 +55,8 @@ impl RunHash {
         self.b = fold(x ^ K[2], self.b ^ y ^ K[3]);
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    /// Takes in plain bytes and their number.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         let (blocks, rest) = bytes.as_chunks::<16>();
         for block in blocks {
             let word = u128::from_le_bytes(*block);

@@ -41,7 +41,7 @@ impl<S: Subject> World<'_, S> {
                 if self.trouble.as_ref().is_some_and(|trouble| trouble.told) {
                     self.note_fault("drain.accepts", "a run is started by a node that was told to drain");
                 }
-                if let Some(at_us) = self.agents.start(self.now_us, &self.plan, request) {
+                if let Some(at_us) = self.agents.start(self.leaves_us, &self.plan, request) {
                     self.beat_at(at_us, request.run);
                 }
             }
@@ -112,14 +112,23 @@ impl<S: Subject> World<'_, S> {
 
     pub(super) fn send(&mut self, link: LinkRef, thing: Down) {
         let frame = matches!(thing, Down::Frame(_));
-        if self.links.send_down(self.now_us, link, thing, &mut self.queue) {
-            self.written.push_back(link);
+        if self.links.send_down(self.leaves_us, link, thing, &mut self.queue) {
+            self.wrote(self.leaves_us, link);
         }
         let Some(current) = self.links.get(link).filter(|_| frame) else { return };
         let (frames, user, tab) = (current.unreported(), current.user, current.tab);
         let plan = &self.plan;
         let who = || (plan.user_id(user), format!("tab-{tab}"));
         self.bounds.window(self.now_us, frames, &who, self.checkers.ledger_mut());
+    }
+
+    /// A socket wrote frames: the router is told at once, or when its turn comes if things take time at the node.
+    pub(super) fn wrote(&mut self, at_us: u64, link: LinkRef) {
+        if self.node.takes_time() {
+            self.queue.set(at_us, Event::Written { link });
+        } else {
+            self.written.push_back(link);
+        }
     }
 }
 

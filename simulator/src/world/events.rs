@@ -41,6 +41,8 @@ impl<S: Subject> World<'_, S> {
                     self.beat(run, generation);
                 }
             }
+            Event::Host { user } => self.host_acts(user),
+            Event::Written { link } => self.written.push_back(link),
             Event::Late { link, number } => self.arrive_late(link, number),
             Event::Strike => self.strike(),
             Event::Resume => self.resume_node(),
@@ -48,7 +50,6 @@ impl<S: Subject> World<'_, S> {
             Event::Evict { node } => self.evict(node),
             Event::Care { user, tab } => self.take_care(user, tab),
             Event::Rest { user } => self.rest(user),
-            Event::Host { user } => self.host_acts(user),
         }
     }
 
@@ -222,7 +223,9 @@ impl<S: Subject> World<'_, S> {
             return self.orphan(link);
         }
         match (thing, conn) {
-            (Up::Connect { .. }, _) if self.trouble.as_ref().is_some_and(|node| node.is_down(self.now_us)) => {
+            (Up::Connect { .. }, _)
+                if self.trouble.as_ref().is_some_and(|node| node.is_down(self.now_us)) =>
+            {
                 self.orphan(link);
             }
             (Up::Connect { resume }, _) => {
@@ -250,7 +253,7 @@ impl<S: Subject> World<'_, S> {
             let (user, tab) = (current.user, current.tab);
             let Some((thing, wrote)) = self.links.read(self.now_us, link, &mut self.queue) else { return };
             if wrote {
-                self.written.push_back(link);
+                self.wrote(self.now_us, link);
             }
             match thing {
                 Down::Frame(frame) => self.receive(link, user, tab, frame.as_str()),

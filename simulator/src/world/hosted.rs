@@ -51,6 +51,9 @@ impl<S: Subject> World<'_, S> {
 
     /// Everything that the host does for a user now.
     pub(super) fn host_acts(&mut self, user: u32) {
+        if let Some(back_us) = self.trouble.as_ref().and_then(|trouble| trouble.back_us(self.now_us)) {
+            return self.queue.set(back_us, Event::Host { user });
+        }
         while let Some(deed) = self.host.due(self.now_us, user) {
             self.do_for(user, deed);
         }

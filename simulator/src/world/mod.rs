@@ -17,7 +17,7 @@ mod trouble;
 
 use std::collections::VecDeque;
 
-use router::{Config, ConfigError, Effects, Input, Instant, QualityRequest, Router, Stats};
+use router::{Config, ConfigError, Effect, Effects, Input, Instant, QualityRequest, Router, Stats};
 
 use crate::actors::agent::Agents;
 use crate::actors::host::Host;
@@ -26,11 +26,12 @@ use crate::actors::user::{User, arrivals};
 use crate::checkers::bounds::Bounds;
 use crate::checkers::{Checkers, Watch};
 use crate::coverage::{Coverage, Ending};
-use crate::faults::FaultCounts;
+use crate::faults::{FaultCounts, budget_us};
 use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::script::Lines;
+use crate::service::{Costs, Load, Node, NodeTimes};
 use crate::trace::{RunHash, line};
 
 pub use config::router_config;
@@ -95,6 +96,10 @@ pub struct RunResult {
     pub ended_at_us: u64,
     /// Inputs of the router.
     pub inputs: u64,
+    /// What passed through it.
+    pub costs: Costs,
+    /// How long that took, if the scenario says what takes how long.
+    pub node: Option<NodeTimes>,
     /// The checkers, with everything they wrote down.
     pub checkers: Checkers,
     /// The router's own accounts; empty if another subject ran.
@@ -129,6 +134,8 @@ pub struct World<'a, S = Router> {
     users: Vec<Option<Box<User>>>,
     users_left: u64,
     left_at_us: u64,
+    /// How long after that the subject may go on by itself.
+    budget_us: u64,
     agents: Agents,
     tools: Tools,
     host: Host,
@@ -140,6 +147,10 @@ pub struct World<'a, S = Router> {
     questions: VecDeque<Box<QualityRequest>>,
     hash: RunHash,
     inputs: u64,
+    costs: Costs,
+    node: Node,
+    /// When what the router sends now leaves the node.
+    leaves_us: u64,
     verify_at: u64,
     /// When the registry is looked at next.
     pool_at_us: u64,
@@ -187,7 +198,9 @@ impl<'a, S: Subject> World<'a, S> {
         options: Options<'a>,
     ) -> Self {
         let links = Links::new(scenario.network.latency, seed);
+        let node = Node::new(scenario.service);
         let trouble = Trouble::of(&scenario, seed);
+        let budget_us = budget_us(&scenario, &router_config(&scenario));
         let plan = Plan::new(scenario, seed);
         let watch = Watch {
             domain: reports::Domain::Virtual,
@@ -210,6 +223,7 @@ impl<'a, S: Subject> World<'a, S> {
             written: VecDeque::new(),
             users_left: 0,
             left_at_us: 0,
+            budget_us,
             agents: Agents::default(),
             tools: Tools::default(),
             host: Host::default(),
@@ -219,6 +233,9 @@ impl<'a, S: Subject> World<'a, S> {
             questions: VecDeque::new(),
             hash: RunHash::default(),
             inputs: 0,
+            costs: Costs::default(),
+            node,
+            leaves_us: 0,
             verify_at: 0,
             pool_at_us: POOL_EVERY_US,
             pool: (0, 0),
@@ -239,9 +256,17 @@ impl<'a, S: Subject> World<'a, S> {
         self.await_strike();
         let mut idle_ticks = 0;
         while !self.stopped {
-            let deadline = self.deadline();
-            let Some(next) = [deadline, self.queue.next_at()].into_iter().flatten().min() else { break };
+            let deadline = self.deadline().map(|at_us| self.node.not_before(at_us));
+            let turn = self.node.next_at();
+            let Some(next) = [deadline, turn, self.queue.next_at()].into_iter().flatten().min() else {
+                break;
+            };
             if self.options.until_us.is_some_and(|until_us| next > until_us) {
+                break;
+            }
+            // Nobody is here and nothing is on its way: what the subject still waits for, it waits for in vain.
+            let alone = self.users_left == self.users.len() as u64 && self.queue.next_at().is_none();
+            if alone && next > self.left_at_us + self.budget_us {
                 break;
             }
             idle_ticks = if next > self.now_us { 0 } else { idle_ticks };
@@ -256,10 +281,17 @@ impl<'a, S: Subject> World<'a, S> {
                     break;
                 }
                 self.input(Input::Tick);
-            } else if let Some((_, event)) = self.queue.pop() {
+            } else if turn.is_some_and(|turn| turn <= next) {
+                if let Some(event) = self.node.next(self.now_us) {
+                    self.happen(event);
+                }
+            } else if let Some(event) =
+                self.queue.pop().and_then(|(_, event)| self.node.admit(self.now_us, event))
+            {
                 self.happen(event);
             }
             self.settle_accounts();
+            self.node.served();
         }
         self.finish()
     }
@@ -309,9 +341,19 @@ impl<'a, S: Subject> World<'a, S> {
             coverage.input(self.now_us, &input, &effects, self.subject.accounts());
         }
         self.watch(&input, &effects);
+        self.costs.input(&input);
+        let waited = matches!(input, Input::Written { .. });
+        let (mut pass, mut last) = (self.node.begin(self.now_us), None);
         for effect in effects.iter() {
+            let load = Load::of(effect, &effects, &mut last);
+            self.costs.effect(load);
+            if let (Effect::Send { frame, .. }, true) = (effect, waited) {
+                self.costs.queue_pass(self.now_us, effects.frame(*frame).as_str());
+            }
+            self.leaves_us = self.node.effect(self.now_us, &mut pass, effect, load, waited);
             self.carry_out(effect, &effects);
         }
+        self.node.end(&mut pass);
         self.effects = effects;
     }
 
@@ -400,6 +442,8 @@ impl<'a, S: Subject> World<'a, S> {
             hash: self.hash.hex(),
             ended_at_us: self.now_us,
             inputs: self.inputs,
+            costs: self.costs,
+            node: self.node.into_times(),
             checkers: self.checkers,
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,

@@ -168,7 +168,10 @@ impl<S: Subject> World<'_, S> {
             // A node that stands still for a moment is late without being at fault.
             let pauses = self.plan.scenario().faults.iter().any(|fault| fault.kind == FaultKind::Pause);
             if !pauses {
-                self.note_fault("drain.late", "the drain's deadline is over, and the node does not say that it has drained");
+                self.note_fault(
+                    "drain.late",
+                    "the drain's deadline is over, and the node does not say that it has drained",
+                );
             }
             self.renew();
         }
@@ -209,6 +212,7 @@ impl<S: Subject> World<'_, S> {
         self.agents.die();
         self.tools.forget();
         self.host.forget();
+        self.node.forget();
         self.offer_tools();
         self.questions.clear();
         self.written.clear();

@@ -43,11 +43,6 @@ pub trait Subject {
     /// What its own services answer to a question of quality that it asked; `None` if they fail.
     fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>>;
 
-    /// The router itself, for a host that sends events of its own and has tools run; `None` if it is none.
-    fn hosted(&mut self) -> Option<&mut Router> {
-        None
-    }
-
     /// Another of its kind and its limits that remembers nothing: the node died, and this one takes its place. `number`
     /// counts them from 1; the ids that two of them issue differ.
     #[must_use]
@@ -58,6 +53,11 @@ pub trait Subject {
     /// Whether a message that comes again under its `message_id` starts no second run.
     fn dedupes(&self) -> bool {
         true
+    }
+
+    /// The router itself, for a host that sends events of its own and has tools run; `None` if it is none.
+    fn hosted(&mut self) -> Option<&mut Router> {
+        None
     }
 
     /// A router's accounts; `None` if it is none.

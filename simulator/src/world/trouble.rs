@@ -72,6 +72,11 @@ impl Trouble {
         now_us < self.paused_until_us
     }
 
+    /// When there is a node again, if there is none.
+    pub(super) fn back_us(&self, now_us: u64) -> Option<u64> {
+        self.is_down(now_us).then_some(self.down_until_us)
+    }
+
     /// Whether there is no node.
     pub(super) const fn is_down(&self, now_us: u64) -> bool {
         now_us < self.down_until_us
@@ -79,22 +84,9 @@ impl Trouble {
 
     /// Keeps what would be an input of a node that takes in nothing; true if it did.
     pub(super) fn holds_back(&mut self, now_us: u64, event: Event) -> bool {
-        let input = match event {
-            Event::Up { .. } | Event::Gone { .. } | Event::Beat { .. } | Event::Drain | Event::Host { .. } => true,
-            Event::Arrive
-            | Event::Act { .. }
-            | Event::Down { .. }
-            | Event::ReadOn { .. }
-            | Event::Retry { .. }
-            | Event::Late { .. }
-            | Event::Strike
-            | Event::Resume
-            | Event::Evict { .. }
-            | Event::Care { .. }
-            | Event::Rest { .. } => false,
-        };
         // What came first goes first, also while the rest is being taken in.
-        let waits = input && (self.is_paused(now_us) || !(self.resuming || self.waiting.is_empty()));
+        let waits =
+            event.is_for_node() && (self.is_paused(now_us) || !(self.resuming || self.waiting.is_empty()));
         if waits {
             self.waiting.push_back(event);
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GOLDENPATH_TEETH` | `all`, or names of defects with commas between them; without it a handful is played |
 //! | `GOLDENPATH_TEETH_PAGE` | writes the tables to that file |
+//! | `GOLDENPATH_TEETH_SHRINK` | seconds, at most, for making each finding small; without it none is |
 //! | `GOLDENPATH_TEETH_JOBS` | threads; as many as the machine has processors |
 //!
 //! Planted defects need the feature `mutants`.
@@ -18,8 +19,9 @@ use std::time::Instant;
 use reports::Finding;
 use simulator::legacy::{Hazards, Played};
 use simulator::scenario::Scenario;
+use simulator::shrink::{self, Suspicion};
 use simulator::swarm;
-use simulator::teeth::{self, Defect, Row};
+use simulator::teeth::{self, Bite, Defect, Row, Shrunk};
 
 /// Seeds within which each defect must be found.
 const SEEDS_MAX: u64 = 1_000;
@@ -83,9 +85,10 @@ fn each_defect_is_named_and_the_sound_subjects_are_quiet() {
     let (defects, began) = (wanted(), Instant::now());
     let rows = pool::each(&defects, |&defect| {
         let bite = teeth::bite(defect, SEEDS_MAX, swarm::scenario, play);
+        let shrunk = bite.as_ref().and_then(|bite| shrunk(defect, bite));
         let said = bite.as_ref().map(|bite| (bite.seed, bite.findings[0].rule.as_str()));
-        println!("{:>6.1} s {}: {said:?}", began.elapsed().as_secs_f64(), defect.name());
-        Row { defect, bite, shrunk: None }
+        println!("{:>6.1} s {}: {said:?} {shrunk:?}", began.elapsed().as_secs_f64(), defect.name());
+        Row { defect, bite, shrunk }
     });
     let page = teeth::page(&rows);
     match std::env::var("GOLDENPATH_TEETH_PAGE") {
@@ -97,6 +100,31 @@ fn each_defect_is_named_and_the_sound_subjects_are_quiet() {
     let missed: Vec<String> =
         rows.iter().filter(|row| row.bite.is_none()).map(|row| row.defect.name()).collect();
     assert!(missed.is_empty(), "not found within {SEEDS_MAX} seeds: {}", missed.join(" "));
+}
+
+/// Makes the first finding small, within the time that was asked for.
+fn shrunk(defect: Defect, bite: &Bite) -> Option<Shrunk> {
+    let most: u64 = std::env::var("GOLDENPATH_TEETH_SHRINK").ok()?.parse().ok()?;
+    let began = Instant::now();
+    let suspicion = Suspicion::new(defect.played(), bite.findings.first()?.rule.clone());
+    let scenario = swarm::scenario(bite.seed);
+    PLAYING.set(true);
+    let small = catch_unwind(AssertUnwindSafe(|| {
+        let mut in_time = |_: &shrink::Progress| began.elapsed().as_secs() < most;
+        shrink::shrink(&scenario, bite.seed, suspicion, shrink::RUNS_MAX, &mut in_time)
+    }));
+    PLAYING.set(false);
+    match small {
+        Ok(Ok(small)) => {
+            let (users, acts) = (small.sizes.1.users, small.sizes.1.acts);
+            Some(Shrunk { users, acts, took_ms: began.elapsed().as_millis() as u64 })
+        }
+        Ok(Err(error)) => {
+            println!("{}: not shrunk: {error}", defect.name());
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 /// What the sound subjects say under any seed that was played: nothing, or it is told here.
@@ -112,6 +140,15 @@ fn loud(rows: &[Row]) -> Vec<String> {
     let said = pool::each(&worlds, |&(planted, seed)| {
         let sound = if planted { Played::Router } else { Played::Legacy(Hazards::NONE) };
         let findings = play(&sound, &swarm::scenario(seed), seed);
+        if std::env::var("DEBUG_HOST").is_ok() && !findings.is_empty() {
+            let mut less = swarm::scenario(seed);
+            less.host = Default::default();
+            let a = play(&sound, &less, seed).len();
+            less.agent.dispatched_share = simulator::scenario::Share::new(0.0);
+            let b = play(&sound, &less, seed).len();
+            less.agent.deaf_share = simulator::scenario::Share::new(0.0);
+            println!("seed {seed}: {} rules, without host {a}, dispatched {b}, deaf {}", findings.len(), play(&sound, &less, seed).len());
+        }
         findings.first().map(|first| format!("{sound:?}, seed {seed}: {} {}", first.rule, first.detail))
     });
     said.into_iter().flatten().collect()

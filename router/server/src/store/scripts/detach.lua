@@ -1,0 +1,3 @@
+-- node
+call('ZREM', AT, ARGV[1])
+return 1
