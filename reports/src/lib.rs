@@ -48,6 +48,7 @@ mod release;
 mod report;
 #[cfg(test)]
 mod sample;
+mod sequence;
 mod shape;
 mod swimlanes;
 mod table;
@@ -67,5 +68,6 @@ pub use metric::{Domain, MergeError, Metric, QUANTILES};
 pub use quantity::Unit;
 pub use release::{Changes, Collected, Commit, Gap, Goal, Measured, Release, needed, release};
 pub use report::{FINDINGS_MAX, Host, Kind, Report, SCHEMA, ScenarioRef, Tool};
+pub use sequence::{Exchange, ExchangeKind, Sequence};
 pub use timeline::{Lane, Mark, Timeline};
 pub use verdict::Verdict;

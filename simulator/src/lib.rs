@@ -26,6 +26,7 @@ pub mod projection;
 pub mod run;
 pub mod scenario;
 pub mod script;
+mod sequence;
 pub mod shrink;
 pub mod trace;
 pub mod world;

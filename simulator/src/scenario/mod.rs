@@ -16,6 +16,7 @@ mod error;
 mod fault;
 mod limits;
 mod network;
+mod regression;
 mod render;
 pub(crate) mod rules;
 mod session;
@@ -36,6 +37,7 @@ pub use error::ScenarioError;
 pub use fault::{Fault, FaultKind, UserRange, Way, healed_at};
 pub use limits::{Expect, Limits, router_defaults};
 pub use network::{Network, Reconnect, SlowReader};
+pub use regression::Regression;
 pub use session::{Mix, Session};
 pub use share::{Share, Weight};
 pub use size::{Size, SizeRange, TextBytes};
@@ -86,6 +88,9 @@ pub struct Scenario {
     /// What must hold.
     #[serde(default)]
     pub expect: Expect,
+    /// Why the scenario is kept, if it once broke a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Regression>,
 }
 
 impl Scenario {
@@ -104,10 +109,11 @@ impl Scenario {
         }
     }
 
-    /// 128 bits, as 32 hexadecimal digits, over everything that shapes a run: not name, about, seed,
+    /// 128 bits, as 32 hexadecimal digits, over everything that shapes a run: not name, about, seed, regression,
     /// comments, order of keys, or whether a default is written out.
     pub fn hash(&self) -> String {
-        let shape = Self { name: String::new(), about: String::new(), seed: 0, ..self.clone() };
+        let shape =
+            Self { name: String::new(), about: String::new(), seed: 0, regression: None, ..self.clone() };
         let canonical = serde_json::to_vec(&shape).unwrap_or_default();
         format!("{:032x}", fnv_1a_128(&canonical))
     }
@@ -134,6 +140,7 @@ impl Default for Scenario {
             acts: Vec::new(),
             limits: Limits::default(),
             expect: Expect::default(),
+            regression: None,
         }
     }
 }
