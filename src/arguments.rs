@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use reports::sweep::SeedRange;
+use simulator::scenario::{FaultKind, Micros};
 
 /// One canonical WebSocket router, its simulator and its load test.
 #[derive(Debug, Parser)]
@@ -11,7 +13,7 @@ use clap_complete::Shell;
     name = "goldenpath",
     version,
     after_help = "Exit codes: 0 all well, 1 internal, 2 usage, 3 regression, \
-4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged."
+4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged, 10 unreached."
 )]
 pub(crate) struct Arguments {
     /// More talk on stderr; repeat for still more
@@ -73,12 +75,17 @@ pub(crate) struct ReportOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct SimOptions {
-    /// A scenario by name or file
-    #[arg(long, default_value = crate::sources::DEFAULT_SCENARIO, value_name = "NAME|FILE")]
-    pub(crate) scenario: String,
+    /// A scenario by name or file; `golden-path` by default, or with --seeds the swarm
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) scenario: Option<String>,
+    /// Play the scenario that the seed draws
+    #[arg(long, conflicts_with = "scenario")]
+    pub(crate) swarm: bool,
     /// Seed; the scenario's own by default
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) sweep: SweepOptions,
     /// What is played: `router`, `legacy` (a server made of the models of what it replaces), or `legacy-PART` with all
     /// hazards of a part on
     #[arg(long, default_value = "router", value_name = "SUBJECT")]
@@ -97,11 +104,53 @@ pub(crate) struct SimOptions {
     pub(crate) report: ReportOptions,
 }
 
+/// Many seeds instead of one.
+#[derive(Args, Debug)]
+pub(crate) struct SweepOptions {
+    /// Play many seeds, from A to before B
+    #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with_all = ["seed", "trace", "check_determinism"])]
+    pub(crate) seeds: Option<SeedRange>,
+    /// Threads [default: one per processor]
+    #[arg(long, requires = "seeds", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) jobs: Option<u32>,
+    /// Only part I of N of the seeds, from 1; `report merge` joins the reports of all parts
+    #[arg(long, requires = "seeds", value_name = "I/N", value_parser = shard)]
+    pub(crate) shard: Option<(u32, u32)>,
+    /// End after this time, such as 10m, wherever that is
+    #[arg(long, requires = "seeds", value_name = "TIME")]
+    pub(crate) budget: Option<Micros>,
+    /// End when so many seeds met no condition and no triple that was not met before
+    #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) plateau: Option<u64>,
+    /// Failing seeds to keep of each rule, the fastest first
+    #[arg(long, requires = "seeds", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) keep: u32,
+    /// Fail if a condition was never met in so many seeds, or `never` [default: 2000 for the swarm on the router]
+    #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = demand)]
+    pub(crate) demand: Option<Demand>,
+    /// Leave this kind of fault out of every scenario of the swarm, to see which conditions need it
+    #[arg(long, requires = "seeds", value_name = "FAULT", value_parser = fault, conflicts_with = "scenario")]
+    pub(crate) without: Option<FaultKind>,
+    /// Write the hash of each seed, a line each
+    #[arg(long, requires = "seeds", value_name = "FILE")]
+    pub(crate) hashes: Option<PathBuf>,
+}
+
+/// From how many seeds on every condition must have been met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    From(u64),
+    Never,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct ShrinkOptions {
     /// A scenario by name or file
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) scenario: String,
+    #[arg(long, value_name = "NAME|FILE", required_unless_present = "swarm", conflicts_with = "swarm")]
+    pub(crate) scenario: Option<String>,
+    /// What the seed draws from the swarm, as in `sim --swarm`
+    #[arg(long, requires = "seed")]
+    pub(crate) swarm: bool,
     /// Seed; the scenario's own by default
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -227,6 +276,11 @@ pub(crate) enum ScenarioCommand {
     },
     /// Print the JSON schema of scenario files, for editors
     Schema,
+    /// Print the scenario that a seed of the swarm draws
+    Swarm {
+        /// The seed
+        seed: u64,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -481,6 +535,14 @@ pub(crate) enum ReportCommand {
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
     },
+    /// Join the reports of a sweep's parts into that of the sweep that was never divided
+    Merge {
+        /// Reports written with `sim --seeds A..B --shard I/N --out FILE`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        report: ReportOptions,
+    },
     /// Join everything that a release rests on into one report; what is not given is run
     Release(Box<ReleaseOptions>),
 }
@@ -525,6 +587,39 @@ pub(crate) struct FiguresOptions {
 pub(crate) struct CompletionsOptions {
     /// Which shell
     pub(crate) shell: Shell,
+}
+
+/// `A..B`, without B.
+fn seeds(text: &str) -> Result<SeedRange, String> {
+    let (from, to) = text.split_once("..").ok_or("expected A..B, for example 0..1000")?;
+    let number = |part: &str| part.parse().map_err(|_| format!("`{part}` is not the number of a seed"));
+    let range = SeedRange { from: number(from)?, to: number(to)? };
+    if range.is_empty() {
+        return Err(format!("no seed is in {range}: B comes after the last one"));
+    }
+    Ok(range)
+}
+
+/// `I/N`, from 1.
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    let fits = |(part, of): &(u32, u32)| (1..=*of).contains(part);
+    numbers.filter(fits).ok_or_else(|| "expected I/N with I from 1 to N, for example 1/4".to_owned())
+}
+
+/// A number of seeds, or `never`.
+fn demand(text: &str) -> Result<Demand, String> {
+    if text == "never" {
+        return Ok(Demand::Never);
+    }
+    text.parse().map(Demand::From).map_err(|_| "expected a number of seeds, or `never`".to_owned())
+}
+
+/// A kind of fault by its name in scenario files.
+fn fault(text: &str) -> Result<FaultKind, String> {
+    let names = FaultKind::ALL.map(FaultKind::name);
+    let found = FaultKind::ALL.into_iter().find(|kind| kind.name() == text);
+    found.ok_or_else(|| format!("expected one of {}", names.join(", ")))
 }
 
 /// A share, 0 to 100.

@@ -15,6 +15,7 @@
 //! | 6 | findings: a checker failed |
 //! | 7 | isolation breach |
 //! | 8 | replay diverged |
+//! | 10 | unreached: a sweep never met a condition that it must |
 //!
 //! stdout is data, stderr is talk.
 

@@ -183,6 +183,7 @@ fn pages(folder: &Path) -> Vec<Page> {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::Unreached
         | Verdict::Error => "do not release",
     };
     let pages = vec![

@@ -261,6 +261,7 @@ fn exit_codes_are_the_same_everywhere() {
         Verdict::Inconclusive,
         Verdict::NotComparable,
         Verdict::ReplayDiverged,
+        Verdict::Unreached,
         Verdict::Error,
     ];
     let mut known: BTreeSet<u8> = verdicts.into_iter().map(Verdict::exit_code).collect();

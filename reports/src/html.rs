@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::escape::{visible, visible_lines};
 use crate::table::{self, Table};
-use crate::{Comparison, Report, Side, Verdict, evidence, gate, plot, release, sequence, swimlanes};
+use crate::{Comparison, Report, Side, Verdict, evidence, gate, plot, release, sequence, sweep, swimlanes};
 
 /// Inlined, so that the page is one file.
 const STYLE: &str = include_str!("page.css");
@@ -101,6 +101,7 @@ fn sections(report: &Report) -> Markup {
         (releases(report))
         (findings(report))
         (speed(report))
+        (sweeps(report))
         (latency(report))
         (sequences(report))
         (timelines(report))
@@ -174,6 +175,15 @@ fn speed(report: &Report) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What many seeds saw.
+fn sweeps(report: &Report) -> Markup {
+    html! {
+        @for (heading, table) in report.sweep.iter().flat_map(|sweep| sweep::tables(sweep)) {
+            section { h2 { (heading) } (grid(&table, "stack")) }
         }
     }
 }
@@ -297,7 +307,7 @@ fn tone(verdict: Verdict) -> &'static str {
         Verdict::Pass => "good",
         Verdict::IsolationBreach => "breach",
         Verdict::Findings | Verdict::Regression | Verdict::ReplayDiverged | Verdict::Error => "bad",
-        Verdict::Inconclusive | Verdict::NotComparable => "unsure",
+        Verdict::Inconclusive | Verdict::NotComparable | Verdict::Unreached => "unsure",
     }
 }
 

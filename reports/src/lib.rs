@@ -30,6 +30,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod sweep;
 pub mod text;
 
 mod axis;
@@ -69,5 +70,6 @@ pub use quantity::Unit;
 pub use release::{Changes, Collected, Commit, Gap, Goal, Measured, Release, needed, release};
 pub use report::{FINDINGS_MAX, Host, Kind, Report, SCHEMA, ScenarioRef, Tool};
 pub use sequence::{Exchange, ExchangeKind, Sequence};
+pub use sweep::Sweep;
 pub use timeline::{Lane, Mark, Timeline};
 pub use verdict::Verdict;

@@ -31,6 +31,9 @@ pub fn render(report: &Report) -> String {
     for (heading, table) in report.gate.iter().flat_map(|gate| crate::gate::tables(gate)) {
         section(&mut out, heading, &aligned(&table, true));
     }
+    for (heading, table) in report.sweep.iter().flat_map(|sweep| crate::sweep::tables(sweep)) {
+        section(&mut out, heading, &aligned(&table, true));
+    }
     cases(&mut out, report);
     findings(&mut out, report);
     if let Some(sequence) = &report.sequence {

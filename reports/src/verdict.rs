@@ -23,6 +23,8 @@ pub enum Verdict {
     NotComparable,
     /// A recorded run, repeated, did something else.
     ReplayDiverged,
+    /// A condition that a sweep must come across never came about: it proves less than it claims to.
+    Unreached,
     /// The run could not be carried out: infrastructure or an internal error.
     Error,
 }
@@ -35,7 +37,7 @@ impl Verdict {
     }
 
     /// The worse of two verdicts. From worst to best: isolation breach, findings, replay diverged, error,
-    /// regression, not comparable, inconclusive, pass. Commutative and associative.
+    /// regression, unreached, not comparable, inconclusive, pass. Commutative and associative.
     #[must_use]
     pub fn worst(self, other: Verdict) -> Verdict {
         if other.severity() > self.severity() { other } else { self }
@@ -52,6 +54,7 @@ impl Verdict {
             Verdict::Findings => 6,
             Verdict::IsolationBreach => 7,
             Verdict::ReplayDiverged => 8,
+            Verdict::Unreached => 10,
         }
     }
 
@@ -65,6 +68,7 @@ impl Verdict {
             Verdict::Inconclusive => "the evidence decides nothing",
             Verdict::NotComparable => "the two sides do not measure the same thing",
             Verdict::ReplayDiverged => "the recorded run, repeated, did something else",
+            Verdict::Unreached => "a condition that must be met never was",
             Verdict::Error => "the run could not be carried out",
         }
     }
@@ -79,6 +83,7 @@ impl Verdict {
             Verdict::Inconclusive => "inconclusive",
             Verdict::NotComparable => "not comparable",
             Verdict::ReplayDiverged => "replay diverged",
+            Verdict::Unreached => "unreached",
             Verdict::Error => "error",
         }
     }
@@ -90,7 +95,7 @@ impl Verdict {
             Verdict::Findings | Verdict::ReplayDiverged | Verdict::Error => "✗",
             Verdict::IsolationBreach => "⚠",
             Verdict::Regression => "▼",
-            Verdict::Inconclusive | Verdict::NotComparable => "?",
+            Verdict::Inconclusive | Verdict::NotComparable | Verdict::Unreached => "?",
         }
     }
 
@@ -99,11 +104,12 @@ impl Verdict {
             Verdict::Pass => 0,
             Verdict::Inconclusive => 1,
             Verdict::NotComparable => 2,
-            Verdict::Regression => 3,
-            Verdict::Error => 4,
-            Verdict::ReplayDiverged => 5,
-            Verdict::Findings => 6,
-            Verdict::IsolationBreach => 7,
+            Verdict::Unreached => 3,
+            Verdict::Regression => 4,
+            Verdict::Error => 5,
+            Verdict::ReplayDiverged => 6,
+            Verdict::Findings => 7,
+            Verdict::IsolationBreach => 8,
         }
     }
 }
@@ -119,12 +125,13 @@ mod tests {
     use super::*;
 
     /// From worst to best, as documented.
-    const PRECEDENCE: [Verdict; 8] = [
+    const PRECEDENCE: [Verdict; 9] = [
         Verdict::IsolationBreach,
         Verdict::Findings,
         Verdict::ReplayDiverged,
         Verdict::Error,
         Verdict::Regression,
+        Verdict::Unreached,
         Verdict::NotComparable,
         Verdict::Inconclusive,
         Verdict::Pass,
@@ -142,7 +149,7 @@ mod tests {
 
     #[test]
     fn exit_codes_are_the_published_ones() {
-        assert_eq!(PRECEDENCE.map(Verdict::exit_code), [7, 6, 8, 1, 3, 5, 4, 0]);
+        assert_eq!(PRECEDENCE.map(Verdict::exit_code), [7, 6, 8, 1, 3, 10, 5, 4, 0]);
     }
 
     #[test]

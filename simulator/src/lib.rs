@@ -5,19 +5,24 @@
 //! |---|---|
 //! | [`scenario`], [`plan`], [`script`] | what is to happen: users, their actions, their agents |
 //! | [`world`] | how it happens: router, users, agents and network in virtual time |
+//! | [`faults`] | what goes wrong in it, and how clients bear that |
 //! | [`dialect`], [`client`] | how a client speaks and what it remembers; the load test's too |
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
 //! | [`shrink`] | how to make what broke a rule small enough to read |
 //! | [`trace`] | what happened, as a hash and as lines |
+//! | [`swarm`], [`coverage`] | a scenario for each seed; what many seeds came across |
 //! | [`run`] | all of it in one call |
 //! | [`conform`] | recorded cases of what the router replaces, played against it |
 //! | [`legacy`] | executable models of what it replaces, with their defects as switches |
+//! | [`teeth`] | that each known defect is named by a checker |
 
 mod actors;
 pub mod checkers;
 pub mod client;
 pub mod conform;
+pub mod coverage;
 pub mod dialect;
+pub mod faults;
 pub mod legacy;
 mod network;
 pub mod plan;
@@ -28,6 +33,8 @@ pub mod scenario;
 pub mod script;
 mod sequence;
 pub mod shrink;
+pub mod swarm;
+pub mod teeth;
 pub mod trace;
 pub mod world;
 

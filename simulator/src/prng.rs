@@ -32,6 +32,8 @@ pub enum Domain {
     Schedule = 6,
     /// Jitter handed to the core as an argument.
     Jitter = 7,
+    /// What a seed of a sweep plays; index = section of the scenario.
+    Swarm = 8,
 }
 
 /// A deterministic stream of random numbers.

@@ -248,6 +248,7 @@ fn annotate(report: &Report) {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::Unreached
         | Verdict::Error => "error",
     };
     for reason in &report.reasons {

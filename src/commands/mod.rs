@@ -14,3 +14,4 @@ pub(crate) mod scenario;
 pub(crate) mod serve;
 pub(crate) mod shrink;
 pub(crate) mod sim;
+mod sweep;

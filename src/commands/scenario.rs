@@ -6,6 +6,7 @@ use reports::Verdict;
 use simulator::{
     plan::Plan,
     scenario::{self, Scenario},
+    swarm,
 };
 
 use crate::{
@@ -19,6 +20,10 @@ pub(crate) fn run(options: &ScenarioOptions) -> Result<Verdict, Failure> {
         ScenarioCommand::Check { scenarios } => check(scenarios),
         ScenarioCommand::List => list(),
         ScenarioCommand::WriteOut { scenario, seed } => write_out(scenario, *seed),
+        ScenarioCommand::Swarm { seed } => {
+            output::data(&swarm::text(*seed))?;
+            Ok(Verdict::Pass)
+        }
         ScenarioCommand::Schema => {
             let schema = serde_json::to_string_pretty(&scenario::schema())
                 .map_err(|error| Failure::Internal(format!("schema: {error}")))?;

@@ -12,13 +12,17 @@ use simulator::{
     legacy::Played,
     scenario::{Regression, Scenario},
     shrink::{Progress, RUNS_MAX, Shrunk, Size, Suspicion, shrink},
+    swarm,
 };
 
 use crate::{arguments::ShrinkOptions, failure::Failure, output, sources};
 
 pub(crate) fn run(options: &ShrinkOptions) -> Result<Verdict, Failure> {
     let played = Played::named(&options.subject, &options.hazards).map_err(Failure::Usage)?;
-    let scenario = sources::scenario(&options.scenario)?;
+    let (source, scenario) = match &options.scenario {
+        Some(name) => (name.as_str(), sources::scenario(name)?),
+        None => (swarm::NAME, swarm::scenario(options.seed.unwrap_or_default())),
+    };
     let seed = options.seed.unwrap_or(scenario.seed);
     let suspicion = Suspicion::new(played.clone(), options.rule.clone().unwrap_or_default());
     let until = Instant::now() + Duration::from_secs(options.budget);
@@ -29,11 +33,11 @@ pub(crate) fn run(options: &ShrinkOptions) -> Result<Verdict, Failure> {
         Instant::now() < until
     };
     let shrunk = shrink(&scenario, seed, suspicion, RUNS_MAX, &mut told)
-        .map_err(|error| Failure::Usage(format!("{}, seed {seed}: {error}", options.scenario)))?;
+        .map_err(|error| Failure::Usage(format!("{source}, seed {seed}: {error}")))?;
     bar.finish_and_clear();
     let path = options.into.display().to_string();
     let small = kept(&shrunk, &played, &options.into);
-    output::write_file(&options.into, &small.to_toml(&comment(&shrunk, &small, options, seed, &played)))?;
+    output::write_file(&options.into, &small.to_toml(&comment(&shrunk, &small, (source, seed), &played)))?;
     show(&shrunk, &small, &path, &played, options)
 }
 
@@ -61,10 +65,9 @@ fn comment(shrunk: &Shrunk, small: &Scenario, options: &ShrinkOptions, seed: u64
     let file = format!("scenarios/regressions/{}.toml", small.name);
     let rest = if shrunk.finished { "" } else { "; ended early" };
     format!(
-        "{} breaks {}{what}.\nFound in {}, seed {seed}: {}; left: {}{rest}.\nSee it: {}",
+        "{} breaks {}{what}.\nFound in {source}, seed {seed}: {}; left: {}{rest}.\nSee it: {}",
         named(played),
         shrunk.rule,
-        options.scenario,
         words(&before),
         words(&after),
         super::sim::replay(&file, shrunk.scenario.seed, played),

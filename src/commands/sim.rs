@@ -7,8 +7,11 @@ use std::{
 };
 
 use reports::{Report, Verdict};
-use simulator::{Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, trace::Header};
+use simulator::{
+    Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, swarm, trace::Header,
+};
 
+use super::sweep;
 use crate::{arguments::SimOptions, failure::Failure, output, sources};
 
 /// Plays a scenario as `sim --scenario NAME` does.
@@ -30,13 +33,26 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
         return Ok(Verdict::Pass);
     }
     let played = Played::named(&options.subject, &options.hazards).map_err(Failure::Usage)?;
-    let scenario = sources::scenario(&options.scenario)?;
-    let seed = options.seed.unwrap_or(scenario.seed);
+    if let Some(seeds) = options.sweep.seeds {
+        return sweep::run(seeds, &played, &options);
+    }
+    let source = options.scenario.as_deref().unwrap_or(sources::DEFAULT_SCENARIO);
+    let (scenario, seed) = if options.swarm {
+        let seed = options.seed.unwrap_or_default();
+        (swarm::scenario(seed), seed)
+    } else {
+        let scenario = sources::scenario(source)?;
+        let seed = options.seed.unwrap_or(scenario.seed);
+        (scenario, seed)
+    };
     let mut report = match &options.trace {
         Some(path) => traced(&scenario, seed, &played, path)?,
         None => simulate(&scenario, seed, &played, None)?,
     };
-    report.replay = Some(replay(&options.scenario, seed, &played));
+    report.replay = Some(match options.swarm {
+        true => format!("goldenpath sim --swarm --seed {seed}{}", played.arguments()),
+        false => replay(source, seed, &played),
+    });
     if options.check_determinism {
         let again = simulate(&scenario, seed, &played, None)?;
         if again.hash != report.hash {

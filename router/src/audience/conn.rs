@@ -136,7 +136,7 @@ impl Conn {
         self.user = user;
         self.filtered = connect.thread.is_some();
         self.partial = self.filtered;
-        self.credit = flow.config.socket_window_frames;
+        self.credit = flow.config.socket_window_frames + u32::from(mutant!(flow.config, WindowOneMore));
         self.last_inbound = flow.now;
         self.written = acked;
         self.taken = acked;

@@ -179,7 +179,8 @@ impl User {
         self.refilled = now;
         let granted = self.tokens >= MESSAGE;
         if granted {
-            self.tokens -= MESSAGE;
+            let cost = if mutant!(config, TokenTwice) { 2 * MESSAGE } else { MESSAGE };
+            self.tokens = self.tokens.saturating_sub(cost);
         }
         granted
     }

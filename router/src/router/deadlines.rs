@@ -65,8 +65,12 @@ impl Router {
 
     pub(super) fn heartbeat(&mut self, conn: ConnId, out: &mut Effects) {
         let Some(state) = self.audience.conn_mut(conn) else { return };
-        state.missed = state.missed.saturating_add(1);
         state.cold.last_heartbeat = self.now;
+        if mutant!(self.config, NoHeartbeat) {
+            return;
+        }
+        let kept = mutant!(self.config, UnresponsiveForever);
+        state.missed = if kept { 0 } else { state.missed.saturating_add(1) };
         let connection = state.cold.number;
         let data = ServerData::Heartbeat { node: &self.config.node, connection };
         let frame = wire::server_message(&mut self.writer, self.now, data);
@@ -123,6 +127,7 @@ impl Router {
         self.forget_asks(user);
         match remembered {
             Some(until) => self.wake_for(user, until),
+            None if mutant!(self.config, KeepUserForever) => {}
             None => {
                 self.forget_dispatches(user);
                 self.tools.forget(self.now, &self.audience.user(user).id);
@@ -191,7 +196,9 @@ impl Router {
             drain.left = Some(left);
             if !drain.reported && self.stats.connections.open == 0 {
                 drain.reported = true;
-                out.push(Effect::Drained);
+                if !mutant!(self.config, DrainUnsaid) {
+                    out.push(Effect::Drained);
+                }
             }
         }
         self.draining = Some(drain);

@@ -1,9 +1,11 @@
 //! Agents: each run the router starts plays its script, with texts that carry the canary of the request, and
 //! reports every step back to the router.
 
+use std::collections::BTreeMap;
+
 use router::{AgentEvent, RunRef, RunRequest};
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Ways};
 use crate::script::{Beat, Lines, Script, Step, canary_in};
 
 /// The agents at work, by the index of their run.
@@ -11,6 +13,8 @@ use crate::script::{Beat, Lines, Script, Step, canary_in};
 pub(crate) struct Agents {
     runs: Vec<Option<Box<Run>>>,
     at_work: usize,
+    /// Agents that did not hear that their run was ended.
+    late: BTreeMap<(u32, u32), Box<Run>>,
 }
 
 /// One agent at work.
@@ -22,6 +26,9 @@ struct Run {
     canary: Box<str>,
     /// The owner of the run, if its agent is unruly.
     unruly: Option<router::UserId>,
+    /// It goes on after its run was ended.
+    deaf: bool,
+    dispatched: bool,
     beats: std::vec::IntoIter<Beat>,
 }
 
@@ -34,6 +41,10 @@ pub(crate) struct Report {
     elapsed_us: u64,
     /// The owner of the run, if its agent goes on with what it must not.
     pub(crate) unruly: Option<router::UserId>,
+    /// The run was ended before.
+    pub(crate) late: bool,
+    /// Its tools are run by the router.
+    pub(crate) dispatched: bool,
 }
 
 impl Agents {
@@ -41,13 +52,15 @@ impl Agents {
     pub(crate) fn start(&mut self, now_us: u64, plan: &Plan, request: &RunRequest) -> Option<u64> {
         let Script { agent_name, beats, .. } = plan.script(&request.user, &request.request_id);
         let canary = canary_in(request.text()).unwrap_or_default().into();
-        let unruly = plan.is_unruly(&request.user, &request.request_id);
+        let Ways { unruly, deaf, dispatched } = plan.ways(&request.user, &request.request_id);
         let run = Run {
             run: request.run,
             since_us: now_us,
             agent_name,
             canary,
             unruly: unruly.then(|| request.user.clone()),
+            deaf,
+            dispatched,
             beats: beats.into_iter(),
         };
         let next_at = run.next_at();
@@ -60,12 +73,20 @@ impl Agents {
         next_at
     }
 
-    /// Stops a run's agent.
+    /// Stops a run's agent, if it hears.
     pub(crate) fn cancel(&mut self, run: RunRef) {
-        if self.current(run.index(), run.generation()).is_some() {
-            self.runs[run.index()] = None;
-            self.at_work -= 1;
+        if self.current(run.index(), run.generation()).is_none() {
+            return;
         }
+        self.at_work -= 1;
+        if let Some(deaf) = self.runs[run.index()].take().filter(|run| run.deaf) {
+            self.late.insert((run.index() as u32, run.generation()), deaf);
+        }
+    }
+
+    /// The node dies, and with it all agents at work on it.
+    pub(crate) fn die(&mut self) {
+        *self = Self::default();
     }
 
     /// The step that is due, and when the next one is. An agent that has nothing more to say is gone.
@@ -76,18 +97,27 @@ impl Agents {
         generation: u32,
         lines: &mut Lines,
     ) -> Option<(Report, Option<u64>)> {
-        let run = self.current(index as usize, generation)?;
+        let late = self.current(index as usize, generation).is_none();
+        let run = if late {
+            self.late.get_mut(&(index, generation))?
+        } else {
+            self.current(index as usize, generation)?
+        };
         let step = run.beats.next().map_or(Step::Silence, |beat| beat.step);
         let report = Report {
             run: run.run,
             agent_name: run.agent_name,
             elapsed_us: now_us.saturating_sub(run.since_us),
             step,
-            unruly: run.unruly.clone(),
+            unruly: run.unruly.clone().filter(|_| !late),
+            late,
+            dispatched: run.dispatched,
         };
         lines.write(&report.step, &run.canary);
         let next_at = run.next_at();
-        if next_at.is_none() {
+        if next_at.is_none() && late {
+            self.late.remove(&(index, generation));
+        } else if next_at.is_none() {
             self.runs[index as usize] = None;
             self.at_work -= 1;
         }

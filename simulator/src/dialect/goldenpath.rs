@@ -94,6 +94,7 @@ struct Members<'a> {
     seq: u64,
     cursor: u64,
     data_cursor: u64,
+    number: u64,
     from: u64,
     to: u64,
     recovered: bool,
@@ -102,12 +103,29 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: &'a str) -> Result<(), DecodeError> {
+        if key == "details" && scanner.peek() == Some(b'{') {
+            return scanner.object(|scanner, key| {
+                if let (Value::Text(text), "message_id") = (scanner.value(2)?, key) {
+                    self.message_id = text;
+                }
+                Ok(())
+            });
+        }
         if key == "data" && scanner.peek() == Some(b'{') {
             return scanner.object(|scanner, key| {
                 match (key, scanner.value(2)?) {
                     ("user_id", Value::Text(text)) => self.data_user_id = text,
                     ("cursor", Value::Integer(number)) => self.data_cursor = number,
                     _ => {}
+                }
+                Ok(())
+            });
+        }
+        if key == "results" && scanner.peek() == Some(b'{') {
+            // The router's own account of a tool that it had run.
+            return scanner.object(|scanner, key| {
+                if let ("output" | "error", Value::Text(text)) = (key, scanner.value(2)?) {
+                    self.body = text;
                 }
                 Ok(())
             });
@@ -146,6 +164,7 @@ impl<'a> Members<'a> {
         match key.as_bytes() {
             b"seq" => self.seq = number,
             b"cursor" => self.cursor = number,
+            b"number" => self.number = number,
             b"from" => self.from = number,
             b"to" => self.to = number,
             _ => {}
@@ -178,6 +197,7 @@ impl<'a> Members<'a> {
             | "quality_alerts_unsubscribed"
             | "quality_update"
             | "quality_alert" => FrameKind::Quality,
+            "notice" => FrameKind::Notice { number: self.number },
             _ => FrameKind::Other,
         }
     }

@@ -115,6 +115,11 @@ pub enum FrameKind<'a> {
     System,
     /// An answer about quality, or news of it: the members of `docs/wire.md`.
     Quality,
+    /// An event of the host's.
+    Notice {
+        /// Its number.
+        number: u64,
+    },
     /// A type that the dialect does not know.
     Other,
 }
@@ -181,7 +186,7 @@ pub struct ServerFrame<'a> {
     pub status: &'a str,
     /// `error_code`: of a refused message, or of a failed run.
     pub error_code: &'a str,
-    /// `message_id`, of an acknowledgement.
+    /// `message_id`, of an acknowledgement or, in its details, of an error.
     pub message_id: &'a str,
     /// `timestamp`, if it is a text.
     pub timestamp: &'a str,
@@ -216,6 +221,7 @@ impl ServerFrame<'_> {
             | FrameKind::Gap { .. }
             | FrameKind::System
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => None,
         }
     }

@@ -9,6 +9,9 @@ pub enum Played {
     Router,
     /// The server made of the old parts' models, with these hazards on.
     Legacy(Hazards),
+    /// The canonical router with a planted defect.
+    #[cfg(feature = "mutants")]
+    Mutant(router::Mutant),
 }
 
 /// Old parts under one name: the way of an event to its connections.
@@ -27,6 +30,11 @@ impl Played {
         })?;
         match subject.strip_prefix("legacy") {
             None if subject == "router" && hazards.is_empty() => Ok(Self::Router),
+            #[cfg(feature = "mutants")]
+            None if subject.starts_with("mutant-") && hazards.is_empty() => {
+                let mutant = router::Mutant::named(&subject["mutant-".len()..]);
+                mutant.map(Self::Mutant).ok_or_else(|| format!("no planted defect is called `{subject}`"))
+            }
             None if subject == "router" => {
                 Err("the router has no hazards: add `--subject legacy`".to_owned())
             }
@@ -45,10 +53,12 @@ impl Played {
     /// Its name, and those of its hazards, as [`named`](Self::named) takes them.
     pub fn name(&self) -> (String, Vec<String>) {
         let subject = match self {
-            Self::Router => "router",
-            Self::Legacy(_) => "legacy",
+            Self::Router => "router".to_owned(),
+            Self::Legacy(_) => "legacy".to_owned(),
+            #[cfg(feature = "mutants")]
+            Self::Mutant(mutant) => format!("mutant-{}", mutant.name()),
         };
-        (subject.to_owned(), self.names().unwrap_or_default())
+        (subject, self.names().unwrap_or_default())
     }
 
     /// What the command line adds to name it again.
@@ -58,6 +68,8 @@ impl Played {
             Self::Legacy(hazards) => hazards
                 .iter()
                 .fold(" --subject legacy".to_owned(), |text, hazard| format!("{text} --hazard {hazard}")),
+            #[cfg(feature = "mutants")]
+            Self::Mutant(mutant) => format!(" --subject mutant-{}", mutant.name()),
         }
     }
 
@@ -78,6 +90,8 @@ impl Played {
     pub(crate) fn names(&self) -> Option<Vec<String>> {
         match self {
             Self::Router => None,
+            #[cfg(feature = "mutants")]
+            Self::Mutant(_) => None,
             Self::Legacy(hazards) => Some(hazards.iter().map(|hazard| hazard.to_string()).collect()),
         }
     }

@@ -61,10 +61,11 @@ impl ScenarioError {
     }
 
     /// An error about the value of a dotted key, placed at that value, or at its nearest table if the value
-    /// is a default.
+    /// is a default. An item of a list goes by its number, which the error leaves out.
     pub(super) fn about(file: &str, text: &str, key: &str, message: String, help: String) -> Self {
         let span = DeTable::parse(text).map(|table| span_of(table.get_ref(), key)).unwrap_or(0..0);
-        Self::at(file, text, span, key.to_owned(), message, help)
+        let named: Vec<&str> = key.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
+        Self::at(file, text, span, named.join("."), message, help)
     }
 
     fn at(file: &str, text: &str, span: Range<usize>, key: String, message: String, help: String) -> Self {

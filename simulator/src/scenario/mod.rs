@@ -14,6 +14,7 @@ mod count;
 mod embedded;
 mod error;
 mod fault;
+mod host;
 mod limits;
 mod network;
 mod regression;
@@ -35,6 +36,7 @@ pub use count::{CountWeights, Counts};
 pub use embedded::embedded;
 pub use error::ScenarioError;
 pub use fault::{Fault, FaultKind, UserRange, Way, healed_at};
+pub use host::Host;
 pub use limits::{Expect, Limits, router_defaults};
 pub use network::{Network, Reconnect, SlowReader};
 pub use regression::Regression;
@@ -69,6 +71,9 @@ pub struct Scenario {
     /// What a run looks like.
     #[serde(default)]
     pub agent: Agent,
+    /// What the server's host does by itself.
+    #[serde(default, skip_serializing_if = "Host::is_default")]
+    pub host: Host,
     /// The way between client and router.
     #[serde(default)]
     pub network: Network,
@@ -115,7 +120,7 @@ impl Scenario {
         let shape =
             Self { name: String::new(), about: String::new(), seed: 0, regression: None, ..self.clone() };
         let canonical = serde_json::to_vec(&shape).unwrap_or_default();
-        format!("{:032x}", fnv_1a_128(&canonical))
+        hash_of(&canonical)
     }
 
     const fn default_seed() -> u64 {
@@ -134,6 +139,7 @@ impl Default for Scenario {
             users: Users::default(),
             session: Session::default(),
             agent: Agent::default(),
+            host: Host::default(),
             network: Network::default(),
             slow_reader: SlowReader::default(),
             faults: Vec::new(),
@@ -148,6 +154,11 @@ impl Default for Scenario {
 /// The JSON schema of scenario files, for editors.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Scenario).to_value()
+}
+
+/// 128 bits over bytes, as 32 hexadecimal digits.
+pub(crate) fn hash_of(bytes: &[u8]) -> String {
+    format!("{:032x}", fnv_1a_128(bytes))
 }
 
 fn fnv_1a_128(bytes: &[u8]) -> u128 {

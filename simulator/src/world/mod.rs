@@ -9,16 +9,24 @@
 mod carry;
 mod config;
 mod events;
+mod hosted;
+mod nodes;
+mod phases;
 mod subject;
+mod trouble;
 
 use std::collections::VecDeque;
 
 use router::{Config, ConfigError, Effects, Input, Instant, QualityRequest, Router, Stats};
 
 use crate::actors::agent::Agents;
+use crate::actors::host::Host;
+use crate::actors::tools::Tools;
 use crate::actors::user::{User, arrivals};
 use crate::checkers::bounds::Bounds;
 use crate::checkers::{Checkers, Watch};
+use crate::coverage::{Coverage, Ending};
+use crate::faults::FaultCounts;
 use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
@@ -28,6 +36,7 @@ use crate::trace::{RunHash, line};
 
 pub use config::router_config;
 pub use subject::Subject;
+use trouble::Trouble;
 
 /// Start of every world on the router's clock: 2023-11-14 22:13:20 UTC.
 pub const EPOCH_US: u64 = 1_700_000_000_000_000;
@@ -60,6 +69,8 @@ pub struct Options<'a> {
     pub trace: Option<&'a mut dyn FnMut(&str) -> bool>,
     /// Told the virtual time and the number of users that left, every few thousand inputs.
     pub progress: Option<&'a mut dyn FnMut(u64, u64)>,
+    /// Watches what the run comes across.
+    pub coverage: Option<&'a mut Coverage>,
 }
 
 impl Default for Options<'_> {
@@ -71,9 +82,10 @@ impl Default for Options<'_> {
             timelines: 0,
             projection: false,
             sequence: false,
-            verify_every: 100_000,
+            verify_every: 500,
             trace: None,
             progress: None,
+            coverage: None,
         }
     }
 }
@@ -95,10 +107,16 @@ pub struct RunResult {
     pub window_peak: u32,
     /// Users that left.
     pub users_left: u64,
+    /// When the last of them did, microseconds from the start.
+    pub left_at_us: u64,
     /// Live connections, over all looks at the registry, and those of them that had got a frame lately.
     pub pool: (u64, u64),
     /// Who sent what to whom, if that was asked for.
     pub sequence: Option<Box<reports::Sequence>>,
+    /// How often each kind of fault happened.
+    pub faults: FaultCounts,
+    /// Runs that were open when their node died.
+    pub runs_lost: u64,
 }
 
 /// A world that has not run yet.
@@ -116,7 +134,10 @@ pub struct World<'a, S = Router> {
     arrivals: std::vec::IntoIter<(u64, u32)>,
     users: Vec<Option<Box<User>>>,
     users_left: u64,
+    left_at_us: u64,
     agents: Agents,
+    tools: Tools,
+    host: Host,
     lines: Lines,
     checkers: Checkers,
     bounds: Bounds,
@@ -135,6 +156,8 @@ pub struct World<'a, S = Router> {
     misbehaving: bool,
     /// Writes down who sent what to whom, if that was asked for.
     recorder: Option<Box<Recorder>>,
+    /// What goes wrong, if anything does.
+    trouble: Option<Box<Trouble>>,
 }
 
 impl<'a> World<'a> {
@@ -172,6 +195,7 @@ impl<'a, S: Subject> World<'a, S> {
         options: Options<'a>,
     ) -> Self {
         let links = Links::new(scenario.network.latency, seed);
+        let trouble = Trouble::of(&scenario, seed);
         let plan = Plan::new(scenario, seed);
         let watch = Watch {
             domain: reports::Domain::Virtual,
@@ -182,7 +206,7 @@ impl<'a, S: Subject> World<'a, S> {
         };
         let recorder = options.sequence.then(|| Box::new(Recorder::new(&plan)));
         Self {
-            checkers: Checkers::new(&plan, watch),
+            checkers: Checkers::new(&plan, watch).with_dedupe(subject.dedupes()),
             arrivals: arrivals(&plan).into_iter(),
             users: (0..plan.count()).map(|_| None).collect(),
             plan,
@@ -194,7 +218,10 @@ impl<'a, S: Subject> World<'a, S> {
             link_of_conn: Vec::new(),
             written: VecDeque::new(),
             users_left: 0,
+            left_at_us: 0,
             agents: Agents::default(),
+            tools: Tools::default(),
+            host: Host::default(),
             lines: Lines::default(),
             bounds,
             effects: Effects::new(),
@@ -208,15 +235,21 @@ impl<'a, S: Subject> World<'a, S> {
             stopped: false,
             misbehaving: false,
             recorder,
+            trouble,
         }
     }
 
     /// Runs until every user has left, every run has ended and every recovery window has passed.
     pub fn run(mut self) -> RunResult {
+        self.offer_tools();
+        if let Some(coverage) = &mut self.options.coverage {
+            coverage.begin(self.plan.seed(), self.plan.count(), &self.plan.scenario().faults);
+        }
         self.await_arrival();
+        self.await_strike();
         let mut idle_ticks = 0;
         while !self.stopped {
-            let deadline = self.subject.next_deadline().map(|at| at.as_micros().saturating_sub(EPOCH_US));
+            let deadline = self.deadline();
             let Some(next) = [deadline, self.queue.next_at()].into_iter().flatten().min() else { break };
             if self.options.until_us.is_some_and(|until_us| next > until_us) {
                 break;
@@ -236,20 +269,55 @@ impl<'a, S: Subject> World<'a, S> {
             } else if let Some((_, event)) = self.queue.pop() {
                 self.happen(event);
             }
-            self.answer_questions();
-            self.report_written();
+            self.settle_accounts();
         }
         self.finish()
     }
 
+    /// What an event leaves to be told to the node, or to be done with it.
+    fn settle_accounts(&mut self) {
+        self.answer_questions();
+        if self.trouble.is_none() {
+            return self.report_written();
+        }
+        self.report_unstarted();
+        self.report_written();
+        self.renew_drained();
+        self.tell_disturbed();
+    }
+
+    /// When the node wants to be woken.
+    fn deadline(&self) -> Option<u64> {
+        let at_us = self.subject.next_deadline()?.as_micros().saturating_sub(EPOCH_US);
+        match &self.trouble {
+            None => Some(at_us),
+            Some(trouble) if trouble.is_paused(self.now_us) => None,
+            Some(trouble) => Some(trouble.clock.when(at_us)),
+        }
+    }
+
+    /// What the node's clock shows.
+    fn node_now(&self) -> Instant {
+        let shown_us = self.trouble.as_ref().map_or(self.now_us, |trouble| trouble.clock.shows(self.now_us));
+        Instant::from_micros(EPOCH_US + shown_us)
+    }
+
+    /// How many nodes were replaced so far.
+    fn node(&self) -> u32 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.node)
+    }
+
     /// One input, and everything the router asks for in answer.
     fn input(&mut self, input: Input<'_>) {
-        let now = Instant::from_micros(EPOCH_US + self.now_us);
+        let now = self.node_now();
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
         self.subject.handle(now, input, &mut effects);
         self.inputs += 1;
         self.hash.record(now, &input, &effects);
+        if let Some(coverage) = &mut self.options.coverage {
+            coverage.input(self.now_us, &input, &effects, self.subject.accounts());
+        }
         self.watch(&input, &effects);
         for effect in effects.iter() {
             self.carry_out(effect, &effects);
@@ -259,7 +327,7 @@ impl<'a, S: Subject> World<'a, S> {
 
     /// A walk over all connections, seldom enough not to matter.
     fn look_at_pool(&mut self) {
-        let (connections, served) = self.subject.pool(Instant::from_micros(EPOCH_US + self.now_us));
+        let (connections, served) = self.subject.pool(self.node_now());
         self.pool.0 += connections;
         self.pool.1 += served;
         self.pool_at_us = self.now_us + POOL_EVERY_US;
@@ -267,6 +335,9 @@ impl<'a, S: Subject> World<'a, S> {
 
     /// Tells the router what its sockets have written, until there is nothing more to tell.
     fn report_written(&mut self) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.is_paused(self.now_us)) {
+            return;
+        }
         while let Some(link) = self.written.pop_front() {
             let Some(current) = self.links.get(link) else { continue };
             let frames = std::mem::take(&mut current.written);
@@ -320,6 +391,7 @@ impl<'a, S: Subject> World<'a, S> {
         self.bounds.accounts(self.now_us, self.subject.verify(), self.checkers.ledger_mut());
         if complete {
             self.checkers.finish(self.now_us);
+            self.settle_host();
             self.bounds.finish(self.now_us, self.subject.held(), self.checkers.ledger_mut());
             if self.links.len() + self.agents.at_work() > 0 {
                 let (links, agents) = (self.links.len(), self.agents.at_work());
@@ -329,8 +401,21 @@ impl<'a, S: Subject> World<'a, S> {
         }
         let findings = self.checkers.ledger().findings();
         let sequence = self.recorder.map(|recorder| Box::new(recorder.finish(&self.plan, findings)));
+        let mut faults = self.links.tally;
+        let trouble = self.trouble.as_deref();
+        faults += &trouble.map(|trouble| trouble.counts).unwrap_or_default();
+        if let Some(coverage) = &mut self.options.coverage {
+            coverage.finish(Ending {
+                stats: self.subject.accounts(),
+                window_full: self.bounds.window_is_full(),
+                repeats: self.checkers.ledger().counts.repeats,
+                faults,
+            });
+        }
         RunResult {
             sequence,
+            faults,
+            runs_lost: trouble.map_or(0, |trouble| trouble.runs_lost),
             hash: self.hash.hex(),
             ended_at_us: self.now_us,
             inputs: self.inputs,
@@ -338,6 +423,7 @@ impl<'a, S: Subject> World<'a, S> {
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,
             users_left: self.users_left,
+            left_at_us: self.left_at_us,
             pool: self.pool,
         }
     }

@@ -43,9 +43,31 @@ pub trait Subject {
     /// What its own services answer to a question of quality that it asked; `None` if they fail.
     fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>>;
 
-    /// A router's accounts; empty if it is none.
+    /// The router itself, for a host that sends events of its own and has tools run; `None` if it is none.
+    fn hosted(&mut self) -> Option<&mut Router> {
+        None
+    }
+
+    /// Another of its kind and its limits that remembers nothing: the node died, and this one takes its place. `number`
+    /// counts them from 1; the ids that two of them issue differ.
+    #[must_use]
+    fn fresh(&self, number: u32) -> Self
+    where
+        Self: Sized;
+
+    /// Whether a message that comes again under its `message_id` starts no second run.
+    fn dedupes(&self) -> bool {
+        true
+    }
+
+    /// A router's accounts; `None` if it is none.
+    fn accounts(&self) -> Option<&Stats> {
+        None
+    }
+
+    /// The same as a copy; empty if it is none.
     fn stats(&self) -> Stats {
-        Stats::default()
+        self.accounts().cloned().unwrap_or_default()
     }
 }
 
@@ -88,7 +110,16 @@ impl Subject for Router {
         quality::answer(request, self.quality_monitor(), &Gate, now)
     }
 
-    fn stats(&self) -> Stats {
-        Router::stats(self).clone()
+    fn hosted(&mut self) -> Option<&mut Router> {
+        Some(self)
+    }
+
+    fn accounts(&self) -> Option<&Stats> {
+        Some(Router::stats(self))
+    }
+
+    fn fresh(&self, number: u32) -> Self {
+        let config = router::Config { node: format!("n{number}"), ..self.config().clone() };
+        Router::new(config).expect("the same limits were good before")
     }
 }

@@ -1,0 +1,118 @@
+//! Each known defect is named by a checker, with one profile for all of them: the swarm's.
+//!
+//! | variable | |
+//! |---|---|
+//! | `GOLDENPATH_TEETH` | `all`, or names of defects with commas between them; without it a handful is played |
+//! | `GOLDENPATH_TEETH_PAGE` | writes the tables to that file |
+//! | `GOLDENPATH_TEETH_JOBS` | threads; as many as the machine has processors |
+//!
+//! Planted defects need the feature `mutants`.
+
+mod pool;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use reports::Finding;
+use simulator::legacy::{Hazards, Played};
+use simulator::scenario::Scenario;
+use simulator::swarm;
+use simulator::teeth::{self, Defect, Row};
+
+/// Seeds within which each defect must be found.
+const SEEDS_MAX: u64 = 1_000;
+
+/// What is played where nothing else is asked for: something of each kind.
+const FEW: [&str; 14] = [
+    "SkipOwnerCheck",
+    "StaleRunHandle",
+    "ReverseReplay",
+    "DropReplay",
+    "ReplayInclusive",
+    "TerminalTwice",
+    "NoAgentDeadline",
+    "WindowOneMore",
+    "ForgetInFlight",
+    "ToolsMixedUp",
+    "message_router.H3",
+    "event_router.E1",
+    "endpoint.G0",
+    "engine.T1",
+];
+
+thread_local! {
+    /// Whether this thread plays a world, whose panic is a finding and no failure of the test.
+    static PLAYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Plays a world; a panic is a finding like any other.
+fn play(played: &Played, scenario: &Scenario, seed: u64) -> Vec<Finding> {
+    PLAYING.set(true);
+    let findings = catch_unwind(AssertUnwindSafe(|| teeth::play(played, scenario, seed)));
+    PLAYING.set(false);
+    findings.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        vec![Finding::new("world.panic", "world", 0, text)]
+    })
+}
+
+fn keep_panics_of_worlds_quiet() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !PLAYING.get() {
+            usual(info);
+        }
+    }));
+}
+
+fn wanted() -> Vec<Defect> {
+    let named = |name: &str| Defect::named(name).unwrap_or_else(|| panic!("no defect is called `{name}`"));
+    match std::env::var("GOLDENPATH_TEETH").as_deref() {
+        Ok("all") => Defect::all(),
+        Ok(names) => names.split(',').map(named).collect(),
+        Err(_) => FEW.into_iter().filter_map(Defect::named).collect(),
+    }
+}
+
+#[test]
+fn each_defect_is_named_and_the_sound_subjects_are_quiet() {
+    keep_panics_of_worlds_quiet();
+    let (defects, began) = (wanted(), Instant::now());
+    let rows = pool::each(&defects, |&defect| {
+        let bite = teeth::bite(defect, SEEDS_MAX, swarm::scenario, play);
+        let said = bite.as_ref().map(|bite| (bite.seed, bite.findings[0].rule.as_str()));
+        println!("{:>6.1} s {}: {said:?}", began.elapsed().as_secs_f64(), defect.name());
+        Row { defect, bite, shrunk: None }
+    });
+    let page = teeth::page(&rows);
+    match std::env::var("GOLDENPATH_TEETH_PAGE") {
+        Ok(path) => std::fs::write(&path, &page).unwrap_or_else(|error| panic!("{path}: {error}")),
+        Err(_) => println!("{page}"),
+    }
+    let loud = loud(&rows);
+    assert!(loud.is_empty(), "sound subjects are not quiet:\n{}", loud.join("\n"));
+    let missed: Vec<String> =
+        rows.iter().filter(|row| row.bite.is_none()).map(|row| row.defect.name()).collect();
+    assert!(missed.is_empty(), "not found within {SEEDS_MAX} seeds: {}", missed.join(" "));
+}
+
+/// What the sound subjects say under any seed that was played: nothing, or it is told here.
+fn loud(rows: &[Row]) -> Vec<String> {
+    let mut seeds: BTreeMap<bool, u64> = BTreeMap::new();
+    for row in rows {
+        let played = row.bite.as_ref().map_or(SEEDS_MAX, |bite| bite.seed);
+        let most = seeds.entry(row.defect.is_planted()).or_default();
+        *most = played.max(*most);
+    }
+    let worlds: Vec<(bool, u64)> =
+        seeds.into_iter().flat_map(|(planted, most)| (1..=most).map(move |seed| (planted, seed))).collect();
+    let said = pool::each(&worlds, |&(planted, seed)| {
+        let sound = if planted { Played::Router } else { Played::Legacy(Hazards::NONE) };
+        let findings = play(&sound, &swarm::scenario(seed), seed);
+        findings.first().map(|first| format!("{sound:?}, seed {seed}: {} {}", first.rule, first.detail))
+    });
+    said.into_iter().flatten().collect()
+}
