@@ -83,6 +83,7 @@ pub fn report(scenario: &Scenario, seed: u64, result: &mut RunResult) -> Report 
     report.replay = Some(format!("goldenpath sim {} --seed {seed}", scenario.name));
     judge(&scenario.expect, result);
     report.timelines = result.checkers.timelines();
+    report.sequence = result.sequence.take();
     let ledger = result.checkers.ledger();
     report.facts = facts(ledger, result);
     if !scenario.faults.is_empty() {

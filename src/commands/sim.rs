@@ -19,7 +19,7 @@ pub(super) fn played(name: &str) -> Result<Report, Failure> {
     Ok(report)
 }
 
-fn replay(name: &str, seed: u64, played: &Played) -> String {
+pub(super) fn replay(name: &str, seed: u64, played: &Played) -> String {
     format!("goldenpath sim --scenario {name} --seed {seed}{}", played.arguments())
 }
 
@@ -79,7 +79,9 @@ fn simulate(
         bar.set_message(format!("{} s of virtual time", at_us / 1_000_000));
     };
     let progress: Option<&mut dyn FnMut(u64, u64)> = Some(&mut show);
-    let mut options = Options { timelines: TIMELINES, progress, ..Options::default() };
+    // A plan that somebody wrote down is small enough to be drawn.
+    let sequence = !scenario.acts.is_empty();
+    let mut options = Options { timelines: TIMELINES, progress, sequence, ..Options::default() };
     if let Some(trace) = trace {
         options.trace = Some(trace);
     }

@@ -137,6 +137,11 @@ pub(super) fn ticket_of(link: LinkRef) -> router::Ticket {
     router::Ticket(u64::from(link.generation) << 32 | u64::from(link.index))
 }
 
+/// The link that a ticket names.
+pub(super) fn link_of_ticket(ticket: router::Ticket) -> LinkRef {
+    link_of(ticket.0)
+}
+
 fn link_of(ticket: u64) -> LinkRef {
     LinkRef { index: ticket as u32, generation: (ticket >> 32) as u32 }
 }

@@ -31,6 +31,7 @@ use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::script::Lines;
+use crate::sequence::Recorder;
 use crate::service::{Costs, Load, Node, NodeTimes};
 use crate::trace::{RunHash, line};
 
@@ -61,6 +62,8 @@ pub struct Options<'a> {
     pub timelines: u32,
     /// Whether to keep what every run looked like.
     pub projection: bool,
+    /// Whether to write down who sent what to whom; for small runs.
+    pub sequence: bool,
     /// Inputs between two deep checks of the router, more if it holds many users; 0 for one in the end only.
     pub verify_every: u64,
     /// Takes each line of the trace, without its end; the header is not among them. False ends the run.
@@ -79,6 +82,7 @@ impl Default for Options<'_> {
             findings_max: reports::FINDINGS_MAX,
             timelines: 0,
             projection: false,
+            sequence: false,
             verify_every: 500,
             trace: None,
             progress: None,
@@ -112,6 +116,8 @@ pub struct RunResult {
     pub left_at_us: u64,
     /// Live connections, over all looks at the registry, and those of them that had got a frame lately.
     pub pool: (u64, u64),
+    /// Who sent what to whom, if that was asked for.
+    pub sequence: Option<Box<reports::Sequence>>,
     /// How often each kind of fault happened.
     pub faults: FaultCounts,
     /// Runs that were open when their node died.
@@ -159,6 +165,8 @@ pub struct World<'a, S = Router> {
     stopped: bool,
     /// Whether an unruly agent reports what is to be refused.
     misbehaving: bool,
+    /// Writes down who sent what to whom, if that was asked for.
+    recorder: Option<Box<Recorder>>,
     /// What goes wrong, if anything does.
     trouble: Option<Box<Trouble>>,
 }
@@ -209,6 +217,7 @@ impl<'a, S: Subject> World<'a, S> {
             timelines: options.timelines,
             projection: options.projection,
         };
+        let recorder = options.sequence.then(|| Box::new(Recorder::new(&plan)));
         Self {
             checkers: Checkers::new(&plan, watch).with_dedupe(subject.dedupes()),
             arrivals: arrivals(&plan).into_iter(),
@@ -242,6 +251,7 @@ impl<'a, S: Subject> World<'a, S> {
             trace_line: String::new(),
             stopped: false,
             misbehaving: false,
+            recorder,
             trouble,
         }
     }
@@ -387,6 +397,12 @@ impl<'a, S: Subject> World<'a, S> {
             line(self.now_us, input, effects, &self.hash, &mut self.trace_line);
             self.stopped |= !trace(&self.trace_line);
         }
+        if let Some(recorder) = &mut self.recorder {
+            let links = &mut self.links;
+            let mut whose =
+                |ticket| links.get(carry::link_of_ticket(ticket)).map(|link| (link.user, link.tab));
+            recorder.note(self.now_us, input, effects, &mut whose);
+        }
         if self.options.verify_every > 0 && self.inputs >= self.verify_at {
             self.bounds.accounts(self.now_us, self.subject.verify(), ledger);
             // A deep check walks all users: its cost per input stays the same however many there are.
@@ -425,6 +441,8 @@ impl<'a, S: Subject> World<'a, S> {
                 self.note_fault("bounds.memory", &detail);
             }
         }
+        let findings = self.checkers.ledger().findings();
+        let sequence = self.recorder.map(|recorder| Box::new(recorder.finish(&self.plan, findings)));
         let mut faults = self.links.tally;
         let trouble = self.trouble.as_deref();
         faults += &trouble.map(|trouble| trouble.counts).unwrap_or_default();
@@ -437,6 +455,7 @@ impl<'a, S: Subject> World<'a, S> {
             });
         }
         RunResult {
+            sequence,
             faults,
             runs_lost: trouble.map_or(0, |trouble| trouble.runs_lost),
             hash: self.hash.hex(),
