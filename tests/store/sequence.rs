@@ -131,7 +131,8 @@ impl Maker {
             5 => Op::TakeOver { user, node },
             6 => Op::Acknowledge { user, cursor: self.position().unwrap_or(3) },
             7 => {
-                let seen = [0, 5, 40, 40, 2_000_000, CURSOR_MAX - RAISE_BY, CURSOR_MAX - RAISE_BY + 1, u64::MAX];
+                let seen =
+                    [0, 5, 40, 40, 2_000_000, CURSOR_MAX - RAISE_BY, CURSOR_MAX - RAISE_BY + 1, u64::MAX];
                 Op::Raise { user, seen: seen[self.prng.below(seen.len() as u64) as usize] }
             }
             8 => Op::Heartbeat { node },
