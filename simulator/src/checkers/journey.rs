@@ -3,6 +3,7 @@
 use super::journeys::Milestones;
 use super::{Ledger, Seen, key_of};
 use crate::dialect::{FrameKind, RunEventKind};
+use crate::faults::NodeClock;
 use crate::plan::{ExpectedRun, Say};
 use crate::scenario::Tier;
 
@@ -84,7 +85,13 @@ impl Journey {
         }
     }
 
-    pub(super) fn received(&mut self, seen: &Seen<'_>, epoch_us: u64, ledger: &mut Ledger) {
+    pub(super) fn received(
+        &mut self,
+        seen: &Seen<'_>,
+        epoch_us: u64,
+        clock: Option<&NodeClock>,
+        ledger: &mut Ledger,
+    ) {
         let tab = self.tab(seen.tab);
         match seen.frame.kind {
             FrameKind::Welcome { .. } => {
@@ -105,7 +112,10 @@ impl Journey {
             FrameKind::Event(event) => {
                 self.resumed(seen.tab, ledger);
                 self.progress(seen, event, ledger);
-                self.latency(seen, event, epoch_us, ledger);
+                let made_at_us = seen.frame.emitted_at_us().and_then(|us| us.checked_sub(epoch_us));
+                // A clock that goes wrong is read back: what it showed then is not what it shows now.
+                let made_at_us = made_at_us.map(|us| clock.map_or(us, |clock| clock.when(us)));
+                self.latency(seen, event, made_at_us, ledger);
             }
             FrameKind::Pong
             | FrameKind::HeartbeatAck
@@ -156,10 +166,14 @@ impl Journey {
         }
     }
 
-    fn latency(&mut self, seen: &Seen<'_>, event: RunEventKind, epoch_us: u64, ledger: &mut Ledger) {
-        let Some(made_at_us) = seen.frame.emitted_at_us().and_then(|us| us.checked_sub(epoch_us)) else {
-            return;
-        };
+    fn latency(
+        &mut self,
+        seen: &Seen<'_>,
+        event: RunEventKind,
+        made_at_us: Option<u64>,
+        ledger: &mut Ledger,
+    ) {
+        let Some(made_at_us) = made_at_us else { return };
         let latency_us = seen.at_us.saturating_sub(made_at_us);
         ledger.times.event_latency.record(latency_us);
         if let Some(breakdown) = &mut ledger.breakdown {

@@ -54,6 +54,8 @@ pub struct Counts {
     pub golden: u64,
     /// Runs that showed all five event types on every tab.
     pub full_golden: u64,
+    /// Runs that went otherwise than planned, as a fault explains.
+    pub forgiven: u64,
 }
 
 impl std::ops::AddAssign<&Counts> for Counts {
@@ -73,6 +75,7 @@ impl std::ops::AddAssign<&Counts> for Counts {
             runs,
             golden,
             full_golden,
+            forgiven,
         } = *part;
         self.users += users;
         self.connections += connections;
@@ -87,6 +90,7 @@ impl std::ops::AddAssign<&Counts> for Counts {
         self.runs += runs;
         self.golden += golden;
         self.full_golden += full_golden;
+        self.forgiven += forgiven;
     }
 }
 

@@ -19,8 +19,22 @@ pub(crate) enum Event {
     Gone { link: LinkRef },
     /// A tab that was closed by the server tries again.
     Retry { user: u32, tab: u8 },
-    /// The agent's next step.
-    Beat { run: u32, generation: u32 },
+    /// The agent's next step. Runs of a node that died have the names of the next one's; `node` tells them apart.
+    Beat { run: u32, generation: u32, node: u32 },
+    /// Something that others were allowed to overtake arrives.
+    Late { link: LinkRef, number: u32 },
+    /// The next of the faults that have a time.
+    Strike,
+    /// The node takes in again what waits.
+    Resume,
+    /// The node is told to drain.
+    Drain,
+    /// A node that was told to drain has had its time.
+    Evict { node: u32 },
+    /// A careful tab looks whether there is something to do.
+    Care { user: u32, tab: u8 },
+    /// What the user had in mind must be done by now.
+    Rest { user: u32 },
     /// The server's socket wrote frames; only where writing takes time.
     Written { link: LinkRef },
 }
@@ -29,12 +43,22 @@ impl Event {
     /// Whether it is something that the node has to take in.
     pub(crate) const fn is_for_node(self) -> bool {
         match self {
-            Event::Up { .. } | Event::Gone { .. } | Event::Beat { .. } | Event::Written { .. } => true,
+            Event::Up { .. }
+            | Event::Gone { .. }
+            | Event::Beat { .. }
+            | Event::Drain
+            | Event::Written { .. } => true,
             Event::Arrive
             | Event::Act { .. }
             | Event::Down { .. }
             | Event::ReadOn { .. }
-            | Event::Retry { .. } => false,
+            | Event::Retry { .. }
+            | Event::Late { .. }
+            | Event::Strike
+            | Event::Resume
+            | Event::Evict { .. }
+            | Event::Care { .. }
+            | Event::Rest { .. } => false,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What the router asks for, carried out.
 
-use router::{ConnId, Effect, Effects, Input, Instant, QualityAnswer, RunRef};
+use router::{ConnId, Effect, Effects, Input, QualityAnswer, RunRef};
 
-use super::{EPOCH_US, Subject, World};
+use super::{Subject, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
+use crate::scenario::FaultKind;
 
 impl<S: Subject> World<'_, S> {
     pub(super) fn carry_out(&mut self, effect: &Effect, effects: &Effects) {
@@ -31,6 +32,11 @@ impl<S: Subject> World<'_, S> {
                     self.queue.set(self.now_us + CLOSE_TIMEOUT_US, Event::Gone { link });
                 }
             }
+            Effect::StartRun(request) if self.services_are_away() => {
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.unstarted.push_back(request.run);
+                }
+            }
             Effect::StartRun(request) => {
                 if let Some(at_us) = self.agents.start(self.leaves_us, &self.plan, request) {
                     self.beat_at(at_us, request.run);
@@ -45,28 +51,45 @@ impl<S: Subject> World<'_, S> {
             // The scripted agents report their tools' events themselves; none calls a tool through the router.
             Effect::RunTool(_) | Effect::CancelTool(_) | Effect::ToolAnswered(_) => {}
             Effect::AskQuality(request) => self.questions.push_back(request.clone()),
-            Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } | Effect::Drained => {}
+            Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } => {}
+            Effect::Drained => {
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.drained = true;
+                }
+            }
         }
+    }
+
+    fn services_are_away(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.services_away)
     }
 
     /// Answers the router's questions with its embedded services, as a server without others does.
     pub(super) fn answer_questions(&mut self) {
         while let Some(request) = self.questions.pop_front() {
-            let now = Instant::from_micros(EPOCH_US + self.now_us);
-            let answer = self.subject.answer(&request, now);
+            let away = self.services_are_away();
+            if away {
+                self.counted(FaultKind::ServicesAway);
+            }
+            let answer = if away { None } else { self.subject.answer(&request, self.node_now()) };
             let answer = answer.as_deref().map_or(QualityAnswer::Failed, QualityAnswer::Ready);
             self.input(Input::Quality { ask: request.ask, answer });
         }
     }
 
     pub(super) fn beat_at(&mut self, at_us: u64, run: RunRef) {
-        let event = Event::Beat { run: run.index() as u32, generation: run.generation() };
+        let node = self.node();
+        let event = Event::Beat { run: run.index() as u32, generation: run.generation(), node };
         self.queue.set(at_us, event);
     }
 
     fn accepted(&mut self, link: LinkRef, conn: ConnId) {
         if let Some(current) = self.links.get(link) {
             current.conn = Some(conn);
+            let (user, tab) = (current.user, current.tab);
+            if self.trouble.is_some() && self.options.checkers {
+                self.checkers.accepted(user, tab);
+            }
         }
         if self.link_of_conn.len() <= conn.index() {
             self.link_of_conn.resize(conn.index() + 1, u32::MAX);
@@ -85,10 +108,11 @@ impl<S: Subject> World<'_, S> {
         None
     }
 
-    fn send(&mut self, link: LinkRef, thing: Down) {
+    pub(super) fn send(&mut self, link: LinkRef, thing: Down) {
         let frame = matches!(thing, Down::Frame(_));
-        if self.links.send_down(self.leaves_us, link, thing, &mut self.queue) {
-            self.wrote(self.leaves_us, link);
+        let at_us = self.leaves_us.max(self.now_us);
+        if self.links.send_down(at_us, link, thing, &mut self.queue) {
+            self.wrote(at_us, link);
         }
         let Some(current) = self.links.get(link).filter(|_| frame) else { return };
         let (frames, user, tab) = (current.unreported(), current.user, current.tab);
@@ -99,7 +123,7 @@ impl<S: Subject> World<'_, S> {
 
     /// A socket wrote frames: the router is told at once, or when its turn comes if things take time at the node.
     pub(super) fn wrote(&mut self, at_us: u64, link: LinkRef) {
-        if self.node.takes_time() {
+        if self.server.takes_time() {
             self.queue.set(at_us, Event::Written { link });
         } else {
             self.written.push_back(link);

@@ -9,7 +9,10 @@
 mod carry;
 mod config;
 mod events;
+mod nodes;
+mod phases;
 mod subject;
+mod trouble;
 
 use std::collections::VecDeque;
 
@@ -19,6 +22,7 @@ use crate::actors::agent::Agents;
 use crate::actors::user::{User, arrivals};
 use crate::checkers::bounds::Bounds;
 use crate::checkers::{Checkers, Watch};
+use crate::faults::FaultCounts;
 use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
@@ -28,6 +32,7 @@ use crate::trace::{RunHash, line};
 
 pub use config::router_config;
 pub use subject::Subject;
+use trouble::Trouble;
 
 /// Start of every world on the router's clock: 2023-11-14 22:13:20 UTC.
 pub const EPOCH_US: u64 = 1_700_000_000_000_000;
@@ -98,6 +103,10 @@ pub struct RunResult {
     pub users_left: u64,
     /// Live connections, over all looks at the registry, and those of them that had got a frame lately.
     pub pool: (u64, u64),
+    /// How often each kind of fault happened.
+    pub faults: FaultCounts,
+    /// Runs that were open when their node died.
+    pub runs_lost: u64,
 }
 
 /// A world that has not run yet.
@@ -125,7 +134,8 @@ pub struct World<'a, S = Router> {
     hash: RunHash,
     inputs: u64,
     costs: Costs,
-    node: Node,
+    /// The node as somebody who serves one after another.
+    server: Node,
     /// When what the router sends now leaves the node.
     leaves_us: u64,
     verify_at: u64,
@@ -136,6 +146,8 @@ pub struct World<'a, S = Router> {
     stopped: bool,
     /// Whether an unruly agent reports what is to be refused.
     misbehaving: bool,
+    /// What goes wrong, if anything does.
+    trouble: Option<Box<Trouble>>,
 }
 
 impl<'a> World<'a> {
@@ -173,7 +185,8 @@ impl<'a, S: Subject> World<'a, S> {
         options: Options<'a>,
     ) -> Self {
         let links = Links::new(scenario.network.latency, seed);
-        let node = Node::new(scenario.service);
+        let server = Node::new(scenario.service);
+        let trouble = Trouble::of(&scenario, seed);
         let plan = Plan::new(scenario, seed);
         let watch = Watch {
             domain: reports::Domain::Virtual,
@@ -183,7 +196,7 @@ impl<'a, S: Subject> World<'a, S> {
             projection: options.projection,
         };
         Self {
-            checkers: Checkers::new(&plan, watch),
+            checkers: Checkers::new(&plan, watch).with_dedupe(subject.dedupes()),
             arrivals: arrivals(&plan).into_iter(),
             users: (0..plan.count()).map(|_| None).collect(),
             plan,
@@ -203,7 +216,7 @@ impl<'a, S: Subject> World<'a, S> {
             hash: RunHash::default(),
             inputs: 0,
             costs: Costs::default(),
-            node,
+            server,
             leaves_us: 0,
             verify_at: 0,
             pool_at_us: POOL_EVERY_US,
@@ -211,17 +224,18 @@ impl<'a, S: Subject> World<'a, S> {
             trace_line: String::new(),
             stopped: false,
             misbehaving: false,
+            trouble,
         }
     }
 
     /// Runs until every user has left, every run has ended and every recovery window has passed.
     pub fn run(mut self) -> RunResult {
         self.await_arrival();
+        self.await_strike();
         let mut idle_ticks = 0;
         while !self.stopped {
-            let deadline = self.subject.next_deadline().map(|at| at.as_micros().saturating_sub(EPOCH_US));
-            let deadline = deadline.map(|at_us| self.node.not_before(at_us));
-            let turn = self.node.next_at();
+            let deadline = self.deadline().map(|at_us| self.server.not_before(at_us));
+            let turn = self.server.next_at();
             let Some(next) = [deadline, turn, self.queue.next_at()].into_iter().flatten().min() else {
                 break;
             };
@@ -241,24 +255,56 @@ impl<'a, S: Subject> World<'a, S> {
                 }
                 self.input(Input::Tick);
             } else if turn.is_some_and(|turn| turn <= next) {
-                if let Some(event) = self.node.next(self.now_us) {
+                if let Some(event) = self.server.next(self.now_us) {
                     self.happen(event);
                 }
             } else if let Some(event) =
-                self.queue.pop().and_then(|(_, event)| self.node.admit(self.now_us, event))
+                self.queue.pop().and_then(|(_, event)| self.server.admit(self.now_us, event))
             {
                 self.happen(event);
             }
-            self.answer_questions();
-            self.report_written();
-            self.node.served();
+            self.settle_accounts();
+            self.server.served();
         }
         self.finish()
     }
 
+    /// What an event leaves to be told to the node, or to be done with it.
+    fn settle_accounts(&mut self) {
+        self.answer_questions();
+        if self.trouble.is_none() {
+            return self.report_written();
+        }
+        self.report_unstarted();
+        self.report_written();
+        self.renew_drained();
+        self.tell_disturbed();
+    }
+
+    /// When the node wants to be woken.
+    fn deadline(&self) -> Option<u64> {
+        let at_us = self.subject.next_deadline()?.as_micros().saturating_sub(EPOCH_US);
+        match &self.trouble {
+            None => Some(at_us),
+            Some(trouble) if trouble.is_paused(self.now_us) => None,
+            Some(trouble) => Some(trouble.clock.when(at_us)),
+        }
+    }
+
+    /// What the node's clock shows.
+    fn node_now(&self) -> Instant {
+        let shown_us = self.trouble.as_ref().map_or(self.now_us, |trouble| trouble.clock.shows(self.now_us));
+        Instant::from_micros(EPOCH_US + shown_us)
+    }
+
+    /// How many nodes were replaced so far.
+    fn node(&self) -> u32 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.node)
+    }
+
     /// One input, and everything the router asks for in answer.
     fn input(&mut self, input: Input<'_>) {
-        let now = Instant::from_micros(EPOCH_US + self.now_us);
+        let now = self.node_now();
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
         self.subject.handle(now, input, &mut effects);
@@ -267,23 +313,23 @@ impl<'a, S: Subject> World<'a, S> {
         self.watch(&input, &effects);
         self.costs.input(&input);
         let waited = matches!(input, Input::Written { .. });
-        let (mut pass, mut last) = (self.node.begin(self.now_us), None);
+        let (mut pass, mut last) = (self.server.begin(self.now_us), None);
         for effect in effects.iter() {
             let load = Load::of(effect, &effects, &mut last);
             self.costs.effect(load);
             if let (Effect::Send { frame, .. }, true) = (effect, waited) {
                 self.costs.queue_pass(self.now_us, effects.frame(*frame).as_str());
             }
-            self.leaves_us = self.node.effect(self.now_us, &mut pass, effect, load, waited);
+            self.leaves_us = self.server.effect(self.now_us, &mut pass, effect, load, waited);
             self.carry_out(effect, &effects);
         }
-        self.node.end(&mut pass);
+        self.server.end(&mut pass);
         self.effects = effects;
     }
 
     /// A walk over all connections, seldom enough not to matter.
     fn look_at_pool(&mut self) {
-        let (connections, served) = self.subject.pool(Instant::from_micros(EPOCH_US + self.now_us));
+        let (connections, served) = self.subject.pool(self.node_now());
         self.pool.0 += connections;
         self.pool.1 += served;
         self.pool_at_us = self.now_us + POOL_EVERY_US;
@@ -291,6 +337,9 @@ impl<'a, S: Subject> World<'a, S> {
 
     /// Tells the router what its sockets have written, until there is nothing more to tell.
     fn report_written(&mut self) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.is_paused(self.now_us)) {
+            return;
+        }
         while let Some(link) = self.written.pop_front() {
             let Some(current) = self.links.get(link) else { continue };
             let frames = std::mem::take(&mut current.written);
@@ -345,12 +394,17 @@ impl<'a, S: Subject> World<'a, S> {
                 self.note_fault("bounds.memory", &detail);
             }
         }
+        let mut faults = self.links.tally;
+        let trouble = self.trouble.as_deref();
+        faults += &trouble.map(|trouble| trouble.counts).unwrap_or_default();
         RunResult {
+            faults,
+            runs_lost: trouble.map_or(0, |trouble| trouble.runs_lost),
             hash: self.hash.hex(),
             ended_at_us: self.now_us,
             inputs: self.inputs,
             costs: self.costs,
-            node: self.node.into_times(),
+            node: self.server.into_times(),
             checkers: self.checkers,
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,
