@@ -154,7 +154,8 @@ pub struct World<'a, S = Router> {
     hash: RunHash,
     inputs: u64,
     costs: Costs,
-    node: Node,
+    /// The node as somebody who serves one after another.
+    server: Node,
     /// When what the router sends now leaves the node.
     leaves_us: u64,
     verify_at: u64,
@@ -206,7 +207,7 @@ impl<'a, S: Subject> World<'a, S> {
         options: Options<'a>,
     ) -> Self {
         let links = Links::new(scenario.network.latency, seed);
-        let node = Node::new(scenario.service);
+        let server = Node::new(scenario.service);
         let trouble = Trouble::of(&scenario, seed);
         let budget_us = budget_us(&scenario, &router_config(&scenario));
         let plan = Plan::new(scenario, seed);
@@ -243,7 +244,7 @@ impl<'a, S: Subject> World<'a, S> {
             hash: RunHash::default(),
             inputs: 0,
             costs: Costs::default(),
-            node,
+            server,
             leaves_us: 0,
             verify_at: 0,
             pool_at_us: POOL_EVERY_US,
@@ -266,8 +267,8 @@ impl<'a, S: Subject> World<'a, S> {
         self.await_strike();
         let mut idle_ticks = 0;
         while !self.stopped {
-            let deadline = self.deadline().map(|at_us| self.node.not_before(at_us));
-            let turn = self.node.next_at();
+            let deadline = self.deadline().map(|at_us| self.server.not_before(at_us));
+            let turn = self.server.next_at();
             let Some(next) = [deadline, turn, self.queue.next_at()].into_iter().flatten().min() else {
                 break;
             };
@@ -292,16 +293,16 @@ impl<'a, S: Subject> World<'a, S> {
                 }
                 self.input(Input::Tick);
             } else if turn.is_some_and(|turn| turn <= next) {
-                if let Some(event) = self.node.next(self.now_us) {
+                if let Some(event) = self.server.next(self.now_us) {
                     self.happen(event);
                 }
             } else if let Some(event) =
-                self.queue.pop().and_then(|(_, event)| self.node.admit(self.now_us, event))
+                self.queue.pop().and_then(|(_, event)| self.server.admit(self.now_us, event))
             {
                 self.happen(event);
             }
             self.settle_accounts();
-            self.node.served();
+            self.server.served();
         }
         self.finish()
     }
@@ -353,17 +354,17 @@ impl<'a, S: Subject> World<'a, S> {
         self.watch(&input, &effects);
         self.costs.input(&input);
         let waited = matches!(input, Input::Written { .. });
-        let (mut pass, mut last) = (self.node.begin(self.now_us), None);
+        let (mut pass, mut last) = (self.server.begin(self.now_us), None);
         for effect in effects.iter() {
             let load = Load::of(effect, &effects, &mut last);
             self.costs.effect(load);
             if let (Effect::Send { frame, .. }, true) = (effect, waited) {
                 self.costs.queue_pass(self.now_us, effects.frame(*frame).as_str());
             }
-            self.leaves_us = self.node.effect(self.now_us, &mut pass, effect, load, waited);
+            self.leaves_us = self.server.effect(self.now_us, &mut pass, effect, load, waited);
             self.carry_out(effect, &effects);
         }
-        self.node.end(&mut pass);
+        self.server.end(&mut pass);
         self.effects = effects;
     }
 
@@ -462,7 +463,7 @@ impl<'a, S: Subject> World<'a, S> {
             ended_at_us: self.now_us,
             inputs: self.inputs,
             costs: self.costs,
-            node: self.node.into_times(),
+            node: self.server.into_times(),
             checkers: self.checkers,
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,
