@@ -27,7 +27,8 @@ fn sim(arguments: &[&str]) -> Command {
 fn report(arguments: &[&str]) -> Report {
     let output = sim(arguments).arg("--json").output().expect("runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let report = reports::json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{text}"));
+    let report =
+        reports::json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{text}"));
     assert_eq!(output.status.code(), Some(report.verdict.exit_code().into()));
     report
 }
@@ -82,7 +83,8 @@ fn what_is_no_part_is_refused_with_its_name() {
     let text = fs::read_to_string(&whole).expect("written");
     fs::write(&cut, &text[..text.len() / 2]).expect("written");
     let refused = |files: [&PathBuf; 2], code: i32| {
-        let output = goldenpath().args(["report", "merge"]).args(files).assert().code(code).get_output().clone();
+        let output =
+            goldenpath().args(["report", "merge"]).args(files).assert().code(code).get_output().clone();
         String::from_utf8(output.stderr).expect("UTF-8")
     };
     let said = refused([&whole, &other], 2);
@@ -115,7 +117,16 @@ fn a_sweep_without_crashes_fails_for_want_of_them() {
 #[test]
 fn a_plateau_ends_a_sweep_where_threads_do_not_matter() {
     let with = |jobs: &str| {
-        compared(report(&["--scenario", "agent-error", "--seeds", "0..400", "--plateau", "4", "--jobs", jobs]))
+        compared(report(&[
+            "--scenario",
+            "agent-error",
+            "--seeds",
+            "0..400",
+            "--plateau",
+            "4",
+            "--jobs",
+            jobs,
+        ]))
     };
     let one = with("1");
     assert_eq!(one, with("3"));

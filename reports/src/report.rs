@@ -186,12 +186,9 @@ impl Report {
     pub(crate) fn headline(&self) -> &'static str {
         match self.kind {
             Kind::Release => release::headline(self.verdict),
-            Kind::Simulation
-            | Kind::Load
-            | Kind::Conformance
-            | Kind::Gate
-            | Kind::Replay
-            | Kind::Sweep => self.verdict.label(),
+            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay | Kind::Sweep => {
+                self.verdict.label()
+            }
         }
     }
 
@@ -199,12 +196,9 @@ impl Report {
     pub(crate) fn meaning(&self) -> &'static str {
         match self.kind {
             Kind::Release => release::meaning(self.verdict),
-            Kind::Simulation
-            | Kind::Load
-            | Kind::Conformance
-            | Kind::Gate
-            | Kind::Replay
-            | Kind::Sweep => self.verdict.meaning(),
+            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay | Kind::Sweep => {
+                self.verdict.meaning()
+            }
         }
     }
 

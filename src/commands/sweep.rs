@@ -80,11 +80,8 @@ pub(super) fn without(kind: Option<FaultKind>) -> String {
 /// What the seeds play, how reports name it, and how the command line does.
 fn plays(options: &SimOptions) -> Result<(Plays, ScenarioRef, String), Failure> {
     let Some(name) = &options.scenario else {
-        let profile = ScenarioRef {
-            name: swarm::NAME.to_owned(),
-            about: swarm::ABOUT.to_owned(),
-            hash: swarm::hash(),
-        };
+        let profile =
+            ScenarioRef { name: swarm::NAME.to_owned(), about: swarm::ABOUT.to_owned(), hash: swarm::hash() };
         return Ok((Plays::Swarm { without: options.sweep.without }, profile, "--swarm".to_owned()));
     };
     let scenario = sources::scenario(name)?;
@@ -187,8 +184,7 @@ impl Field<'_> {
         progress.finish();
         done.played.extend((from > asked.from).then_some(SeedRange { from: asked.from, to: from }));
         let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        done.sum.measured =
-            Some(Measured { cpu_us: us(cpu), wall_us: us(began.elapsed()), jobs: self.jobs });
+        done.sum.measured = Some(Measured { cpu_us: us(cpu), wall_us: us(began.elapsed()), jobs: self.jobs });
         Ok(done)
     }
 

@@ -56,7 +56,8 @@ pub enum MergeRefusal {
 pub fn merge(parts: &[(String, Report)]) -> Result<Report, MergeRefusal> {
     let (first_name, first) = parts.first().ok_or(MergeRefusal::Empty)?;
     let (scenario, sweep) = part(first_name, first)?;
-    let mut whole = Sweep::new(sweep.source.clone(), sweep.arguments.clone(), SeedRange { from: 0, to: 0 }, sweep.keep);
+    let mut whole =
+        Sweep::new(sweep.source.clone(), sweep.arguments.clone(), SeedRange { from: 0, to: 0 }, sweep.keep);
     whole.demand_from = sweep.demand_from;
     let mut met: Vec<(&str, &[SeedRange])> = Vec::new();
     for (name, report) in parts {
@@ -119,7 +120,9 @@ impl fmt::Display for MergeRefusal {
             Self::NoSweep { name, kind } => {
                 write!(f, "{name}: the report of a {kind}; expected one of `sim --seeds`")
             }
-            Self::Inconsistent { name, detail } => write!(f, "{name}: changed since it was written: {detail}"),
+            Self::Inconsistent { name, detail } => {
+                write!(f, "{name}: changed since it was written: {detail}")
+            }
             Self::Different { name, first, what, found, expected } => {
                 write!(f, "{name}: another {what} than in {first}: `{found}`, expected `{expected}`")
             }

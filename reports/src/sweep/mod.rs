@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::tables::tables;
 pub use self::{
     condition::{Condition, Triple, Triples},
     merge::{MergeRefusal, merge},
     outcome::{Failing, SeedHash, SeedOutcome, Totals},
     seeds::SeedRange,
 };
-pub(crate) use self::tables::tables;
 use crate::{Case, Fact, Finding, Kind, Outcome, Report, ScenarioRef, Tool, Unit, Verdict};
 
 /// The group under which conditions are listed as checks.
@@ -233,9 +233,11 @@ fn cases(sweep: &Sweep) -> Vec<Case> {
         None if sweep.demands() => {
             Case::failed(CONDITIONS, condition.name.as_str(), format!("never: {}", condition.about))
         }
-        None => {
-            Case::skipped(CONDITIONS, condition.name.as_str(), format!("not demanded, and never: {}", condition.about))
-        }
+        None => Case::skipped(
+            CONDITIONS,
+            condition.name.as_str(),
+            format!("not demanded, and never: {}", condition.about),
+        ),
     };
     let broken = |(rule, broken): (&String, &Broken)| {
         let lines: Vec<String> = broken.fastest.iter().map(|failing| failing.finding.to_string()).collect();

@@ -97,7 +97,8 @@ pub struct Totals {
 impl Totals {
     /// Named one by one without a rest, so that a new sum cannot be left out.
     pub(super) fn add(&mut self, other: &Self) {
-        let Self { seeds, failing, virtual_us, active_us, inputs, received, delivered, users, runs, hash } = *other;
+        let Self { seeds, failing, virtual_us, active_us, inputs, received, delivered, users, runs, hash } =
+            *other;
         self.seeds += seeds;
         self.failing += failing;
         self.virtual_us += virtual_us;

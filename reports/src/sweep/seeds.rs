@@ -83,11 +83,14 @@ mod tests {
 
     #[test]
     fn neighbours_become_one_and_overlaps_are_seen() {
-        assert_eq!(union(&[range(5, 9), range(1, 3), range(3, 5), range(20, 20), range(30, 31)]), [
-            range(1, 9),
-            range(30, 31)
-        ]);
-        assert_eq!(overlap(&[range(0, 5), range(10, 15)], &[range(5, 10), range(14, 20)]), Some(range(14, 15)));
+        assert_eq!(
+            union(&[range(5, 9), range(1, 3), range(3, 5), range(20, 20), range(30, 31)]),
+            [range(1, 9), range(30, 31)]
+        );
+        assert_eq!(
+            overlap(&[range(0, 5), range(10, 15)], &[range(5, 10), range(14, 20)]),
+            Some(range(14, 15))
+        );
         assert_eq!(overlap(&[range(0, 5)], &[range(5, 10)]), None);
     }
 }

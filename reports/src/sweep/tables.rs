@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Sweep;
-use crate::{Unit, quantity::grouped, table::{DASH, Table}};
+use crate::{
+    Unit,
+    quantity::grouped,
+    table::{DASH, Table},
+};
 
 /// Headings and tables; those without a row are left out.
 pub(crate) fn tables(sweep: &Sweep) -> Vec<(&'static str, Table)> {
@@ -56,7 +60,10 @@ fn triples(sweep: &Sweep) -> Table {
     let row = |(fault, (met, times, first)): (&str, (u64, u64, u64))| {
         vec![fault.to_owned(), grouped(met), grouped(times), first.to_string()]
     };
-    Table::new(&["Fault in force", "#Pairs met", "#Times", "#First seed"], rows.into_iter().map(row).collect())
+    Table::new(
+        &["Fault in force", "#Pairs met", "#Times", "#First seed"],
+        rows.into_iter().map(row).collect(),
+    )
 }
 
 fn measured(sweep: &Sweep) -> Table {

@@ -38,7 +38,8 @@ fn no_triple_is_met_that_is_called_impossible() {
 
 #[test]
 fn every_condition_has_a_name_and_a_line_of_its_own() {
-    let names: std::collections::BTreeSet<_> = Condition::ALL.iter().map(|condition| condition.name()).collect();
+    let names: std::collections::BTreeSet<_> =
+        Condition::ALL.iter().map(|condition| condition.name()).collect();
     let abouts: std::collections::BTreeSet<_> =
         Condition::ALL.iter().map(|condition| condition.about()).collect();
     assert_eq!((names.len(), abouts.len()), (Condition::ALL.len(), Condition::ALL.len()));

@@ -228,8 +228,7 @@ impl Grid {
     pub(super) fn to_report(&self) -> reports::sweep::Triples {
         let mut triples = reports::sweep::Triples { possible: possible(), met: Vec::new() };
         for (place, &(times, first_seed)) in self.cells.iter().enumerate().filter(|(_, cell)| cell.0 > 0) {
-            let (stage, moment, fault) =
-                (place / FAULTS / MOMENTS, place / FAULTS % MOMENTS, place % FAULTS);
+            let (stage, moment, fault) = (place / FAULTS / MOMENTS, place / FAULTS % MOMENTS, place % FAULTS);
             triples.met.push(reports::sweep::Triple {
                 place: place as u32,
                 state: Stage::ALL[stage].name().to_owned(),

@@ -2,9 +2,9 @@
 
 use router::{AgentEvent, CancelReason, Close, Effect, Effects, Input, RunRef, Stats, ToolStatus};
 
+use super::Condition;
 use super::conditions::{Met, account};
 use super::triples::{Grid, Moment, Stage};
-use super::Condition;
 
 /// Open tools of one run that are told apart.
 const TOOLS: usize = 16;
@@ -124,7 +124,8 @@ impl Watch {
         if let Some(stats) = stats {
             let dropped = stats.frames.dropped;
             // A connection that goes takes its frames along: only what is left out while it stays counts.
-            let left_out = dropped > self.dropped && matches!(input, Input::Agent { .. } | Input::Text { .. });
+            let left_out =
+                dropped > self.dropped && matches!(input, Input::Agent { .. } | Input::Text { .. });
             met.set_if(left_out, Condition::FullOutbound);
             self.dropped = dropped;
         }
@@ -217,13 +218,8 @@ impl Watch {
 
     fn started(&mut self, run: RunRef, user: &str) {
         let user = self.number(user);
-        let begun = Run {
-            generation: run.generation(),
-            user,
-            stage: Stage::Asked,
-            open: [0; TOOLS],
-            tools: 0,
-        };
+        let begun =
+            Run { generation: run.generation(), user, stage: Stage::Asked, open: [0; TOOLS], tools: 0 };
         if self.runs.len() <= run.index() {
             let nothing = Run { generation: u32::MAX, user: NOBODY, stage: Stage::Ended, ..begun };
             self.runs.resize(run.index() + 1, nothing);

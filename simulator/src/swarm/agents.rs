@@ -29,7 +29,8 @@ pub(super) fn agent(scale: Scale, users: &Users, dice: &mut Dice) -> Agent {
         _ => dice.times(200 * MS, 3_000 * MS),
     };
     let bytes = |dice: &mut Dice, high: u64| SizeRange::new(20, dice.skewed(21, high) as u32);
-    let (thinking_bytes, result_bytes, answer_bytes) = (bytes(dice, 300), bytes(dice, 300), bytes(dice, 2_000));
+    let (thinking_bytes, result_bytes, answer_bytes) =
+        (bytes(dice, 300), bytes(dice, 300), bytes(dice, 2_000));
     // Failures of agents and silences together are at most everything.
     let (agent_error_share, timeout_share) = (dice.share(0.4, 0.05, 0.4), dice.share(0.4, 0.02, 0.2));
     let unruly_share = dice.share(0.4, 0.1, 0.6);

@@ -59,7 +59,10 @@ pub(super) fn session(scale: Scale, users: u32, dice: &mut Dice) -> Session {
         messages,
         mix: mix(users, dice),
         think_time,
-        text_bytes: TextBytes { max: Bytes::new(dice.pick(&[20, 64, 373, 373, 2_000])), ..TextBytes::default() },
+        text_bytes: TextBytes {
+            max: Bytes::new(dice.pick(&[20, 64, 373, 373, 2_000])),
+            ..TextBytes::default()
+        },
         threads: Counts::new(1, dice.count(1, 4)),
         stop_share: dice.share(0.5, 0.05, 0.5),
         during_setup: dice.share(0.4, 0.2, 1.0),
@@ -106,7 +109,8 @@ pub(super) fn network(dice: &mut Dice) -> Network {
         _ => dice.times(100 * MS, SECOND),
     };
     let base = Micros::new(dice.skewed(50 * MS, 2 * SECOND));
-    let reconnect = Reconnect { base, factor: dice.count(1, 3), cap: Micros::new(dice.within(2, 10) * SECOND) };
+    let reconnect =
+        Reconnect { base, factor: dice.count(1, 3), cap: Micros::new(dice.within(2, 10) * SECOND) };
     let long = dice.chance(0.2);
     let outage = if long { dice.times(2 * SECOND, 25 * SECOND) } else { dice.times(50 * MS, 5 * SECOND) };
     Network {

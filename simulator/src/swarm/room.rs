@@ -55,7 +55,8 @@ fn session(scenario: &mut Scenario, latency_us: u64) {
     if session.during_setup.get() > 0.0 && scenario.users.tabs.max() > 1 {
         // A run that begins before another tab is known has begun without it.
         let gap = Micros::new(4 * latency_us);
-        session.tab_gap = MicrosRange { low: session.tab_gap.low.max(gap), high: session.tab_gap.high.max(gap) };
+        session.tab_gap =
+            MicrosRange { low: session.tab_gap.low.max(gap), high: session.tab_gap.high.max(gap) };
     }
     // Nobody leaves before the last frames of a busy moment are there.
     session.linger = session.linger.max(Micros::new(SECOND / 2 + 40 * latency_us));
