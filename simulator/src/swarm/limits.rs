@@ -15,7 +15,7 @@ pub(super) fn limits(scale: Scale, scenario: &Scenario, dice: &mut Dice) -> Limi
         frame_bytes_max: dice.maybe(0.2, |dice| Bytes::new(dice.pick(&[3_072, 4_096, 16_384]))),
         ..Limits::default()
     };
-    let tight = Tight::draw(scenario.users.tabs.max(), dice);
+    let tight = Tight::draw(scenario, dice);
     if scale.tight {
         tight.into(&mut limits);
     }
@@ -38,7 +38,11 @@ struct Tight {
 }
 
 impl Tight {
-    fn draw(tabs_max: u32, dice: &mut Dice) -> Self {
+    fn draw(scenario: &Scenario, dice: &mut Dice) -> Self {
+        let tabs_max = scenario.users.tabs.max();
+        // No outage of the plan is longer than the recovery window.
+        let network = &scenario.network;
+        let away = Micros::new(network.reconnect.first_success_us(network.reconnect_outage.high.us()));
         Self {
             outbound_frames_max: dice.maybe(0.3, |dice| dice.skewed(1, 64) as u32),
             outbound_bytes_max: dice.maybe(0.1, |dice| Bytes::new(dice.skewed(2_000, 64_000) as u32)),
@@ -46,7 +50,7 @@ impl Tight {
             rate: dice.maybe(0.25, |dice| (dice.count(2, 20), dice.count(4, 40))),
             recovery_frames_max: dice.maybe(0.3, |dice| dice.skewed(1, 100) as u32),
             recovery_bytes_max: dice.maybe(0.1, |dice| Bytes::new(dice.skewed(2_000, 64_000) as u32)),
-            recovery_ttl: dice.maybe(0.3, |dice| Micros::new(dice.within(40, 90) * SECOND)),
+            recovery_ttl: dice.maybe(0.4, |dice| Micros::new(dice.skewed(500 * MS, 60 * SECOND)).max(away)),
             slow_reader_grace: dice.maybe(0.3, |dice| Micros::new(dice.skewed(200 * MS, 3 * SECOND))),
             drain_deadline: dice.maybe(0.5, |dice| Micros::new(dice.skewed(100 * MS, 5 * SECOND))),
             heartbeat_after: dice.maybe(0.2, |dice| Micros::new(dice.within(500 * MS, 4 * SECOND))),
