@@ -141,7 +141,7 @@ pub(crate) struct SweepOptions {
     #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = demand)]
     pub(crate) demand: Option<Demand>,
     /// Leave this kind of fault out of every scenario of the swarm, to see which conditions need it
-    #[arg(long, requires = "seeds", value_name = "FAULT", value_parser = fault, conflicts_with = "scenario")]
+    #[arg(long, value_name = "FAULT", value_parser = fault, conflicts_with = "scenario")]
     pub(crate) without: Option<FaultKind>,
     /// Write the hash of each seed, a line each
     #[arg(long, requires = "seeds", value_name = "FILE")]

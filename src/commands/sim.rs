@@ -4,7 +4,7 @@ use std::path::Path;
 
 use reports::{Report, Verdict};
 use simulator::{
-    Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, swarm, trace::Header,
+    Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, swarm::Plays, trace::Header,
 };
 
 use super::sweep;
@@ -38,7 +38,8 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
     let source = options.scenario.as_deref().unwrap_or(sources::DEFAULT_SCENARIO);
     let (scenario, seed) = if options.swarm {
         let seed = options.seed.unwrap_or_default();
-        (swarm::scenario(seed), seed)
+        let plays = Plays::Swarm { without: options.sweep.without };
+        (plays.scenario(seed).into_owned(), seed)
     } else {
         let scenario = sources::scenario(source)?;
         let seed = options.seed.unwrap_or(scenario.seed);
@@ -49,7 +50,10 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
         None => simulate(&scenario, seed, &played, None)?,
     };
     report.replay = Some(match options.swarm {
-        true => format!("goldenpath sim --swarm --seed {seed}{}", played.arguments()),
+        true => {
+            let without = sweep::without(options.sweep.without);
+            format!("goldenpath sim --swarm --seed {seed}{}{without}", played.arguments())
+        }
         false => replay(source, seed, &played),
     });
     if options.check_determinism {
