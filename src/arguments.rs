@@ -28,6 +28,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Play a scenario in virtual time against the router core and check every rule
     Sim(SimOptions),
+    /// Make a scenario that breaks a rule small enough to read, and keep it as a scenario of its own
+    Shrink(ShrinkOptions),
     /// Play a recorded trace again and compare it byte by byte
     Replay(ReplayOptions),
     /// Play a scenario in real time over real sockets and check the same rules
@@ -139,7 +141,7 @@ pub(crate) struct SweepOptions {
     #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = demand)]
     pub(crate) demand: Option<Demand>,
     /// Leave this kind of fault out of every scenario of the swarm, to see which conditions need it
-    #[arg(long, requires = "seeds", value_name = "FAULT", value_parser = fault, conflicts_with = "scenario")]
+    #[arg(long, value_name = "FAULT", value_parser = fault, conflicts_with = "scenario")]
     pub(crate) without: Option<FaultKind>,
     /// Write the hash of each seed, a line each
     #[arg(long, requires = "seeds", value_name = "FILE")]
@@ -151,6 +153,36 @@ pub(crate) struct SweepOptions {
 pub(crate) enum Demand {
     From(u64),
     Never,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShrinkOptions {
+    /// A scenario by name or file
+    #[arg(long, value_name = "NAME|FILE", required_unless_present = "swarm", conflicts_with = "swarm")]
+    pub(crate) scenario: Option<String>,
+    /// What the seed draws from the swarm, as in `sim --swarm`
+    #[arg(long, requires = "seed")]
+    pub(crate) swarm: bool,
+    /// Seed; the scenario's own by default
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// What breaks the rule, as in `sim`
+    #[arg(long, default_value = "router", value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// A hazard of the legacy server to switch on, as in `sim`; repeat for more
+    #[arg(long = "hazard", value_name = "ID")]
+    pub(crate) hazards: Vec<String>,
+    /// The rule to keep, such as iso.I1; by default the worst that is found first
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// Write the small scenario here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) into: PathBuf,
+    /// Seconds after which the smallest scenario so far is taken
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) budget: u64,
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
 }
 
 #[derive(Args, Debug)]
@@ -265,6 +297,15 @@ pub(crate) enum ScenarioCommand {
     },
     /// List the embedded scenarios
     List,
+    /// Print a scenario with its plan written out, row by row
+    WriteOut {
+        /// A scenario by name or file
+        #[arg(value_name = "NAME|FILE")]
+        scenario: String,
+        /// Seed; the scenario's own by default
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Print the JSON schema of scenario files, for editors
     Schema,
     /// Print the scenario that a seed of the swarm draws

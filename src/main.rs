@@ -43,6 +43,7 @@ fn main() -> ExitCode {
     output::init_log(arguments.verbose);
     let outcome = match arguments.command {
         Command::Sim(options) => commands::sim::run(options),
+        Command::Shrink(options) => commands::shrink::run(&options),
         Command::Replay(options) => commands::replay::run(options),
         Command::Load(options) => commands::load::run(options),
         Command::Serve(options) => commands::serve::run(options),

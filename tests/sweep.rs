@@ -105,6 +105,16 @@ fn a_condition_that_was_never_met_is_an_exit_code_of_its_own() {
 }
 
 #[test]
+fn a_sweep_without_crashes_fails_for_want_of_them() {
+    let swept = report(&["--seeds", "0..120", "--without", "crash", "--demand", "100"]);
+    let failed = |name: &str| swept.cases.iter().any(|case| case.name == name && case.outcome.is_bad());
+    assert!(failed("fault_crash") && failed("crash_with_runs"), "{:?}", swept.reasons);
+    assert!(!failed("fault_cut") && !failed("reconnect"), "{:?}", swept.reasons);
+    assert!(swept.verdict == Verdict::Unreached || swept.findings_total > 0);
+    assert_eq!(swept.replay.as_deref(), Some("goldenpath sim --swarm --seeds 0..120 --without crash"));
+}
+
+#[test]
 fn a_plateau_ends_a_sweep_where_threads_do_not_matter() {
     let with = |jobs: &str| {
         compared(report(&[

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::escape::{visible, visible_lines};
 use crate::table::{self, Table};
-use crate::{Comparison, Report, Side, Verdict, evidence, gate, plot, release, sweep, swimlanes};
+use crate::{Comparison, Report, Side, Verdict, evidence, gate, plot, release, sequence, sweep, swimlanes};
 
 /// Inlined, so that the page is one file.
 const STYLE: &str = include_str!("page.css");
@@ -103,6 +103,7 @@ fn sections(report: &Report) -> Markup {
         (speed(report))
         (sweeps(report))
         (latency(report))
+        (sequences(report))
         (timelines(report))
         (checks(report))
         (origin(report))
@@ -212,6 +213,18 @@ fn latency(report: &Report) -> Markup {
                 p.soft.note {
                     "A dash stands for a quantile with no sample beyond it; the maximum says the same."
                 }
+            }
+        }
+    }
+}
+
+fn sequences(report: &Report) -> Markup {
+    html! {
+        @if let Some(sequence) = &report.sequence {
+            section {
+                h2 { "Sequence" }
+                (sequence::legend())
+                (sequence::render("sequence", sequence))
             }
         }
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Case, Fact, Finding, Gate, Metric, Release, Sweep, Timeline, Verdict, release};
+use crate::{Case, Fact, Finding, Gate, Metric, Release, Sequence, Sweep, Timeline, Verdict, release};
 
 /// The schema that this version writes: a name, a slash and the major version. A later `/1.x` may add fields.
 pub const SCHEMA: &str = "goldenpath.report/1";
@@ -58,6 +58,9 @@ pub struct Report {
     /// What chosen users saw, event by event.
     #[serde(default)]
     pub timelines: Vec<Timeline>,
+    /// Who sent what to whom, for a run that is small enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Box<Sequence>>,
     /// The evidence of a gate, raw values included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Box<Gate>>,
@@ -153,6 +156,7 @@ impl Report {
             findings_total: 0,
             findings_by_rule: BTreeMap::new(),
             timelines: Vec::new(),
+            sequence: None,
             gate: None,
             release: None,
             sweep: None,

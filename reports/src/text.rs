@@ -9,6 +9,10 @@ use crate::{Comparison, Report, Side, release};
 /// How many findings are listed; the JSON report holds the rest.
 const FINDINGS_SHOWN_MAX: usize = 20;
 
+/// Columns of a sequence diagram, and how many of its exchanges are shown.
+const SEQUENCE_WIDTH: usize = 100;
+const SEQUENCE_SHOWN_MAX: usize = 60;
+
 /// `report` for a terminal: verdict first, the command that repeats the run last. Ends with a line feed.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
@@ -32,6 +36,9 @@ pub fn render(report: &Report) -> String {
     }
     cases(&mut out, report);
     findings(&mut out, report);
+    if let Some(sequence) = &report.sequence {
+        section(&mut out, "Sequence", &sequence.to_text(SEQUENCE_WIDTH, SEQUENCE_SHOWN_MAX));
+    }
     if let Some(replay) = &report.replay {
         section(&mut out, "Repeat it with", &format!("  {}\n", visible(replay)));
     }

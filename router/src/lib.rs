@@ -15,7 +15,7 @@
 //! | [`handlers`] | custom handlers of the host, the built-in ones, profiles |
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
-//! | [`queue`] | what waits: lanes, leases, retries, dead letters, fair to its users
+//! | [`queue`] | what waits: lanes, leases, retries, dead letters, fair to its users |
 //! | [`quality`] | what quality messages ask for, and the embedded services that answer |
 //! | [`wire`] | frames as they leave: run events, replies, errors; what is taken out of agents' values |
 //! | [`error`] | the codes a client can meet |

@@ -35,6 +35,7 @@ pub mod projection;
 pub mod run;
 pub mod scenario;
 pub mod script;
+mod sequence;
 pub mod service;
 pub mod shrink;
 pub mod store;

@@ -83,6 +83,7 @@ pub fn report(scenario: &Scenario, seed: u64, result: &mut RunResult) -> Report 
     report.replay = Some(format!("goldenpath sim {} --seed {seed}", scenario.name));
     judge(&scenario.expect, result);
     report.timelines = result.checkers.timelines();
+    report.sequence = result.sequence.take();
     let ledger = result.checkers.ledger();
     report.facts = facts(ledger, result);
     if !scenario.faults.is_empty() {
@@ -109,6 +110,9 @@ pub struct Replay {
     pub outcome: Outcome,
 }
 
+/// Told the number of a line and its text; false if that is enough.
+pub type Show<'a> = &'a mut dyn FnMut(u64, &str) -> bool;
+
 /// Runs a trace's scenario again and compares line by line. `raw` gives the trace's lines, each with its end, the header
 /// first. `show` is told each line that is the same in both, with its number, as far as it wants to know: false ends the
 /// repetition there.
@@ -117,7 +121,7 @@ pub struct Replay {
 /// The trace cannot be repeated by this program.
 pub fn replay(
     raw: impl Iterator<Item = Result<Vec<u8>, Damage>>,
-    mut show: Option<&mut dyn FnMut(u64, &str) -> bool>,
+    mut show: Option<Show<'_>>,
 ) -> Result<Replay, HeaderError> {
     let (recorded, header, scenario) = match Recorded::open(raw) {
         Ok(opened) => opened,
@@ -207,12 +211,11 @@ fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
 /// What passed through the router, in all and for each message of a client.
 fn cost_facts(costs: &Costs) -> Vec<Fact> {
     let per = |amount: u64| amount as f64 / costs.messages.max(1) as f64;
-    let hundredths = |amount: u64| (per(amount) * 100.0).round() / 100.0;
     vec![
         Fact::count("effects", "effects of the router", costs.effects),
         Fact::count("queue_passes", "frames that waited in a queue of the router", costs.queue_passes),
-        Fact::float("hops_per_message", "inputs per message", hundredths(costs.hops), Unit::Ratio),
-        Fact::float("effects_per_message", "effects per message", hundredths(costs.effects), Unit::Ratio),
+        Fact::float("hops_per_message", "inputs per message", per(costs.hops), Unit::Ratio),
+        Fact::float("effects_per_message", "effects per message", per(costs.effects), Unit::Ratio),
         Fact::float("passes_per_message", "queue passes per message", per(costs.queue_passes), Unit::Ratio),
         Fact::float("copied_per_message", "copied per message", per(costs.copied_bytes), Unit::Bytes),
     ]

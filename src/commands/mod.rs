@@ -13,5 +13,6 @@ pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod scenario;
 pub(crate) mod serve;
+pub(crate) mod shrink;
 pub(crate) mod sim;
 mod sweep;

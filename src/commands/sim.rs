@@ -4,7 +4,7 @@ use std::path::Path;
 
 use reports::{Report, Verdict};
 use simulator::{
-    Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, swarm, trace::Header,
+    Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, swarm::Plays, trace::Header,
 };
 
 use super::sweep;
@@ -19,7 +19,7 @@ pub(super) fn played(name: &str) -> Result<Report, Failure> {
     Ok(report)
 }
 
-fn replay(name: &str, seed: u64, played: &Played) -> String {
+pub(super) fn replay(name: &str, seed: u64, played: &Played) -> String {
     format!("goldenpath sim --scenario {name} --seed {seed}{}", played.arguments())
 }
 
@@ -38,7 +38,8 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
     let source = options.scenario.as_deref().unwrap_or(sources::DEFAULT_SCENARIO);
     let (scenario, seed) = if options.swarm {
         let seed = options.seed.unwrap_or_default();
-        (swarm::scenario(seed), seed)
+        let plays = Plays::Swarm { without: options.sweep.without };
+        (plays.scenario(seed).into_owned(), seed)
     } else {
         let scenario = sources::scenario(source)?;
         let seed = options.seed.unwrap_or(scenario.seed);
@@ -49,7 +50,10 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
         None => simulate(&scenario, seed, &played, None)?,
     };
     report.replay = Some(match options.swarm {
-        true => format!("goldenpath sim --swarm --seed {seed}{}", played.arguments()),
+        true => {
+            let without = sweep::without(options.sweep.without);
+            format!("goldenpath sim --swarm --seed {seed}{}{without}", played.arguments())
+        }
         false => replay(source, seed, &played),
     });
     if options.check_determinism {
@@ -79,7 +83,9 @@ fn simulate(
         bar.set_message(format!("{} s of virtual time", at_us / 1_000_000));
     };
     let progress: Option<&mut dyn FnMut(u64, u64)> = Some(&mut show);
-    let mut options = Options { timelines: TIMELINES, progress, ..Options::default() };
+    // A plan that somebody wrote down is small enough to be drawn.
+    let sequence = !scenario.acts.is_empty();
+    let mut options = Options { timelines: TIMELINES, progress, sequence, ..Options::default() };
     if let Some(trace) = trace {
         options.trace = Some(trace);
     }

@@ -26,6 +26,7 @@ use reports::{
 use simulator::{
     coverage::Coverage,
     legacy::Played,
+    scenario::FaultKind,
     swarm::{self, Plays},
 };
 
@@ -47,11 +48,7 @@ pub(super) fn run(seeds: SeedRange, played: &Played, options: &SimOptions) -> Re
     let how = &options.sweep;
     let asked = how.shard.map_or(seeds, |(part, parts)| seeds.part(part, parts));
     let (plays, profile, source) = plays(options)?;
-    let mut arguments = played.arguments();
-    if let Some(kind) = how.without {
-        // Writing into a String cannot fail.
-        _ = write!(arguments, " --without {}", kind.name());
-    }
+    let arguments = played.arguments() + &without(how.without);
     let mut sweep = Sweep::new(source, arguments, asked, how.keep);
     sweep.demand_from = match how.demand {
         Some(Demand::From(seeds)) => Some(seeds),
@@ -73,6 +70,11 @@ pub(super) fn run(seeds: SeedRange, played: &Played, options: &SimOptions) -> Re
     }
     let tool = Tool::new("goldenpath", env!("CARGO_PKG_VERSION"));
     output::report(&reports::sweep::report(tool, profile, sweep), &options.report)
+}
+
+/// What the command line adds to leave a kind of fault out.
+pub(super) fn without(kind: Option<FaultKind>) -> String {
+    kind.map(|kind| format!(" --without {}", kind.name())).unwrap_or_default()
 }
 
 /// What the seeds play, how reports name it, and how the command line does.

@@ -4,24 +4,21 @@
 use super::Walk;
 use crate::{contract::Instant, message::parse_timestamp_text};
 
+/// How frames begin that say the time in their data, too.
+const TIMED_DATA: [&str; 3] =
+    ["{\"type\":\"connection_established\"", "{\"type\":\"pong\"", "{\"type\":\"heartbeat"];
+
 /// A frame's text.
 pub(super) fn digest(text: &str, walk: &mut Walk<'_>) {
-    let (rest, times) = match id(text, "\"run_id\":\"run-", walk) {
-        Some((number, rest)) => {
-            walk.run(number);
-            (rest, 1)
-        }
-        None => match id(text, "\"connection_id\":\"conn-", walk) {
-            Some((number, rest)) => {
-                walk.connection(number);
-                // One in its data, one of its own.
-                (rest, 2)
-            }
-            None => (text, 1),
-        },
-    };
-    let mut rest = rest;
-    for _ in 0..times {
+    let mut rest = text;
+    if let Some((number, after)) = id(text, "\"run_id\":\"run-", walk) {
+        walk.run(number);
+        rest = after;
+    } else if let Some((number, after)) = id(text, "\"connection_id\":\"conn-", walk) {
+        walk.connection(number);
+        rest = after;
+    }
+    for _ in 0..1 + usize::from(TIMED_DATA.iter().any(|head| text.starts_with(head))) {
         let Some((at, after)) = time(rest, walk) else { break };
         walk.time(at);
         rest = after;

@@ -238,7 +238,11 @@ impl Router {
                 }
                 self.close_tools(run, tools, out);
                 if mutant!(self.config, FailureAsSuccess) {
-                    return self.publish(run, &Own::Completed { response: message, execution_time_ms: None }, out);
+                    return self.publish(
+                        run,
+                        &Own::Completed { response: message, execution_time_ms: None },
+                        out,
+                    );
                 }
                 Own::Error { code, message }
             }

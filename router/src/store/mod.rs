@@ -79,8 +79,8 @@ pub use self::{
     op::{Admit, Append, Cursor, Node, Op, OpId, PSEUDO_EPOCH, Renew, Request, RunId},
 };
 
-/// The greatest cursor: every reader of JSON keeps whole numbers up to here exact.
-pub const CURSOR_MAX: Cursor = 1 << 53;
+/// The greatest cursor: every reader of JSON, and every store, keeps whole numbers up to the next one exact.
+pub const CURSOR_MAX: Cursor = (1 << 53) - 1;
 /// How far above the greatest cursor that was ever shown [`Op::Raise`] goes.
 pub const RAISE_BY: Cursor = 1_000_000;
 /// Events of one [`Op::Append`], at most.

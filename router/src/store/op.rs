@@ -38,7 +38,7 @@ impl fmt::Display for Node {
     }
 }
 
-/// The number of a request; each request of a node has another, and later ones have greater ones.
+/// The number of a request, up to 2^53; each request of a node has another, and later ones have greater ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(pub u64);
 

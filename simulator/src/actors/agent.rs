@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use router::{AgentEvent, RunRef, RunRequest};
 
-use crate::plan::Plan;
-use crate::prng::{Domain, Prng};
-use crate::scenario::Share;
+use crate::plan::{Plan, Ways};
 use crate::script::{Beat, Lines, Script, Step, canary_in};
 
 /// The agents at work, by the index of their run.
@@ -54,20 +52,15 @@ impl Agents {
     pub(crate) fn start(&mut self, now_us: u64, plan: &Plan, request: &RunRequest) -> Option<u64> {
         let Script { agent_name, beats, .. } = plan.script(&request.user, &request.request_id);
         let canary = canary_in(request.text()).unwrap_or_default().into();
-        let agent = &plan.profile().agent;
-        let names = [&*request.user, &request.request_id];
-        let falls = |share: Share, names: &[&str]| {
-            !share.is_zero() && Prng::keyed(plan.seed(), Domain::Fault, names).chance(share.get())
-        };
-        let unruly = plan.is_unruly(&request.user, &request.request_id);
+        let Ways { unruly, deaf, dispatched } = plan.ways(&request.user, &request.request_id);
         let run = Run {
             run: request.run,
             since_us: now_us,
             agent_name,
             canary,
             unruly: unruly.then(|| request.user.clone()),
-            deaf: falls(agent.deaf_share, &[names[0], names[1], "deaf"]),
-            dispatched: falls(agent.dispatched_share, &[names[0], names[1], "dispatched"]),
+            deaf,
+            dispatched,
             beats: beats.into_iter(),
         };
         let next_at = run.next_at();

@@ -12,6 +12,7 @@
 //! | `journeys` | `objective.journey.*`, as far as a scenario declares journeys |
 //! | here | `wire.invalid`, `wire.type`, `golden.closed` |
 //! | the world, at the end of a scenario with faults | `live.pending`, `live.delivery`, `live.connection` |
+//! | the world, for host and agents | `deliver.receipt`, `tools.answer`, `tools.late`, `drain.accepts`, `drain.late` |
 //!
 //! Where a scenario has faults, some of them forgive what a fault explains: `tolerance` has the table.
 

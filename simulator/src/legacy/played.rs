@@ -50,6 +50,17 @@ impl Played {
         }
     }
 
+    /// Its name, and those of its hazards, as [`named`](Self::named) takes them.
+    pub fn name(&self) -> (String, Vec<String>) {
+        let subject = match self {
+            Self::Router => "router".to_owned(),
+            Self::Legacy(_) => "legacy".to_owned(),
+            #[cfg(feature = "mutants")]
+            Self::Mutant(mutant) => format!("mutant-{}", mutant.name()),
+        };
+        (subject, self.names().unwrap_or_default())
+    }
+
     /// What the command line adds to name it again.
     pub fn arguments(&self) -> String {
         match self {
@@ -177,6 +188,10 @@ mod tests {
         assert!(part.has(Hazard::G0) && part.iter().all(|hazard| hazard.row().1.unit == "endpoint"));
         let again: Vec<String> = Played::Legacy(part).names().unwrap_or_default();
         assert_eq!(Played::named("legacy", &again), Ok(Played::Legacy(part)));
+        for played in [Played::Router, one] {
+            let (subject, hazards) = played.name();
+            assert_eq!(Played::named(&subject, &hazards), Ok(played));
+        }
     }
 
     #[test]

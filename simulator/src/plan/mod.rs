@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use self::written::Written;
 use crate::prng::{Domain, Prng};
-use crate::scenario::{Act, Scenario, Tier};
+use crate::scenario::{Act, Scenario, Share, Tier};
 use crate::script::{AgentProfile, Script, script};
 
 pub(crate) use self::written::default_message_ids;
@@ -62,6 +62,17 @@ pub struct UserPlan {
     pub leave_at_us: u64,
     /// What the tabs do, ordered by time; simultaneous actions in the order given.
     pub actions: Vec<Action>,
+}
+
+/// What an agent does beside its script.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// It also reports what it must not.
+    pub unruly: bool,
+    /// It does not hear that its run was ended.
+    pub deaf: bool,
+    /// The router runs its tools.
+    pub dispatched: bool,
 }
 
 impl Plan {
@@ -118,15 +129,20 @@ impl Plan {
         script(&self.profile, self.seed, user_id, message_id)
     }
 
-    /// Whether the agent of that run also reports what it must not.
-    pub fn is_unruly(&self, user_id: &str, message_id: &str) -> bool {
-        match self.row_of(user_id, message_id) {
-            Some(row) if row.unruly || row.run.is_some() => row.unruly,
-            Some(_) | None => {
-                let share = self.profile.agent.unruly_share;
-                !share.is_zero()
-                    && Prng::keyed(self.seed, Domain::Fault, &[user_id, message_id]).chance(share.get())
-            }
+    /// What the agent of that run does beside its script.
+    pub fn ways(&self, user_id: &str, message_id: &str) -> Ways {
+        if let Some(row) = self.row_of(user_id, message_id).filter(|row| row.run.is_some()) {
+            let Act { unruly, deaf, dispatched, .. } = *row;
+            return Ways { unruly, deaf, dispatched };
+        }
+        let agent = &self.profile.agent;
+        let falls = |share: Share, names: &[&str]| {
+            !share.is_zero() && Prng::keyed(self.seed, Domain::Fault, names).chance(share.get())
+        };
+        Ways {
+            unruly: falls(agent.unruly_share, &[user_id, message_id]),
+            deaf: falls(agent.deaf_share, &[user_id, message_id, "deaf"]),
+            dispatched: falls(agent.dispatched_share, &[user_id, message_id, "dispatched"]),
         }
     }
 

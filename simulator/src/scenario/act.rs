@@ -57,6 +57,12 @@ pub struct Act {
     /// Messages that start a run: whether its agent also reports what it must not, as `agent.unruly_share` says.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unruly: bool,
+    /// Messages that start a run: whether its agent goes on when its run was ended, as `agent.deaf_share` says.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deaf: bool,
+    /// Messages that start a run: whether the router runs its tools, as `agent.dispatched_share` says.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dispatched: bool,
     /// `disconnect`: until the tab connects again. `stall`: until it reads again.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Micros>,
@@ -85,6 +91,8 @@ impl Act {
             text: None,
             run: None,
             unruly: false,
+            deaf: false,
+            dispatched: false,
             lasts: None,
             type_name: None,
             frame: None,
@@ -111,6 +119,8 @@ impl Act {
             ("text", self.text.is_some()),
             ("run", self.run.is_some()),
             ("unruly", self.unruly),
+            ("deaf", self.deaf),
+            ("dispatched", self.dispatched),
             ("for", self.lasts.is_some()),
             ("type", self.type_name.is_some()),
             ("frame", self.frame.is_some()),
@@ -190,7 +200,7 @@ impl Deed {
             Deed::Connect => (&[], &["tier"]),
             Deed::Disconnect | Deed::Stall => (&["for"], &[]),
             Deed::UserMessage | Deed::StartAgent | Deed::Chat | Deed::ChatMessage => {
-                (&[], &["message", "thread", "text", "run", "unruly"])
+                (&[], &["message", "thread", "text", "run", "unruly", "deaf", "dispatched"])
             }
             Deed::Stop => (&["message"], &[]),
             Deed::Ping | Deed::Heartbeat => (&[], &[]),
@@ -368,6 +378,8 @@ mod tests {
             text: Some(String::new()),
             run: Some(Vec::new()),
             unruly: true,
+            deaf: true,
+            dispatched: true,
             lasts: Some(Micros::new(1)),
             type_name: Some(String::new()),
             frame: Some(BadFrame::Array),

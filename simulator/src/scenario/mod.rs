@@ -18,6 +18,7 @@ mod host;
 mod journey;
 mod limits;
 mod network;
+mod regression;
 mod render;
 pub(crate) mod rules;
 mod service;
@@ -41,6 +42,7 @@ pub use host::Host;
 pub use journey::{Journey, JourneyStep, Milestone};
 pub use limits::{Expect, Limits, router_defaults};
 pub use network::{Network, Reconnect, SlowReader};
+pub use regression::Regression;
 pub use service::{Nanos, Service};
 pub use session::{Mix, Session};
 pub use share::{Share, Weight};
@@ -98,6 +100,9 @@ pub struct Scenario {
     /// What must hold.
     #[serde(default)]
     pub expect: Expect,
+    /// Why the scenario is kept, if it once broke a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Regression>,
 }
 
 impl Scenario {
@@ -116,10 +121,11 @@ impl Scenario {
         }
     }
 
-    /// 128 bits, as 32 hexadecimal digits, over everything that shapes a run: not name, about, seed,
+    /// 128 bits, as 32 hexadecimal digits, over everything that shapes a run: not name, about, seed, regression,
     /// comments, order of keys, or whether a default is written out.
     pub fn hash(&self) -> String {
-        let shape = Self { name: String::new(), about: String::new(), seed: 0, ..self.clone() };
+        let shape =
+            Self { name: String::new(), about: String::new(), seed: 0, regression: None, ..self.clone() };
         let canonical = serde_json::to_vec(&shape).unwrap_or_default();
         hash_of(&canonical)
     }
@@ -148,6 +154,7 @@ impl Default for Scenario {
             service: None,
             limits: Limits::default(),
             expect: Expect::default(),
+            regression: None,
         }
     }
 }

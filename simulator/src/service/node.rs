@@ -141,10 +141,9 @@ impl Node {
         }
     }
 
-    /// The node died: what waited for it is gone.
-    pub(crate) fn forget(&mut self) {
-        self.waiting.clear();
-        self.came_us = None;
+    /// Another node takes its place, which has nothing to do yet. What waited is for it to turn away.
+    pub(crate) fn is_another(&mut self, now_us: u64) {
+        self.free_ns = self.free_ns.min(now_us * 1_000);
     }
 
     /// What was measured.
@@ -277,7 +276,7 @@ mod tests {
     fn without_a_model_nothing_takes_time() {
         let mut node = Node::new(None);
         assert_eq!(serve(&mut node, 10, &fan_out(2), false), [10, 10]);
-        assert_eq!(node.admit(10, Event::Beat { run: 0, generation: 0, node: 0 }).map(|_| ()), Some(()));
+        assert_eq!(node.admit(10, Event::Drain), Some(Event::Drain));
         assert_eq!((node.next_at(), node.not_before(7)), (None, 7));
         assert!(node.into_times().is_none());
     }

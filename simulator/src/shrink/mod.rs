@@ -49,6 +49,8 @@ pub struct Progress {
 pub struct Shrunk {
     /// It; its `seed` is the one to play it with.
     pub scenario: Scenario,
+    /// The rule that it breaks.
+    pub rule: String,
     /// What it was, and what it is.
     pub sizes: (Size, Size),
     /// Candidates that were played.
@@ -131,8 +133,9 @@ pub fn shrink(
             break;
         }
     }
-    let Shrinker { best, report, size: small, runs, ended, .. } = shrinker;
-    Ok(Shrunk { scenario: best, sizes: (size, small), runs, finished: !ended, report })
+    let Shrinker { best, report, size: small, suspicion, runs, ended, .. } = shrinker;
+    let rule = suspicion.rule().to_owned();
+    Ok(Shrunk { scenario: best, rule, sizes: (size, small), runs, finished: !ended, report })
 }
 
 /// A shrinking at work.

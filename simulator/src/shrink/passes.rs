@@ -67,7 +67,7 @@ fn fewer_users(shrinker: &mut Shrinker<'_>) {
 fn fewer_runs_in_detail(shrinker: &mut Shrinker<'_>) {
     let mut plain = shrinker.best.clone();
     for act in &mut plain.acts {
-        act.unruly = false;
+        (act.unruly, act.deaf, act.dispatched) = (false, false, false);
         if let Some(run) = &mut act.run {
             *run = shortest(run);
         }
@@ -110,6 +110,8 @@ fn fewer_steps(shrinker: &mut Shrinker<'_>) {
             shrinker.attempt(with_row(&shrinker.best, number, |act| act.run = Some(run)))
         };
         shrinker.attempt(with_row(&shrinker.best, number, |act| act.unruly = false));
+        shrinker.attempt(with_row(&shrinker.best, number, |act| act.deaf = false));
+        shrinker.attempt(with_row(&shrinker.best, number, |act| act.dispatched = false));
         if set(shrinker, shortest(&run)) {
             continue;
         }

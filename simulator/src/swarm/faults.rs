@@ -5,7 +5,7 @@ use crate::scenario::{Fault, FaultKind, Micros, MicrosRange, Pause, Scenario, Sh
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
-const LONGEST_US: u64 = 20 * SECOND;
+const LONGEST_US: u64 = 40 * SECOND;
 
 /// One rule at least: each kind exists or does not, and some come twice. Where the limits are tight, the first that does
 /// anything concerns everybody from the beginning.
@@ -53,7 +53,7 @@ fn rule(kind: FaultKind, span_us: u64, users: u32, dice: &mut Dice) -> Fault {
 /// The longest that a rule is in force.
 const fn lasts_us(kind: FaultKind) -> u64 {
     match kind {
-        FaultKind::Cut | FaultKind::Clog | FaultKind::SwizzleClog => 15 * SECOND,
+        FaultKind::Cut | FaultKind::Clog | FaultKind::SwizzleClog => 30 * SECOND,
         FaultKind::Pass
         | FaultKind::Delay
         | FaultKind::Lose

@@ -6,11 +6,7 @@ use crate::scenario::{Limits, Micros, Scenario, Size as Bytes};
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
 
-/// Frames that no strict scenario's stalls and outages can fill.
-const RECOVERY_FRAMES: u32 = 50_000;
-
-/// Sets the limits; answers whether they are tight, so that no plan can be held to its word.
-pub(super) fn limits(scale: Scale, scenario: &mut Scenario, dice: &mut Dice) -> bool {
+pub(super) fn limits(scale: Scale, scenario: &Scenario, dice: &mut Dice) -> Limits {
     let mut limits = Limits {
         agent_deadline: dice.maybe(0.6, |dice| Micros::new(dice.skewed(SECOND, 45 * SECOND))),
         ready_after: dice.maybe(0.4, |dice| Micros::new(dice.skewed(MS, SECOND))),
@@ -19,15 +15,11 @@ pub(super) fn limits(scale: Scale, scenario: &mut Scenario, dice: &mut Dice) -> 
         frame_bytes_max: dice.maybe(0.2, |dice| Bytes::new(dice.pick(&[3_072, 4_096, 16_384]))),
         ..Limits::default()
     };
-    let is_tight = dice.chance(0.6) && !scale.strict;
-    let tight = Tight::draw(scenario.users.tabs.max(), dice);
-    if is_tight {
+    let tight = Tight::draw(scenario, dice);
+    if scale.tight {
         tight.into(&mut limits);
-    } else {
-        leave_room(scenario, &mut limits);
     }
-    scenario.limits = limits;
-    is_tight
+    limits
 }
 
 /// What an outage, a stall or a busy moment loses for good if there is no room for it: only for worlds that no plan is
@@ -46,7 +38,11 @@ struct Tight {
 }
 
 impl Tight {
-    fn draw(tabs_max: u32, dice: &mut Dice) -> Self {
+    fn draw(scenario: &Scenario, dice: &mut Dice) -> Self {
+        let tabs_max = scenario.users.tabs.max();
+        // No outage of the plan is longer than the recovery window.
+        let network = &scenario.network;
+        let away = Micros::new(network.reconnect.first_success_us(network.reconnect_outage.high.us()));
         Self {
             outbound_frames_max: dice.maybe(0.3, |dice| dice.skewed(1, 64) as u32),
             outbound_bytes_max: dice.maybe(0.1, |dice| Bytes::new(dice.skewed(2_000, 64_000) as u32)),
@@ -54,7 +50,7 @@ impl Tight {
             rate: dice.maybe(0.25, |dice| (dice.count(2, 20), dice.count(4, 40))),
             recovery_frames_max: dice.maybe(0.3, |dice| dice.skewed(1, 100) as u32),
             recovery_bytes_max: dice.maybe(0.1, |dice| Bytes::new(dice.skewed(2_000, 64_000) as u32)),
-            recovery_ttl: dice.maybe(0.3, |dice| Micros::new(dice.within(40, 90) * SECOND)),
+            recovery_ttl: dice.maybe(0.4, |dice| Micros::new(dice.skewed(500 * MS, 60 * SECOND)).max(away)),
             slow_reader_grace: dice.maybe(0.3, |dice| Micros::new(dice.skewed(200 * MS, 3 * SECOND))),
             drain_deadline: dice.maybe(0.5, |dice| Micros::new(dice.skewed(100 * MS, 5 * SECOND))),
             heartbeat_after: dice.maybe(0.2, |dice| Micros::new(dice.within(500 * MS, 4 * SECOND))),
@@ -73,21 +69,5 @@ impl Tight {
         limits.slow_reader_grace = self.slow_reader_grace;
         limits.drain_deadline = self.drain_deadline;
         limits.heartbeat_after = self.heartbeat_after.or(limits.heartbeat_after);
-    }
-}
-
-/// Nothing that the plan promises may run into a limit: what is missed during outages and stalls fits into the recovery
-/// window, stalls are shorter than the router's patience, and confirmations do not use up the rate.
-fn leave_room(scenario: &mut Scenario, limits: &mut Limits) {
-    limits.recovery_frames_max = Some(RECOVERY_FRAMES);
-    limits.recovery_bytes_max = Some(Bytes::new(64 << 20));
-    limits.outbound_frames_max = Some(RECOVERY_FRAMES);
-    limits.outbound_bytes_max = Some(Bytes::new(64 << 20));
-    limits.rate_per_s = Some(200);
-    limits.rate_burst = Some(1_000);
-    let stall = scenario.slow_reader.stall.high;
-    if scenario.slow_reader.share.get() > 0.0 {
-        // A client that does not read gives no sign of life.
-        limits.heartbeat_after = limits.heartbeat_after.map(|after| after.max(stall));
     }
 }

@@ -17,6 +17,7 @@ mod faults;
 mod limits;
 mod people;
 mod play;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -40,24 +41,23 @@ pub fn scenario(seed: u64) -> Scenario {
     let size = Size::draw(&mut section(seed, Section::Size));
     let mut shape = section(seed, Section::Shape);
     let strict = shape.chance(0.3);
+    let tight = shape.chance(0.6) && !strict;
     let mut scenario = Scenario {
         name: format!("swarm-{seed}"),
         about: format!("what seed {seed} draws"),
         seed,
         ..Scenario::default()
     };
-    let scale = Scale { size, strict };
+    let scale = Scale { size, tight };
     scenario.users = people::users(scale, &mut section(seed, Section::Users));
     scenario.session = people::session(scale, scenario.users.count, &mut section(seed, Section::Session));
     scenario.agent = agents::agent(scale, &scenario.users, &mut section(seed, Section::Agent));
     scenario.host = agents::host(&mut section(seed, Section::Host));
-    scenario.network = people::network(scale, &mut section(seed, Section::Network));
+    scenario.network = people::network(&mut section(seed, Section::Network));
     scenario.slow_reader = people::slow_reader(&mut section(seed, Section::SlowReader));
-    people::arrange(&mut scenario);
-    let tight = limits::limits(scale, &mut scenario, &mut section(seed, Section::Limits));
-    if !tight && scenario.slow_reader.share.get() > 0.0 {
-        // A tab that does not read cannot stop a run that it has not heard of.
-        scenario.session.stop_share = Share::new(0.0);
+    scenario.limits = limits::limits(scale, &scenario, &mut section(seed, Section::Limits));
+    if !tight {
+        room::leave(&mut scenario);
     }
     if !strict {
         scenario.faults = faults::faults(&scenario, tight, &mut section(seed, Section::Faults));
@@ -114,8 +114,8 @@ impl Size {
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     size: Size,
-    /// Without a fault: what the plan says must happen.
-    strict: bool,
+    /// Limits may refuse and lose what the plan promises: a fault concerns everybody from the beginning.
+    tight: bool,
 }
 
 /// Each section rolls dice of its own: a knob more in one shifts no other. Part of every stored seed, so never

@@ -1,9 +1,9 @@
 //! Who comes, what they say, and how they are connected.
 
-use super::{Scale, agents, dice::Dice};
+use super::{Scale, dice::Dice};
 use crate::scenario::{
     Arrival, CountWeights, Counts, Distribution, LogNormalPause, Micros, MicrosRange, Mix, Network, Pause,
-    Reconnect, Scenario, Session, Size as Bytes, SlowReader, TextBytes, TierWeights, Users, Weight,
+    Reconnect, Session, Size as Bytes, SlowReader, TextBytes, TierWeights, Users, Weight,
 };
 
 const MS: u64 = 1_000;
@@ -101,18 +101,14 @@ fn mix(users: u32, dice: &mut Dice) -> Mix {
     }
 }
 
-pub(super) fn network(scale: Scale, dice: &mut Dice) -> Network {
+pub(super) fn network(dice: &mut Dice) -> Network {
     let latency = match dice.weighted(&[2, 5, 2, 1]) {
         0 => MicrosRange::new(0, dice.within(1, MS)),
         1 => MicrosRange::new(MS, dice.within(2 * MS, 30 * MS)),
         2 => dice.times(5 * MS, 200 * MS),
         _ => dice.times(100 * MS, SECOND),
     };
-    let mut base = Micros::new(dice.skewed(50 * MS, 2 * SECOND));
-    if scale.strict {
-        // The server must know that a connection is gone before the next one comes.
-        base = base.max(latency.high);
-    }
+    let base = Micros::new(dice.skewed(50 * MS, 2 * SECOND));
     let reconnect =
         Reconnect { base, factor: dice.count(1, 3), cap: Micros::new(dice.within(2, 10) * SECOND) };
     let long = dice.chance(0.2);
@@ -124,23 +120,6 @@ pub(super) fn network(scale: Scale, dice: &mut Dice) -> Network {
         reconnect_outage: outage,
         // Who comes back without a cursor misses what was sent meanwhile: no plan can count on it.
         cursor: true,
-    }
-}
-
-/// Makes the sections agree with each other.
-pub(super) fn arrange(scenario: &mut Scenario) {
-    let latency_us = scenario.network.latency.high.us();
-    if scenario.session.during_setup.get() > 0.0 && scenario.users.tabs.max() > 1 {
-        // A run that begins before another tab is known has begun without it.
-        let gap = &mut scenario.session.tab_gap;
-        let room = Micros::new(4 * latency_us);
-        *gap = MicrosRange { low: gap.low.max(room), high: gap.high.max(room) };
-    }
-    if agents::has_premium_tools(&scenario.agent) {
-        // The highest plan's tools have quotas, which are somebody else's to enforce: few runs, far apart.
-        scenario.session.messages = Counts::new(2, 3);
-        let pause = MicrosRange::new(5 * SECOND, 20 * SECOND);
-        scenario.session.think_time = Pause::Uniform(pause);
     }
 }
 

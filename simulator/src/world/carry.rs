@@ -112,8 +112,9 @@ impl<S: Subject> World<'_, S> {
 
     pub(super) fn send(&mut self, link: LinkRef, thing: Down) {
         let frame = matches!(thing, Down::Frame(_));
-        if self.links.send_down(self.leaves_us, link, thing, &mut self.queue) {
-            self.wrote(self.leaves_us, link);
+        let at_us = self.leaves_us.max(self.now_us);
+        if self.links.send_down(at_us, link, thing, &mut self.queue) {
+            self.wrote(at_us, link);
         }
         let Some(current) = self.links.get(link).filter(|_| frame) else { return };
         let (frames, user, tab) = (current.unreported(), current.user, current.tab);
@@ -124,7 +125,7 @@ impl<S: Subject> World<'_, S> {
 
     /// A socket wrote frames: the router is told at once, or when its turn comes if things take time at the node.
     pub(super) fn wrote(&mut self, at_us: u64, link: LinkRef) {
-        if self.node.takes_time() {
+        if self.server.takes_time() {
             self.queue.set(at_us, Event::Written { link });
         } else {
             self.written.push_back(link);
@@ -135,6 +136,11 @@ impl<S: Subject> World<'_, S> {
 /// Tickets name links.
 pub(super) fn ticket_of(link: LinkRef) -> router::Ticket {
     router::Ticket(u64::from(link.generation) << 32 | u64::from(link.index))
+}
+
+/// The link that a ticket names.
+pub(super) fn link_of_ticket(ticket: router::Ticket) -> LinkRef {
+    link_of(ticket.0)
 }
 
 fn link_of(ticket: u64) -> LinkRef {

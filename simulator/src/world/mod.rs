@@ -31,6 +31,7 @@ use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::script::Lines;
+use crate::sequence::Recorder;
 use crate::service::{Costs, Load, Node, NodeTimes};
 use crate::trace::{RunHash, line};
 
@@ -61,6 +62,8 @@ pub struct Options<'a> {
     pub timelines: u32,
     /// Whether to keep what every run looked like.
     pub projection: bool,
+    /// Whether to write down who sent what to whom; for small runs.
+    pub sequence: bool,
     /// Inputs between two deep checks of the router, more if it holds many users; 0 for one in the end only.
     pub verify_every: u64,
     /// Takes each line of the trace, without its end; the header is not among them. False ends the run.
@@ -79,6 +82,7 @@ impl Default for Options<'_> {
             findings_max: reports::FINDINGS_MAX,
             timelines: 0,
             projection: false,
+            sequence: false,
             verify_every: 500,
             trace: None,
             progress: None,
@@ -112,6 +116,8 @@ pub struct RunResult {
     pub left_at_us: u64,
     /// Live connections, over all looks at the registry, and those of them that had got a frame lately.
     pub pool: (u64, u64),
+    /// Who sent what to whom, if that was asked for.
+    pub sequence: Option<Box<reports::Sequence>>,
     /// How often each kind of fault happened.
     pub faults: FaultCounts,
     /// Runs that were open when their node died.
@@ -148,7 +154,8 @@ pub struct World<'a, S = Router> {
     hash: RunHash,
     inputs: u64,
     costs: Costs,
-    node: Node,
+    /// The node as somebody who serves one after another.
+    server: Node,
     /// When what the router sends now leaves the node.
     leaves_us: u64,
     verify_at: u64,
@@ -159,6 +166,8 @@ pub struct World<'a, S = Router> {
     stopped: bool,
     /// Whether an unruly agent reports what is to be refused.
     misbehaving: bool,
+    /// Writes down who sent what to whom, if that was asked for.
+    recorder: Option<Box<Recorder>>,
     /// What goes wrong, if anything does.
     trouble: Option<Box<Trouble>>,
 }
@@ -198,7 +207,7 @@ impl<'a, S: Subject> World<'a, S> {
         options: Options<'a>,
     ) -> Self {
         let links = Links::new(scenario.network.latency, seed);
-        let node = Node::new(scenario.service);
+        let server = Node::new(scenario.service);
         let trouble = Trouble::of(&scenario, seed);
         let budget_us = budget_us(&scenario, &router_config(&scenario));
         let plan = Plan::new(scenario, seed);
@@ -209,6 +218,7 @@ impl<'a, S: Subject> World<'a, S> {
             timelines: options.timelines,
             projection: options.projection,
         };
+        let recorder = options.sequence.then(|| Box::new(Recorder::new(&plan)));
         Self {
             checkers: Checkers::new(&plan, watch).with_dedupe(subject.dedupes()),
             arrivals: arrivals(&plan).into_iter(),
@@ -234,7 +244,7 @@ impl<'a, S: Subject> World<'a, S> {
             hash: RunHash::default(),
             inputs: 0,
             costs: Costs::default(),
-            node,
+            server,
             leaves_us: 0,
             verify_at: 0,
             pool_at_us: POOL_EVERY_US,
@@ -242,6 +252,7 @@ impl<'a, S: Subject> World<'a, S> {
             trace_line: String::new(),
             stopped: false,
             misbehaving: false,
+            recorder,
             trouble,
         }
     }
@@ -256,8 +267,8 @@ impl<'a, S: Subject> World<'a, S> {
         self.await_strike();
         let mut idle_ticks = 0;
         while !self.stopped {
-            let deadline = self.deadline().map(|at_us| self.node.not_before(at_us));
-            let turn = self.node.next_at();
+            let deadline = self.deadline().map(|at_us| self.server.not_before(at_us));
+            let turn = self.server.next_at();
             let Some(next) = [deadline, turn, self.queue.next_at()].into_iter().flatten().min() else {
                 break;
             };
@@ -282,16 +293,16 @@ impl<'a, S: Subject> World<'a, S> {
                 }
                 self.input(Input::Tick);
             } else if turn.is_some_and(|turn| turn <= next) {
-                if let Some(event) = self.node.next(self.now_us) {
+                if let Some(event) = self.server.next(self.now_us) {
                     self.happen(event);
                 }
             } else if let Some(event) =
-                self.queue.pop().and_then(|(_, event)| self.node.admit(self.now_us, event))
+                self.queue.pop().and_then(|(_, event)| self.server.admit(self.now_us, event))
             {
                 self.happen(event);
             }
             self.settle_accounts();
-            self.node.served();
+            self.server.served();
         }
         self.finish()
     }
@@ -343,17 +354,17 @@ impl<'a, S: Subject> World<'a, S> {
         self.watch(&input, &effects);
         self.costs.input(&input);
         let waited = matches!(input, Input::Written { .. });
-        let (mut pass, mut last) = (self.node.begin(self.now_us), None);
+        let (mut pass, mut last) = (self.server.begin(self.now_us), None);
         for effect in effects.iter() {
             let load = Load::of(effect, &effects, &mut last);
             self.costs.effect(load);
             if let (Effect::Send { frame, .. }, true) = (effect, waited) {
                 self.costs.queue_pass(self.now_us, effects.frame(*frame).as_str());
             }
-            self.leaves_us = self.node.effect(self.now_us, &mut pass, effect, load, waited);
+            self.leaves_us = self.server.effect(self.now_us, &mut pass, effect, load, waited);
             self.carry_out(effect, &effects);
         }
-        self.node.end(&mut pass);
+        self.server.end(&mut pass);
         self.effects = effects;
     }
 
@@ -386,6 +397,12 @@ impl<'a, S: Subject> World<'a, S> {
             self.trace_line.clear();
             line(self.now_us, input, effects, &self.hash, &mut self.trace_line);
             self.stopped |= !trace(&self.trace_line);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            let links = &mut self.links;
+            let mut whose =
+                |ticket| links.get(carry::link_of_ticket(ticket)).map(|link| (link.user, link.tab));
+            recorder.note(self.now_us, input, effects, &mut whose);
         }
         if self.options.verify_every > 0 && self.inputs >= self.verify_at {
             self.bounds.accounts(self.now_us, self.subject.verify(), ledger);
@@ -425,6 +442,8 @@ impl<'a, S: Subject> World<'a, S> {
                 self.note_fault("bounds.memory", &detail);
             }
         }
+        let findings = self.checkers.ledger().findings();
+        let sequence = self.recorder.map(|recorder| Box::new(recorder.finish(&self.plan, findings)));
         let mut faults = self.links.tally;
         let trouble = self.trouble.as_deref();
         faults += &trouble.map(|trouble| trouble.counts).unwrap_or_default();
@@ -437,13 +456,14 @@ impl<'a, S: Subject> World<'a, S> {
             });
         }
         RunResult {
+            sequence,
             faults,
             runs_lost: trouble.map_or(0, |trouble| trouble.runs_lost),
             hash: self.hash.hex(),
             ended_at_us: self.now_us,
             inputs: self.inputs,
             costs: self.costs,
-            node: self.node.into_times(),
+            node: self.server.into_times(),
             checkers: self.checkers,
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,

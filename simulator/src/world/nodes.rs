@@ -204,6 +204,7 @@ impl<S: Subject> World<'_, S> {
         trouble.waiting.clear();
         trouble.unstarted.clear();
         let node = trouble.node;
+        self.server.is_another(now_us);
         self.bounds.accounts(now_us, self.subject.verify(), self.checkers.ledger_mut());
         if let Some(coverage) = &mut self.options.coverage {
             coverage.node_lost(self.subject.accounts());
@@ -212,7 +213,6 @@ impl<S: Subject> World<'_, S> {
         self.agents.die();
         self.tools.forget();
         self.host.forget();
-        self.node.forget();
         self.offer_tools();
         self.questions.clear();
         self.written.clear();

@@ -169,7 +169,11 @@ fn loud(rows: &[Row]) -> Vec<String> {
             less.agent.dispatched_share = simulator::scenario::Share::new(0.0);
             let b = play(&sound, &less, seed).len();
             less.agent.deaf_share = simulator::scenario::Share::new(0.0);
-            println!("seed {seed}: {} rules, without host {a}, dispatched {b}, deaf {}", findings.len(), play(&sound, &less, seed).len());
+            println!(
+                "seed {seed}: {} rules, without host {a}, dispatched {b}, deaf {}",
+                findings.len(),
+                play(&sound, &less, seed).len()
+            );
         }
         findings.first().map(|first| format!("{sound:?}, seed {seed}: {} {}", first.rule, first.detail))
     });

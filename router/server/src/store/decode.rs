@@ -1,7 +1,7 @@
 //! Replies as answers, errors as troubles.
 
 use bytes::Bytes;
-use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{RedisError, Value};
 use router::store::{
     Admitted, Answer, Appended, Attached, Away, Event, Hint, Node, Nodes, NotAdmitted, NotAppended, Op, OpId,
     Renewed, Standing, TakenRun, Trouble,
@@ -34,29 +34,18 @@ pub(super) fn answer(op: &Op, reply: Value) -> Option<Answer> {
     }
 }
 
-/// What an error says about the operation that it is the reply to.
+/// What an error says about the operation that it is the reply to. By its code, which is the first word of what the
+/// server writes: all of these are written before anything is carried out.
 pub(super) fn trouble(error: &RedisError) -> Trouble {
-    let away = match error.kind() {
-        ErrorKind::Server(kind) => match kind {
-            ServerErrorKind::BusyLoading => Away::Loading,
-            ServerErrorKind::ReadOnly => Away::ReadOnly,
-            ServerErrorKind::Moved
-            | ServerErrorKind::Ask
-            | ServerErrorKind::TryAgain
-            | ServerErrorKind::ClusterDown
-            | ServerErrorKind::MasterDown => Away::Moved,
-            ServerErrorKind::NoScript | ServerErrorKind::CrossSlot | ServerErrorKind::NoPerm => Away::Refused,
-            // A script that broke on its way may have done a part of its work.
-            _ => return Trouble::InDoubt,
-        },
-        ErrorKind::Extension => match error.code() {
-            Some("OOM") => Away::Full,
-            Some("BUSY") => Away::Busy,
-            Some("MISCONF" | "NOREPLICAS") => Away::ReadOnly,
-            Some("NOAUTH" | "WRONGPASS") => Away::Refused,
-            _ => return Trouble::InDoubt,
-        },
-        _ => return Trouble::InDoubt,
+    let away = match error.code() {
+        Some("LOADING") => Away::Loading,
+        Some("BUSY") => Away::Busy,
+        Some("OOM") => Away::Full,
+        Some("READONLY" | "MISCONF" | "NOREPLICAS") => Away::ReadOnly,
+        Some("MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN") => Away::Moved,
+        Some("NOSCRIPT" | "CROSSSLOT" | "NOPERM" | "NOAUTH" | "WRONGPASS") => Away::Refused,
+        // A script that broke on its way may have done a part of its work; a broken connection says nothing.
+        Some(_) | None => return Trouble::InDoubt,
     };
     Trouble::Unavailable(away)
 }
@@ -68,34 +57,25 @@ type Readers = std::iter::Map<std::vec::IntoIter<Value>, fn(Value) -> Reader>;
 
 impl Reader {
     fn list(&mut self) -> Option<Readers> {
-        match std::mem::take(&mut self.0) {
-            Value::Array(list) => Some(list.into_iter().map(Reader as fn(Value) -> Reader)),
-            _ => None,
-        }
+        let Value::Array(list) = std::mem::take(&mut self.0) else { return None };
+        Some(list.into_iter().map(Reader as fn(Value) -> Reader))
     }
 
     fn number(&mut self) -> Option<u64> {
-        match &self.0 {
-            Value::Int(number) => u64::try_from(*number).ok(),
-            Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok(),
-            _ => None,
+        if let Value::Int(number) = &self.0 {
+            return u64::try_from(*number).ok();
         }
+        self.text()?.parse().ok()
     }
 
     fn bytes(&mut self) -> Option<Bytes> {
-        match std::mem::take(&mut self.0) {
-            Value::BulkString(bytes) => Some(bytes.into()),
-            _ => None,
-        }
+        let Value::BulkString(bytes) = std::mem::take(&mut self.0) else { return None };
+        Some(bytes.into())
     }
 
     fn text(&mut self) -> Option<String> {
-        match std::mem::take(&mut self.0) {
-            Value::BulkString(bytes) => String::from_utf8(bytes).ok(),
-            Value::SimpleString(text) => Some(text),
-            Value::Okay => Some("OK".to_owned()),
-            _ => None,
-        }
+        let Value::BulkString(bytes) = std::mem::take(&mut self.0) else { return None };
+        String::from_utf8(bytes).ok()
     }
 }
 
@@ -196,4 +176,50 @@ fn hints(mut list: Readers) -> Option<Vec<Hint>> {
         hints.push(Hint { user: user.text()?.into(), hold: OpId(list.next()?.number()?) });
     }
     Some(hints)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(line: &str) -> RedisError {
+        let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("a reply");
+        reply.extract_error().expect_err("an error")
+    }
+
+    #[test]
+    fn what_the_server_refuses_ahead_of_everything_was_not_carried_out_and_of_the_rest_nobody_knows() {
+        let refused = [
+            ("LOADING Redis is loading the dataset in memory", Away::Loading),
+            ("BUSY Redis is busy running a script.", Away::Busy),
+            ("OOM command not allowed when used memory > 'maxmemory'.", Away::Full),
+            ("READONLY You can't write against a read only replica.", Away::ReadOnly),
+            (
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to",
+                Away::ReadOnly,
+            ),
+            ("NOREPLICAS Not enough good replicas to write.", Away::ReadOnly),
+            ("MOVED 3999 127.0.0.1:6381", Away::Moved),
+            ("CLUSTERDOWN The cluster is down", Away::Moved),
+            ("NOSCRIPT No matching script. Please use EVAL.", Away::Refused),
+            ("NOPERM this user has no permissions", Away::Refused),
+        ];
+        for (line, away) in refused {
+            assert_eq!(trouble(&error(line)), Trouble::Unavailable(away), "{line}");
+        }
+        for line in ["ERR user_script:7: attempt to index nil", "WRONGTYPE Operation against a key"] {
+            assert_eq!(trouble(&error(line)), Trouble::InDoubt, "{line}");
+        }
+        let broken = RedisError::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert_eq!(trouble(&broken), Trouble::InDoubt);
+    }
+
+    #[test]
+    fn a_reply_that_no_script_gives_is_no_answer() {
+        let op = Op::Acknowledge { user: "ada".into(), cursor: 1 };
+        assert_eq!(answer(&op, Value::Int(7)), Some(Answer::Acknowledged { acked: 7 }));
+        for reply in [Value::Int(-1), Value::Nil, Value::Array(Vec::new()), Value::Okay] {
+            assert_eq!(answer(&op, reply), None);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::scripts::{Script, Scripts};
 /// Key of all nodes.
 const NODES: &str = "gp:nodes";
 /// What follows the user in their keys, in the order in which scripts take them.
-const PARTS: [&str; 8] = ["st", "runs", "note", "done", "ev", "at", "seen", "ran"];
+const PARTS: [&str; 6] = ["st", "ev", "note", "done", "seen", "ran"];
 
 /// The channel of a node.
 pub(super) fn channel(node: &Node) -> String {

@@ -10,13 +10,11 @@
 //!
 //! | key | type | what |
 //! |---|---|---|
-//! | `gp:{u}:st` | string | figures: last, acknowledged and oldest cursor, bytes of the log, times |
+//! | `gp:{u}:st` | hash | `.`: figures (last, acknowledged and oldest cursor, size of the log, times); `rRUN`: the run's row; `at`: nodes that attached, each behind the time until when |
 //! | `gp:{u}:ev` | stream | the log: `cursor-0` → run, number, frame |
-//! | `gp:{u}:runs` | hash | run → row |
 //! | `gp:{u}:note` | hash | open run → what another node must know |
 //! | `gp:{u}:done` | sorted set | ended runs, and those of frames of no run, by time |
 //! | `gp:{u}:seen`, `gp:{u}:ran` | sorted set, hash | message ids by time; message id → run |
-//! | `gp:{u}:at` | sorted set | nodes that attached, by the time until when |
 //! | `gp:nodes` | sorted set | nodes, by the time until when they count as alive |
 //! | `gp:held:NODE` | sorted set | users (ids as they are) that the node may own runs of, by number of the hold |
 //! | `gp:n:NODE` | channel | new events for that node |

@@ -45,8 +45,9 @@ impl Scripts {
     pub(super) fn new(bounds: &Bounds, clock: StoreClock) -> Self {
         let head = head(bounds, clock);
         // What needs room asks for it first; what frees it, or keeps runs alive, goes on when memory is full.
-        let taking = |body: &str| Script::new(format!("#!lua\n{head}{USER}{body}"));
-        let giving = |body: &str| Script::new(format!("#!lua flags=allow-oom\n{head}{USER}{body}"));
+        let taking = |body: &str| Script::new(format!("#!lua\n{head}local run = ARGV[2]\n{USER}{body}"));
+        let giving =
+            |body: &str| Script::new(format!("#!lua flags=allow-oom\n{head}local run\n{USER}{body}"));
         let nodes = |body: &str| Script::new(format!("#!lua flags=allow-oom\n{head}{body}"));
         Self {
             page_max: bounds.page_max,

@@ -98,9 +98,6 @@ pub const NAMES: &[&str] = &[
     "breaker_unified",
 ];
 
-/// Units of the old system that have recordings, and no adapter here yet.
-pub const NOT_PLAYED: &[&str] = &[];
-
 /// Opens a unit with the set-up of a case; `None` for a unit that nobody knows.
 pub(super) fn open(unit: &str, setup: &Map<String, Value>) -> Option<Result<Box<dyn Unit>, Inexpressible>> {
     UNITS.iter().find(|(name, _)| *name == unit).map(|(_, open)| open(setup))

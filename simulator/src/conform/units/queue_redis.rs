@@ -296,7 +296,7 @@ impl Redis {
         match read(&written, FRESH_ID, TIME) {
             Ok(message) => {
                 let user = message["user_id"].as_str().filter(|user| !user.is_empty()).unwrap_or(SYSTEM);
-                let listed = key.strip_prefix("message_queue:").map(|class| state::class_named(class));
+                let listed = key.strip_prefix("message_queue:").map(state::class_named);
                 let work = Work {
                     id: id(message.get("id"), FRESH_ID),
                     user: user.to_owned(),

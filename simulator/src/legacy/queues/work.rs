@@ -371,7 +371,7 @@ fn whole_seconds(failures: u32, jitter: f64) -> u32 {
 }
 
 fn chance(jitter: f64) -> u32 {
-    (jitter.clamp(0.0, 1.0) * 2_f64.powi(32)) as u32
+    (jitter.clamp(0.0, 1.0) * (1_u64 << 32) as f64) as u32
 }
 
 #[cfg(test)]

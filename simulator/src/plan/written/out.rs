@@ -1,6 +1,6 @@
 //! Writes a plan out, row by row.
 
-use crate::plan::{Action, ActionKind, MessageKind, Plan, Say, UserPlan, frames};
+use crate::plan::{Action, ActionKind, MessageKind, Plan, Say, UserPlan, Ways, frames};
 use crate::scenario::{Act, Deed, Micros, Tier};
 use crate::script::steps;
 
@@ -63,13 +63,16 @@ fn row(plan: &Plan, user: &UserPlan, position: usize, action: &Action) -> Option
 }
 
 fn said(plan: &Plan, user: &UserPlan, say: &Say, row: Act) -> Act {
+    let Ways { unruly, deaf, dispatched } = plan.ways(&user.id, &say.message_id);
     let text = say.text.strip_prefix(&user.canary).unwrap_or_default();
     Act {
         message: Some(say.message_id.clone()),
         thread: thread_of(&say.thread),
         text: (!text.is_empty()).then(|| text.to_owned()),
         run: Some(steps(&plan.script(&user.id, &say.message_id))),
-        unruly: plan.is_unruly(&user.id, &say.message_id),
+        unruly,
+        deaf,
+        dispatched,
         ..row
     }
 }

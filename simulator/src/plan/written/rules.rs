@@ -115,6 +115,9 @@ impl Row<'_> {
             }
         }
         self.types()?;
+        if act.lasts.is_some() && act.lasts_us() == 0 {
+            return self.wrong("for", "no time at all", "at least 1us");
+        }
         if act.deed == Deed::Disconnect && act.lasts_us() > scenario.limits.recovery_ttl_us() {
             let help = format!("at most {}, the router's recovery window", ttl(scenario));
             return self.wrong("for", format!("away for {}", Micros::new(act.lasts_us())), &help);

@@ -47,6 +47,21 @@ fn a_world_of_a_plan_that_is_written_out_is_the_same_world() {
     }
 }
 
+/// What a swarm draws can be written out too, faults and all.
+#[test]
+fn a_seed_of_the_swarm_that_is_written_out_is_the_same_world() {
+    for seed in 0..60 {
+        let scenario = crate::swarm::scenario(seed);
+        let again = written_out(&scenario, seed);
+        let broken = rules::first_broken(&again);
+        assert!(broken.is_none(), "{seed}: {broken:?}\n{}", again.to_toml(""));
+        let [one, other] = [scenario, again].map(|scenario| {
+            World::new(scenario, seed, Options::default()).expect("limits that make sense").run()
+        });
+        assert_eq!((one.hash, one.inputs), (other.hash, other.inputs), "{seed}");
+    }
+}
+
 #[test]
 fn rows_survive_being_written_as_toml() {
     for (name, scenario) in scenarios(12) {

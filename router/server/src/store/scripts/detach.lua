@@ -1,3 +1,3 @@
 -- node
-call('ZREM', AT, ARGV[1])
+if at then call('HSET', ST, 'at', listeners(ARGV[1])) end
 return 1

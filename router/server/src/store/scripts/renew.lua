@@ -1,9 +1,10 @@
 -- node, whether it is attached, runs and epochs
 local node = ARGV[1]
-if ARGV[2] == '1' then attach(node) end
-local answer = {cur}
+local changed, answer = {}, {cur}
+if ARGV[2] == '1' then changed = {'at', listeners(node, now + ATTACH)} end
 for i = 3, args, 2 do
-  local r = row(ARGV[i])
+  local name = ARGV[i]
+  local r = row(name, call('HGET', ST, 'r' .. name))
   local standing = 'HELD'
   if not r then
     standing = 'NO_RUN'
@@ -13,9 +14,10 @@ for i = 3, args, 2 do
     standing = 'ENDED'
   else
     r.lease = now + LEASE
-    put(ARGV[i], r)
+    changed[#changed + 1] = 'r' .. name
+    changed[#changed + 1] = written(r)
   end
   answer[#answer + 1] = standing
 end
-save()
+save(unpack(changed))
 return answer

@@ -86,6 +86,9 @@ impl Redis {
         if self.facts.duplicate && expect.returns == true {
             cured(notes, &["redis.R3", "duplicate"]);
         }
+        if action.op == "roundtrip_lost" && expect.returns != self.seen.returns {
+            cured(notes, &["redis.R2", "backoff_ignored", "silent_loss"]);
+        }
         if self.facts.poison || handled.iter().any(|id| self.course.injected.contains(id)) {
             cured(notes, &["redis.R9", "poison", "edge"]);
         }
