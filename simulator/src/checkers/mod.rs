@@ -118,6 +118,12 @@ pub(crate) struct Seen<'a> {
     disturbed: bool,
     /// Whether the refusal, if it is one, needs no message that asked for it.
     forgiven: bool,
+    /// Whether a run may end before it began because agents do not start.
+    unstarted: bool,
+    /// Whether the server's clock may be ahead of ours.
+    ahead: bool,
+    /// Whether nothing came to any of the user's tabs for as long as a server remembers who went away.
+    away: bool,
     /// The node that it is from, as often as nodes were replaced before.
     node: u32,
 }
@@ -255,6 +261,7 @@ impl Checkers {
         frame: &ServerFrame<'_>,
         verdict: Verdict,
     ) {
+        let recovery_us = self.plan.scenario().limits.recovery_ttl_us();
         self.session(user);
         let Some(Some(session)) = self.sessions.get_mut(user as usize) else { return };
         let Session {
@@ -288,6 +295,9 @@ impl Checkers {
             touched: tolerance.touched(at_us),
             disturbed: tolerance.is_disturbed(tab),
             forgiven: tolerance.forgives(at_us, frame.error_code),
+            unstarted: tolerance.services_away && tolerance.touched(at_us),
+            ahead: self.clock.is_some(),
+            away: tolerance.touched(at_us) && tolerance.heard(at_us) >= recovery_us,
             node: tolerance.node_of(tab),
         };
         let ledger = &mut self.ledger;
@@ -362,7 +372,8 @@ impl Checkers {
         if !session.overdue {
             session.order.left(&finding, node, ledger);
             session.delivery.left(&finding, &connection, &session.tolerance, ledger);
-            session.golden_path.left(&finding, &connection, (node, touched), ledger);
+            let careful = session.tolerance.from_us < u64::MAX;
+            session.golden_path.left(&finding, &connection, (node, touched, careful), ledger);
             session.notices.left(&finding, &connection, ledger);
         }
         session.journey.left(ledger);
