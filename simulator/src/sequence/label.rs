@@ -35,6 +35,7 @@ pub(super) fn of_frame(text: &str, user_id: &str) -> String {
         FrameKind::Error { code } => vec!["error", code],
         FrameKind::Ack { status } => vec!["ack", status],
         FrameKind::Gap { .. }
+        | FrameKind::Notice { .. }
         | FrameKind::Pong
         | FrameKind::Heartbeat
         | FrameKind::HeartbeatAck
