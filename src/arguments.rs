@@ -505,7 +505,8 @@ fn memory(text: &str) -> Result<u64, String> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
     let found = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
     let size = found.and_then(|(number, shift)| number.trim().parse::<u64>().ok()?.checked_mul(1 << shift));
-    size.filter(|size| *size > 0).ok_or_else(|| "expected a whole number and KiB, MiB or GiB, such as 8GiB".to_owned())
+    size.filter(|size| *size > 0)
+        .ok_or_else(|| "expected a whole number and KiB, MiB or GiB, such as 8GiB".to_owned())
 }
 
 /// A share, 0 to 100.

@@ -1,10 +1,17 @@
-//! What of users and connections can change what happens next. Every field is named, so that a new one asks to be placed.
+//! What of users and connections can change what happens next. A new field has its place here, or among what is left out:
+//! random walks (`tests/core/fingerprint.rs`) look for one that was forgotten.
 
 use super::{Audience, Conn, ConnState, Receipts, User, UserRef, conn::Cold, receipts::At, user::MESSAGE};
 use crate::{config::Config, fingerprint::Walk};
 
 impl Audience {
-    pub(crate) fn digest_user(&self, user: UserRef, config: &Config, receipts: &Receipts, walk: &mut Walk<'_>) {
+    pub(crate) fn digest_user(
+        &self,
+        user: UserRef,
+        config: &Config,
+        receipts: &Receipts,
+        walk: &mut Walk<'_>,
+    ) {
         self.user(user).digest(config, receipts, walk);
         let topics = self.topics.of(user);
         walk.len(topics.len());
@@ -15,7 +22,8 @@ impl Audience {
     pub(crate) fn digest_free_slots(&self, walk: &mut Walk<'_>) {
         for (place, index) in self.free_conns.iter().rev().enumerate() {
             let conn = &self.conns[*index as usize];
-            let left = conn.in_flight.len() + conn.queued.len() + conn.cold.held.len() + conn.cold.awaited.len();
+            let left =
+                conn.in_flight.len() + conn.queued.len() + conn.cold.held.len() + conn.cold.awaited.len();
             if left > 0 || conn.cold.name.is_some() || !conn.cold.threads.is_empty() {
                 walk.len(place);
                 conn.digest_frames(walk);
@@ -34,7 +42,8 @@ impl Audience {
 impl User {
     fn digest(&self, config: &Config, receipts: &Receipts, walk: &mut Walk<'_>) {
         let Self { tier, tokens, refilled, cursor, settled, delivered, unheard, id, .. } = self;
-        let Self { ghosts, idle_since, audited, audits_suppressed, threads, promised, awaited, due, .. } = self;
+        let Self { ghosts, idle_since, audited, audits_suppressed, threads, promised, awaited, due, .. } =
+            self;
         walk.text(id);
         walk.number(*tier as u64);
         let full = u64::from(config.rate_burst) * MESSAGE;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use router::{
-    AgentEvent, Config, ConnId, Connect, Context, Deliver, Effect, Effects, Input, Instant, ReceiptId, Router,
-    RunRef, Target, Ticket, ToolStep, message::parse_timestamp,
+    AgentEvent, Config, ConnId, Connect, Context, Deliver, Effect, Effects, Input, Instant, ReceiptId,
+    Router, RunRef, Target, Ticket, ToolStep, message::parse_timestamp,
 };
 use serde_json::{Value, value::RawValue};
 
@@ -180,9 +180,12 @@ impl Rig {
                 let words = words.map(|word| self.shown(&Value::from(word).to_string()));
                 ((user, 8), format!("run {id}: {words:?} within {}", request.deadline.since(self.now)))
             }
-            Effect::Audit(audit) => (self.place(audit.conn), format!("audit {} {}", audit.path, audit.suppressed)),
+            Effect::Audit(audit) => {
+                (self.place(audit.conn), format!("audit {} {}", audit.path, audit.suppressed))
+            }
             Effect::RunTool(request) => {
-                let line = format!("tool {} {} {}", request.call, request.user, request.deadline.since(self.now));
+                let line =
+                    format!("tool {} {} {}", request.call, request.user, request.deadline.since(self.now));
                 (self.agents(request.run), line)
             }
             Effect::ToolAnswered(answer) => {
@@ -450,7 +453,12 @@ fn what_makes_a_difference_later_makes_one_in_the_fingerprint() {
             world.stalled.push(conn);
             let event = json(r#"{"type":"note"}"#);
             let (receipt, target) = (Some(ReceiptId(1)), Target::User("ada"));
-            world.input(Input::Deliver(Deliver { receipt, target, context: Context::default(), event: &event }));
+            world.input(Input::Deliver(Deliver {
+                receipt,
+                target,
+                context: Context::default(),
+                event: &event,
+            }));
         }),
         ("a second later", |world, _, _| world.wait(1_000_000)),
         ("a drain", |world, _, _| world.input(Input::Drain)),

@@ -59,7 +59,8 @@ impl World {
         }
         may(left.runs > 0, Kind::Say);
         may(tab.confirm, Kind::Confirm);
-        let mut about = |when: bool, kind, what| choices.extend(when.then_some(Choice::new(kind, user, n, what)));
+        let mut about =
+            |when: bool, kind, what| choices.extend(when.then_some(Choice::new(kind, user, n, what)));
         for (m, message) in person.messages.iter().enumerate() {
             about(left.retries > 0, Kind::Retry, m);
             // A client learns of a run by its first event.
@@ -153,7 +154,8 @@ impl World {
         let state = &self.people[user].tabs[tab];
         let lost = first && published > written && state.seen == 0 && !self.has_ticked();
         if lost {
-            let detail = format!("events {} to {published}, which nobody was written, are not replayed", written + 1);
+            let detail =
+                format!("events {} to {published}, which nobody was written, are not replayed", written + 1);
             return Err(Breach::new("deliver.I2", detail).at(user, tab));
         }
         Ok(())
@@ -227,7 +229,9 @@ impl World {
         );
         self.say(user, tab, &text)?;
         match self.expect.refusal {
-            Some(_) => Err(Breach::new("iso.I4", "a message in another user's name was not refused").at(user, tab)),
+            Some(_) => {
+                Err(Breach::new("iso.I4", "a message in another user's name was not refused").at(user, tab))
+            }
             None => Ok(()),
         }
     }

@@ -46,7 +46,11 @@ pub const NAMED: &[(&str, &str, &str)] = &[
         "two users, one of whom reaches for what is the other's",
         "users=2,tabs=1,runs=2,tools=1,disconnects=1,intrusions=1",
     ),
-    ("one-user", "two tabs and two runs of one user", "users=1,tabs=2,runs=2,tools=1,disconnects=1,retries=1"),
+    (
+        "one-user",
+        "two tabs and two runs of one user",
+        "users=1,tabs=2,runs=2,tools=1,disconnects=1,retries=1",
+    ),
     ("full", "two users with two tabs each", "users=2,tabs=2,runs=2,tools=1,disconnects=1,retries=1"),
 ];
 
@@ -103,7 +107,9 @@ impl Scope {
             let least = u8::from(matches!(name, "users" | "tabs"));
             let number = value.trim().parse().ok().filter(|number| (least..=most).contains(number));
             *slot = number.ok_or_else(|| {
-                ScopeError(format!("scope key `{name}`: expected a number from {least} to {most}, found `{value}`"))
+                ScopeError(format!(
+                    "scope key `{name}`: expected a number from {least} to {most}, found `{value}`"
+                ))
             })?;
         }
         scope.late = scope.late.min(scope.users * scope.tabs);

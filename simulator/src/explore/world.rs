@@ -6,9 +6,7 @@
 //!
 //! **What waits to be chosen.** Everything else: see [`Kind`](super::choice::Kind).
 
-use router::{
-    Config, ConnId, Effect, Effects, Frame, Input, Instant, Router, RunRef, Ticket, ToolOutcome,
-};
+use router::{Config, ConnId, Effect, Effects, Frame, Input, Instant, Router, RunRef, Ticket, ToolOutcome};
 
 use super::{
     Breach, Scope,
@@ -172,7 +170,11 @@ impl World {
                     let person = &mut self.people[user];
                     let progress = &mut person.messages[message].progress;
                     if *progress != Progress::Calling {
-                        return Err(Breach::new("golden.value", "a tool's answer for a run that called none").of(user));
+                        return Err(Breach::new(
+                            "golden.value",
+                            "a tool's answer for a run that called none",
+                        )
+                        .of(user));
                     }
                     *progress = Progress::Called;
                     person.publish(message, RunEventKind::ToolCompleted);
@@ -180,7 +182,8 @@ impl World {
                 Effect::CancelRun { run, .. } => {
                     let (user, message) = self.owner_of(*run)?;
                     if self.expect.end != Some((user, message)) && !self.expect.late {
-                        let detail = format!("the run of m{message} was ended, and its user did not ask for it");
+                        let detail =
+                            format!("the run of m{message} was ended, and its user did not ask for it");
                         return Err(Breach::new("iso.I4", detail).of(user));
                     }
                     let person = &mut self.people[user];
@@ -251,7 +254,9 @@ impl World {
             Effect::Refused { .. } => Err(Breach::new("golden.closed", "a connection was refused")),
             Effect::Close { conn, close } => self.closed(*conn, close.reason()),
             Effect::Audit(_) if self.expect.refusal.is_some() => Ok(()),
-            Effect::Audit(audit) => Err(Breach::new("golden.unasked", format!("an audit record: {}", audit.path))),
+            Effect::Audit(audit) => {
+                Err(Breach::new("golden.unasked", format!("an audit record: {}", audit.path)))
+            }
             // A ping comes with a heartbeat, and that is what is answered.
             Effect::Ping { .. }
             | Effect::CancelRun { .. }
@@ -283,7 +288,8 @@ impl World {
             return Err(Breach::new("bounds.stale", "the router wrote to a connection after its end"));
         };
         let read = Goldenpath.decode(text);
-        let read = read.map_err(|error| Breach::new("wire.invalid", format!("{error}: {text}")).at(user, tab))?;
+        let read =
+            read.map_err(|error| Breach::new("wire.invalid", format!("{error}: {text}")).at(user, tab))?;
         self.tell(|| shown(user, tab, &read));
         self.isolated(user, text, &read).map_err(|breach| breach.at(user, tab))?;
         let window = self.router.config().socket_window_frames;
@@ -295,7 +301,9 @@ impl World {
             } else {
                 lost.unwritten += 1;
                 if lost.unwritten > window {
-                    return Err(Breach::new("bounds.queue", "more frames than the window at once").at(user, tab));
+                    return Err(
+                        Breach::new("bounds.queue", "more frames than the window at once").at(user, tab)
+                    );
                 }
             }
             return Ok(());
@@ -422,7 +430,8 @@ impl World {
     /// Whose connection that is.
     fn socket_of(&self, conn: ConnId) -> Option<(usize, usize)> {
         let people = self.people.iter().enumerate();
-        let mut tabs = people.flat_map(|(user, person)| person.tabs.iter().enumerate().map(move |(n, tab)| (user, n, tab)));
+        let mut tabs = people
+            .flat_map(|(user, person)| person.tabs.iter().enumerate().map(move |(n, tab)| (user, n, tab)));
         let found = tabs.find(|(.., tab)| match &tab.line {
             Line::Live(socket) if socket.conn == conn => true,
             Line::Live(_) | Line::Never | Line::Away => tab.lost.iter().any(|lost| lost.conn == conn),
