@@ -1,7 +1,7 @@
 //! `deliver.I2` loss, `deliver.I3` duplicate after the cursor rule, `deliver.I4` gap or reorder: every tab takes
 //! every frame that may not be lost, once and in cursor order; within a run in order of `seq`.
 
-use super::{Ledger, Seen};
+use super::{Ledger, Seen, per_tab::PerTab};
 use crate::client::Verdict;
 use crate::dialect::FrameKind;
 
@@ -10,7 +10,7 @@ const NAME: &str = "delivery";
 /// The lanes of one user's tabs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
-    lanes: Vec<Lane>,
+    lanes: PerTab<Lane>,
     /// The newest cursor that any tab took, and the run it was of.
     newest: (u64, Box<str>),
 }
@@ -32,8 +32,18 @@ struct Lane {
 
 impl Delivery {
     pub(super) fn connecting(&mut self, tab: u8, again: bool, with_cursor: bool) {
-        let lane = self.lane(tab);
+        let lane = self.lanes.at(tab);
         lane.open = again && !with_cursor;
+    }
+
+    pub(super) fn here(&self) -> u64 {
+        self.newest.0 ^ self.lanes.get(0).map_or(0, |lane| u64::from(lane.taken) ^ lane.runs.len() as u64)
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        let newest = self.newest.1.as_bytes().first().copied().unwrap_or_default();
+        let lanes = self.lanes.iter().map(|lane| lane.runs.first().map_or(0, |(run, _)| *run));
+        lanes.fold(u64::from(newest), |lines, run| lines ^ run)
     }
 
     pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
@@ -43,7 +53,7 @@ impl Delivery {
                 self.newest.1 = seen.frame.run_id.into();
             }
         }
-        let lane = self.lane(seen.tab);
+        let lane = self.lanes.at(seen.tab);
         match seen.frame.kind {
             FrameKind::Welcome { cursor } => lane.last = lane.last.or(Some(cursor)),
             FrameKind::Gap { from, to } => {
@@ -91,14 +101,6 @@ impl Delivery {
                 ledger.push(finding);
             }
         }
-    }
-
-    fn lane(&mut self, tab: u8) -> &mut Lane {
-        let tab = usize::from(tab);
-        if self.lanes.len() <= tab {
-            self.lanes.resize_with(tab + 1, Lane::default);
-        }
-        &mut self.lanes[tab]
     }
 }
 

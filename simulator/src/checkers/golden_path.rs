@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Ledger, Seen, key_of};
+use super::{Ledger, Seen, key_of, per_tab::PerTab};
 use crate::dialect::{FrameKind, RunEventKind, ServerFrame};
 use crate::plan::{ActionKind, ExpectedRun, Say};
 use crate::script::Terminal;
@@ -27,9 +27,9 @@ pub(super) struct GoldenPath {
     open: Vec<Asked>,
     /// Keys of requests whose runs ended on every tab.
     done: Vec<u64>,
-    answers: Vec<VecDeque<Awaited>>,
+    answers: PerTab<VecDeque<Awaited>>,
     /// When each tab's connection is set up, at the earliest.
-    ready_at_us: Vec<u64>,
+    ready_at_us: PerTab<u64>,
     questions: Vec<Question>,
 }
 
@@ -51,7 +51,7 @@ struct Asked {
     /// When it may be taken up, at the earliest.
     ready_at_us: u64,
     expected: ExpectedRun,
-    tabs: Vec<View>,
+    tabs: PerTab<View>,
 }
 
 /// A run as one tab sees it.
@@ -83,11 +83,16 @@ enum Answer {
 impl GoldenPath {
     /// A tab connects; what it says is not taken up before `ready_at_us`.
     pub(super) fn connecting(&mut self, tab: u8, ready_at_us: u64) {
-        let tab = usize::from(tab);
-        if self.ready_at_us.len() <= tab {
-            self.ready_at_us.resize(tab + 1, 0);
-        }
-        self.ready_at_us[tab] = ready_at_us;
+        *self.ready_at_us.at(tab) = ready_at_us;
+    }
+
+    pub(super) fn here(&self) -> u64 {
+        self.open.len() as u64 ^ self.done.len() as u64 ^ self.questions.len() as u64
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        let open = self.open.first().map_or(0, |asked| asked.key ^ u64::from(asked.tabs.get(0).map_or(0, |view| view.tools)));
+        open ^ self.ready_at_us.get(0).copied().unwrap_or_default()
     }
 
     pub(super) fn sent(&mut self, at_us: u64, tab: u8, tabs: u8, action: &ActionKind) {
@@ -110,12 +115,12 @@ impl GoldenPath {
             | ActionKind::StallReading { .. }
             | ActionKind::Leave => return,
         };
-        self.awaited(tab).push_back(Awaited { at_us, what });
+        self.answers.at(tab).push_back(Awaited { at_us, what });
     }
 
     /// Answers that were on their way are lost with their connection; the plan keeps them apart.
     pub(super) fn disconnected(&mut self, tab: u8) {
-        self.awaited(tab).clear();
+        self.answers.at(tab).clear();
         self.questions.retain(|question| question.tab != tab);
     }
 
@@ -127,7 +132,7 @@ impl GoldenPath {
             return;
         }
         self.inspect(seen, ledger);
-        let awaited = self.awaited(seen.tab);
+        let awaited = self.answers.at(seen.tab);
         let fits = awaited.iter().position(|awaited| awaited.what.fits(&seen.frame.kind));
         // Answers come in order: what was asked before has got none.
         for Awaited { at_us, what } in awaited.drain(..fits.unwrap_or_default()) {
@@ -171,7 +176,7 @@ impl GoldenPath {
 
     /// What holds for every answer, whatever was asked.
     fn inspect(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let ready_at_us = self.ready_at_us.get(usize::from(seen.tab)).copied().unwrap_or_default();
+        let ready_at_us = self.ready_at_us.get(seen.tab).copied().unwrap_or_default();
         if seen.at_us < ready_at_us {
             ledger.push(seen.finding("golden.setup", NAME, "answered before the connection was set up"));
         }
@@ -196,10 +201,6 @@ impl GoldenPath {
             return;
         };
         let asked = &mut self.open[index];
-        let tab = usize::from(seen.tab);
-        if asked.tabs.len() <= tab {
-            asked.tabs.resize(tab + 1, View::default());
-        }
         if seen.at_us < asked.ready_at_us {
             ledger.push(seen.finding("golden.setup", NAME, "taken up before the connection was set up"));
         }
@@ -208,7 +209,7 @@ impl GoldenPath {
             let detail = format!("says `{head}`, which is not what the agent said");
             ledger.push(seen.finding("golden.value", NAME, detail));
         }
-        asked.tabs[tab].step(event, seen.frame);
+        asked.tabs.at(seen.tab).step(event, seen.frame);
         if !event.is_terminal() {
             return;
         }
@@ -262,30 +263,22 @@ impl GoldenPath {
     }
 
     fn said(&mut self, at_us: u64, tab: u8, tabs: u8, say: &Say) {
-        let ready_at_us = self.ready_at_us.get(usize::from(tab)).copied().unwrap_or_default();
+        let ready_at_us = self.ready_at_us.get(tab).copied().unwrap_or_default();
         self.open.push(Asked {
             key: key_of(&say.message_id),
             request_id: say.message_id.as_str().into(),
             at_us,
             ready_at_us,
             expected: say.expected,
-            tabs: vec![View::default(); usize::from(tabs)],
+            tabs: PerTab::of(tabs),
         });
-    }
-
-    fn awaited(&mut self, tab: u8) -> &mut VecDeque<Awaited> {
-        let tab = usize::from(tab);
-        if self.answers.len() <= tab {
-            self.answers.resize_with(tab + 1, VecDeque::new);
-        }
-        &mut self.answers[tab]
     }
 }
 
 impl Asked {
     /// Compares one tab's view of a run that has just ended with the plan.
     fn judge(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let view = self.tabs[usize::from(seen.tab)];
+        let view = self.tabs.get(seen.tab).copied().unwrap_or_default();
         let expected = &self.expected;
         if view.ended != Some(expected.terminal) {
             let ended = view.ended.map_or("nothing", Terminal::name);

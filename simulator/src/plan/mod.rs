@@ -17,7 +17,7 @@ mod session;
 mod summary;
 
 use crate::scenario::{Scenario, Tier};
-use crate::script::AgentProfile;
+use crate::script::{AgentProfile, Script};
 
 pub use action::{Action, ActionKind, ExpectedRun, MessageKind, Say};
 pub use summary::Summary;
@@ -80,7 +80,18 @@ impl Plan {
 
     /// What user `index` does. Any index is valid; the scenario has those below [`count`](Self::count).
     pub fn user(&self, index: u32) -> UserPlan {
+        session::user(self, index).0
+    }
+
+    /// The same with the scripts of the user's runs, in the order of their messages: the plan reads them anyway.
+    pub(crate) fn user_with_scripts(&self, index: u32) -> (UserPlan, Vec<Script>) {
         session::user(self, index)
+    }
+
+    /// Position in the plan that a user id claims, and position among its user's messages that a message id claims;
+    /// `None` if they are none of a plan's.
+    pub(crate) fn place_of(user_id: &str, message_id: &str) -> Option<(u32, usize)> {
+        Some((identity::claimed_index(user_id)?, identity::message_number(message_id)?))
     }
 
     /// All users, generated one by one.
@@ -105,7 +116,7 @@ impl Plan {
 
     /// The user of an id, if it is one of this plan's.
     pub fn index_of(&self, user_id: &str) -> Option<u32> {
-        let index = user_id.strip_prefix("user-")?.split('-').next()?.parse().ok()?;
+        let index = identity::claimed_index(user_id)?;
         (index < self.count() && self.user_id(index) == user_id).then_some(index)
     }
 

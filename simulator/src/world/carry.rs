@@ -1,9 +1,11 @@
 //! What the router asks for, carried out.
 
-use router::{ConnId, Effect, Effects, Input, Instant, QualityAnswer, RunRef};
+use router::{ConnId, Effect, Effects, Input, Instant, QualityAnswer, RunRef, RunRequest};
 
 use super::{EPOCH_US, Subject, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
+use crate::plan::Plan;
+use crate::script::{Script, script};
 
 impl<S: Subject> World<'_, S> {
     pub(super) fn carry_out(&mut self, effect: &Effect, effects: &Effects) {
@@ -32,7 +34,8 @@ impl<S: Subject> World<'_, S> {
                 }
             }
             Effect::StartRun(request) => {
-                if let Some(at_us) = self.agents.start(self.now_us, &self.plan, request) {
+                let script = self.script_of(request);
+                if let Some(at_us) = self.agents.start(self.now_us, &self.plan, request, script) {
                     self.beat_at(at_us, request.run);
                 }
             }
@@ -62,6 +65,17 @@ impl<S: Subject> World<'_, S> {
     pub(super) fn beat_at(&mut self, at_us: u64, run: RunRef) {
         let event = Event::Beat { run: run.index() as u32, generation: run.generation() };
         self.queue.set(at_us, event);
+    }
+
+    /// The script of a run that begins: the one that its user's plan was made with, or the same made anew.
+    fn script_of(&mut self, request: &RunRequest) -> Script {
+        let planned = Plan::place_of(&request.user, &request.request_id).and_then(|(user, number)| {
+            let user = self.users.get_mut(user as usize)?.as_deref_mut()?;
+            if *user.id == *request.user { user.take_script(number) } else { None }
+        });
+        planned.unwrap_or_else(|| {
+            script(self.plan.profile(), self.plan.seed(), &request.user, &request.request_id)
+        })
     }
 
     fn accepted(&mut self, link: LinkRef, conn: ConnId) {

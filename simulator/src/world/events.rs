@@ -37,7 +37,8 @@ impl<S: Subject> World<'_, S> {
     /// The next user comes into being.
     fn arrive(&mut self) {
         if let Some((_, index)) = self.arrivals.next() {
-            self.users[index as usize] = Some(Box::new(User::new(self.plan.user(index))));
+            let (plan, scripts) = self.plan.user_with_scripts(index);
+            self.users[index as usize] = Some(Box::new(User::new(plan, scripts)));
             self.act(index);
         }
         self.await_arrival();
@@ -137,7 +138,8 @@ impl<S: Subject> World<'_, S> {
         let Some(current) = self.users[user as usize].as_deref() else { return };
         let tabs = current.tabs.len() as u8;
         let Some(tab_state) = current.tabs.get(usize::from(tab)) else { return };
-        let mut text = String::with_capacity(128);
+        let mut text = self.texts.pop().unwrap_or_default();
+        text.clear();
         let encoded =
             tab_state.client.outgoing(kind).is_some_and(|message| Goldenpath.encode(&message, &mut text));
         let link = tab_state.link;
@@ -166,8 +168,15 @@ impl<S: Subject> World<'_, S> {
                 let ticket = ticket_of(link);
                 self.input(Input::Connect(Connect { tier, resume, ..Connect::new(ticket, &id) }));
             }
-            (Up::Text(text), Some(conn)) => self.input(Input::Text { conn, text: &text }),
-            (Up::Pong, Some(conn)) => self.input(Input::Pong { conn }),
+            (Up::Text(text), Some(conn)) => {
+                self.delivered += 1;
+                self.input(Input::Text { conn, text: &text });
+                self.texts.push(text);
+            }
+            (Up::Pong, Some(conn)) => {
+                self.delivered += 1;
+                self.input(Input::Pong { conn });
+            }
             (Up::Close, _) => self.gone(link),
             // The server turned the connection away.
             (Up::Text(_) | Up::Pong, None) => {}
@@ -185,6 +194,7 @@ impl<S: Subject> World<'_, S> {
             if wrote {
                 self.written.push_back(link);
             }
+            self.delivered += u64::from(matches!(thing, Down::Frame(_) | Down::Ping));
             match thing {
                 Down::Frame(frame) => self.receive(link, user, tab, frame.as_str()),
                 Down::Ping => self.links.send_up(self.now_us, link, Up::Pong, &mut self.queue),
@@ -212,7 +222,8 @@ impl<S: Subject> World<'_, S> {
     }
 
     fn answer(&mut self, link: LinkRef, answer: &Outgoing<'_>) {
-        let mut text = String::with_capacity(64);
+        let mut text = self.texts.pop().unwrap_or_default();
+        text.clear();
         if Goldenpath.encode(answer, &mut text) {
             if self.options.checkers && matches!(answer, Outgoing::Confirm { .. }) {
                 self.checkers.confirmed();

@@ -10,6 +10,7 @@ mod carry;
 mod config;
 mod events;
 mod subject;
+mod warm;
 
 use std::collections::VecDeque;
 
@@ -83,6 +84,8 @@ pub struct RunResult {
     pub ended_at_us: u64,
     /// Inputs of the router.
     pub inputs: u64,
+    /// Frames that arrived over the network, either way: texts and control frames, heartbeats and confirmations too.
+    pub delivered: u64,
     /// The checkers, with everything they wrote down.
     pub checkers: Checkers,
     /// The router's own accounts; empty if another subject ran.
@@ -112,6 +115,8 @@ pub struct World<'a, S = Router> {
     users_left: u64,
     agents: Agents,
     lines: Lines,
+    /// Texts that have arrived, to be written over.
+    texts: Vec<String>,
     checkers: Checkers,
     bounds: Bounds,
     effects: Effects,
@@ -119,6 +124,7 @@ pub struct World<'a, S = Router> {
     questions: VecDeque<Box<QualityRequest>>,
     hash: RunHash,
     inputs: u64,
+    delivered: u64,
     verify_at: u64,
     /// When the registry is looked at next.
     pool_at_us: u64,
@@ -187,11 +193,13 @@ impl<'a, S: Subject> World<'a, S> {
             users_left: 0,
             agents: Agents::default(),
             lines: Lines::default(),
+            texts: Vec::new(),
             bounds,
             effects: Effects::new(),
             questions: VecDeque::new(),
             hash: RunHash::default(),
             inputs: 0,
+            delivered: 0,
             verify_at: 0,
             pool_at_us: POOL_EVERY_US,
             pool: (0, 0),
@@ -223,8 +231,11 @@ impl<'a, S: Subject> World<'a, S> {
                     break;
                 }
                 self.input(Input::Tick);
-            } else if let Some((_, event)) = self.queue.pop() {
-                self.happen(event);
+            } else {
+                self.warm();
+                if let Some((_, event)) = self.queue.pop() {
+                    self.happen(event);
+                }
             }
             self.answer_questions();
             self.report_written();
@@ -315,6 +326,7 @@ impl<'a, S: Subject> World<'a, S> {
             hash: self.hash.hex(),
             ended_at_us: self.now_us,
             inputs: self.inputs,
+            delivered: self.delivered,
             checkers: self.checkers,
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,
