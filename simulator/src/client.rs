@@ -3,6 +3,11 @@
 //!
 //! **Cursor rule.** A frame whose cursor is not above the last one seen is a repeat and is dropped. With it a
 //! client sees each event once, however often the server replays.
+//!
+//! A [careful](Client::careful) client also reckons with a network that takes frames away. A frame whose cursor is not
+//! the next one, with no gap announced, is ahead of a hole: it is not taken, so that the client can reconnect with the
+//! last cursor up to which it has everything. A welcome below that cursor says that the server has forgotten; whatever
+//! comes next is new.
 
 use crate::dialect::{FrameKind, Outgoing, ServerFrame};
 use crate::plan::ActionKind;
@@ -18,6 +23,11 @@ pub struct Client {
     confirm: Option<u64>,
     pong_due: bool,
     runs: Vec<OpenRun>,
+    careful: bool,
+    /// Announced as missing up to here.
+    gap_to: u64,
+    /// Whether the server has forgotten what it issued: the next frame may have any cursor.
+    forgotten: bool,
 }
 
 /// A run that this tab knows of and that has not ended.
@@ -36,12 +46,19 @@ pub enum Verdict {
     Repeat,
     /// It carries no cursor: taken.
     Uncounted,
+    /// Something before it is missing and was not announced: not taken. Only a careful client looks for it.
+    Hole,
 }
 
 impl Client {
     /// A tab that has never been connected.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A tab that looks for holes.
+    pub fn careful() -> Self {
+        Self { careful: true, ..Self::default() }
     }
 
     /// The cursor to reconnect with: the last one seen, or the one of the first welcome.
@@ -71,13 +88,32 @@ impl Client {
             self.note(frame);
             return Verdict::Uncounted;
         }
-        if frame.cursor <= self.seen {
+        if frame.cursor <= self.seen && !self.forgotten {
             self.repeats += 1;
             return Verdict::Repeat;
         }
+        if self.careful && !self.forgotten && self.is_ahead(frame.cursor) {
+            return Verdict::Hole;
+        }
+        self.forgotten = false;
         self.seen = frame.cursor;
         self.note(frame);
         Verdict::Fresh
+    }
+
+    /// Whether everything up to `cursor` was seen, or announced as missing.
+    pub fn is_up_to(&self, cursor: u64) -> bool {
+        self.forgotten || self.seen.max(self.gap_to).max(self.base.unwrap_or_default()) >= cursor
+    }
+
+    /// Whether the last welcome said that the server has forgotten, and nothing new has come since.
+    pub fn was_forgotten(&self) -> bool {
+        self.forgotten
+    }
+
+    /// Whether runs are open that this tab did not ask for, as far as `own` says.
+    pub fn follows_others(&self, own: &dyn Fn(&str) -> bool) -> bool {
+        self.runs.iter().any(|run| !own(&run.request_id))
     }
 
     /// The next thing to send in answer to what was received, if anything is due.
@@ -123,9 +159,33 @@ impl Client {
         }
     }
 
+    /// Whether frames between the last one seen and this one are missing, and nobody said so.
+    fn is_ahead(&self, cursor: u64) -> bool {
+        // The first frame of a connection is its welcome: without one, that is missing too.
+        self.resume_cursor().is_none_or(|last| cursor > last.max(self.gap_to) + 1)
+    }
+
+    fn welcomed(&mut self, cursor: u64) {
+        if self.careful && self.resume_cursor().is_some_and(|last| cursor < last) {
+            self.forgotten = true;
+            self.gap_to = 0;
+            self.runs.clear();
+        }
+        self.base = self.base.or(Some(cursor));
+    }
+
+    fn announced(&mut self, from: u64, to: u64) {
+        if self.careful && self.resume_cursor().is_some_and(|last| from <= last.max(self.gap_to) + 1) {
+            self.gap_to = self.gap_to.max(to);
+            // How those runs ended may be in the gap.
+            self.runs.clear();
+        }
+    }
+
     fn note(&mut self, frame: &ServerFrame<'_>) {
         match frame.kind {
-            FrameKind::Welcome { cursor } => self.base = self.base.or(Some(cursor)),
+            FrameKind::Welcome { cursor } => self.welcomed(cursor),
+            FrameKind::Gap { from, to } => self.announced(from, to),
             FrameKind::Heartbeat => self.pong_due = true,
             FrameKind::Event(event) if event.is_terminal() => {
                 self.runs.retain(|run| &*run.run_id != frame.run_id);
@@ -137,7 +197,6 @@ impl Client {
             | FrameKind::Ack { .. }
             | FrameKind::Error { .. }
             | FrameKind::Stopped
-            | FrameKind::Gap { .. }
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Other => {}
@@ -175,6 +234,23 @@ mod tests {
         assert_eq!(receive(&mut client, &event("agent_started", 1, 5)), Verdict::Repeat);
         assert_eq!(receive(&mut client, r#"{"type":"pong"}"#), Verdict::Uncounted);
         assert_eq!((client.repeats(), client.resume_cursor()), (1, Some(5)));
+    }
+
+    #[test]
+    fn a_careful_client_takes_nothing_beyond_a_hole() {
+        let mut client = Client::careful();
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 5)), Verdict::Hole, "no welcome came");
+        let welcome = |cursor| format!(r#"{{"type":"connection_established","data":{{"cursor":{cursor}}}}}"#);
+        receive(&mut client, &welcome(4));
+        assert_eq!(receive(&mut client, &event("agent_thinking", 2, 6)), Verdict::Hole);
+        assert_eq!((client.resume_cursor(), client.is_up_to(4), client.is_up_to(5)), (Some(4), true, false));
+        receive(&mut client, r#"{"type":"recovery_gap","from":5,"to":7}"#);
+        assert!(client.is_up_to(7));
+        assert_eq!(receive(&mut client, &event("agent_thinking", 4, 8)), Verdict::Fresh);
+        assert_eq!(receive(&mut client, &event("agent_thinking", 4, 8)), Verdict::Repeat);
+        receive(&mut client, &welcome(2));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 3)), Verdict::Fresh, "the server forgot");
+        assert_eq!((client.resume_cursor(), client.repeats()), (Some(3), 1));
     }
 
     #[test]

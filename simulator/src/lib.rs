@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`scenario`], [`plan`], [`script`] | what is to happen: users, their actions, their agents |
 //! | [`world`] | how it happens: router, users, agents and network in virtual time |
+//! | [`faults`] | what goes wrong in it, and how clients bear that |
 //! | [`dialect`], [`client`] | how a client speaks and what it remembers; the load test's too |
 //! | [`checkers`], [`projection`] | what must hold, from what clients see; the load test's too |
 //! | [`trace`] | what happened, as a hash and as lines |
@@ -17,6 +18,7 @@ pub mod checkers;
 pub mod client;
 pub mod conform;
 pub mod dialect;
+pub mod faults;
 pub mod legacy;
 mod network;
 pub mod plan;

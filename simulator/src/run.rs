@@ -60,6 +60,9 @@ pub fn report(scenario: &Scenario, seed: u64, result: &mut RunResult) -> Report 
     report.timelines = result.checkers.timelines();
     let ledger = result.checkers.ledger();
     report.facts = facts(ledger, result);
+    if !scenario.faults.is_empty() {
+        report.facts.extend(fault_facts(ledger, result));
+    }
     report.metrics = ledger.metrics();
     ledger.report(&mut report);
     report.cases = cases(&report);
@@ -115,7 +118,7 @@ fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
         Fact::count("users", "users", counts.users),
         Fact::count("connections", "connections", counts.connections),
         Fact::count("runs", "runs", counts.runs),
-        Fact::share("golden", "golden path share", counts.golden, counts.runs),
+        Fact::share("golden", "golden path share", counts.golden, counts.runs - counts.forgiven),
         Fact::share("full_golden", "runs with all five events", counts.full_golden, counts.runs),
         Fact::count("leaks", "isolation breaches", ledger.count_of("iso.")),
         Fact::count("order_violations", "order violations", ledger.count_of("run.")),
@@ -133,6 +136,19 @@ fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
         Fact::count("inputs", "inputs of the router", result.inputs),
         Fact::int("virtual_time", "virtual time", span, Unit::Microseconds),
     ]
+}
+
+/// What went wrong, and what came of it. Only for scenarios with faults: other reports stay as they are.
+fn fault_facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
+    let happened = result.faults.iter().filter(|(_, count)| *count > 0);
+    let mut facts: Vec<Fact> = happened
+        .map(|(kind, count)| {
+            Fact::count(format!("fault_{}", kind.name()), format!("faults: {}", kind.name()), count)
+        })
+        .collect();
+    facts.push(Fact::count("forgiven", "runs that a fault made end otherwise", ledger.counts.forgiven));
+    facts.push(Fact::count("runs_lost", "runs open when their node died", result.runs_lost));
+    facts
 }
 
 /// Objectives that were missed become findings.
@@ -157,10 +173,12 @@ fn judge(expect: &Expect, result: &mut RunResult) {
             ));
         }
     }
-    let share = |part: u64| if counts.runs == 0 { 1.0 } else { part as f64 / counts.runs as f64 };
-    let (golden, full) = (share(counts.golden), share(counts.full_golden));
+    let share = |part: u64, of: u64| if of == 0 { 1.0 } else { part as f64 / of as f64 };
+    // What a fault explains is nobody's miss.
+    let judged = counts.runs - counts.forgiven;
+    let (golden, full) = (share(counts.golden, judged), share(counts.full_golden, counts.runs));
     if golden < expect.golden_path.get() {
-        let detail = format!("{} of {} runs went as planned", counts.golden, counts.runs);
+        let detail = format!("{} of {judged} runs went as planned", counts.golden);
         missed.push(("objective.golden_path", detail));
     }
     if expect.min_full_golden_share.is_some_and(|least| full < least.get()) {

@@ -82,6 +82,11 @@ impl Agents {
         }
     }
 
+    /// The node dies, and with it all agents at work on it.
+    pub(crate) fn die(&mut self) {
+        *self = Self::default();
+    }
+
     /// The step that is due, and when the next one is. An agent that has nothing more to say is gone.
     pub(crate) fn beat(
         &mut self,

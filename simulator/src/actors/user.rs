@@ -2,6 +2,7 @@
 //! its last leave.
 
 use crate::client::Client;
+use crate::faults::Care;
 use crate::network::LinkRef;
 use crate::plan::{Action, Plan, UserPlan};
 use crate::prng::{Domain, Prng};
@@ -17,6 +18,8 @@ pub(crate) struct User {
     pub(crate) tabs_left: usize,
     /// The script of each of its runs, until the run begins.
     scripts: Vec<Option<Script>>,
+    /// Since when the user would be gone but for what is not done yet; only of users who reckon with faults.
+    pub(crate) leaving: bool,
 }
 
 /// One of a user's tabs.
@@ -26,16 +29,52 @@ pub(crate) struct Tab {
     pub(crate) link: Option<LinkRef>,
     /// How often it has connected.
     pub(crate) connections: u32,
+    /// What it minds, if its user reckons with faults.
+    pub(crate) care: Option<Box<Care>>,
+    /// Whether it has looked, at the very end, if anything is missing.
+    pub(crate) looked: bool,
+}
+
+impl Tab {
+    fn new(careful: bool) -> Self {
+        if !careful {
+            return Self::default();
+        }
+        Self { client: Client::careful(), care: Some(Box::new(Care::new())), ..Self::default() }
+    }
+
+    /// Whether what the welcome spoke of has not all come.
+    pub(crate) fn is_behind(&self) -> bool {
+        let owed = self.care.as_ref().and_then(|care| care.owed());
+        owed.is_some_and(|owed| !self.client.is_up_to(owed))
+    }
+
+    /// Whether runs that another tab asked for are open, as far as this one knows.
+    pub(crate) fn follows_others(&self) -> bool {
+        let own = |request: &str| self.care.as_ref().is_some_and(|care| care.awaits(request));
+        self.client.follows_others(&own)
+    }
+
+    /// Whether nothing is left to do, as far as the tab knows.
+    pub(crate) fn is_settled(&self) -> bool {
+        let settled = |care: &Care| care.asked().is_empty() && care.is_welcomed();
+        self.link.is_some()
+            && self.care.as_deref().is_none_or(settled)
+            && !self.is_behind()
+            && !self.follows_others()
+    }
 }
 
 impl User {
-    pub(crate) fn new(plan: UserPlan, scripts: Vec<Script>) -> Self {
+    /// A user of a plan, with the scripts of its runs; `careful`: one who reckons with faults.
+    pub(crate) fn new(plan: UserPlan, scripts: Vec<Script>, careful: bool) -> Self {
         Self {
             scripts: scripts.into_iter().map(Some).collect(),
             id: plan.id,
             tier: tier_of(plan.tier),
-            tabs: (0..plan.tabs).map(|_| Tab::default()).collect(),
+            tabs: (0..plan.tabs).map(|_| Tab::new(careful)).collect(),
             tabs_left: 0,
+            leaving: false,
             actions: plan.actions.into_iter(),
         }
     }
@@ -52,7 +91,8 @@ impl User {
 
     /// Something of each line of memory that a frame for it needs.
     pub(crate) fn lines(&self) -> u64 {
-        let tabs = self.tabs.iter().fold(0, |lines, tab| lines ^ tab.client.lines() ^ u64::from(tab.connections));
+        let tabs =
+            self.tabs.iter().fold(0, |lines, tab| lines ^ tab.client.lines() ^ u64::from(tab.connections));
         tabs ^ self.tabs_left as u64
     }
 

@@ -1,6 +1,7 @@
 //! `deliver.I2` loss, `deliver.I3` duplicate after the cursor rule, `deliver.I4` gap or reorder: every tab takes
 //! every frame that may not be lost, once and in cursor order; within a run in order of `seq`.
 
+use super::tolerance::Tolerance;
 use super::{Ledger, Seen, per_tab::PerTab};
 use crate::client::Verdict;
 use crate::dialect::FrameKind;
@@ -13,6 +14,8 @@ pub(super) struct Delivery {
     lanes: PerTab<Lane>,
     /// The newest cursor that any tab took, and the run it was of.
     newest: (u64, Box<str>),
+    /// The node whose cursors those are.
+    node: u32,
 }
 
 /// What one tab took, over all its connections.
@@ -26,8 +29,22 @@ struct Lane {
     open: bool,
     /// Announced missing, inclusive.
     announced: Option<(u64, u64)>,
-    /// Runs that have not ended: key and last `seq`.
-    runs: Vec<(u64, u64)>,
+    /// The node of its connection, and whether its welcome said that the server has forgotten.
+    node: u32,
+    forgotten: bool,
+    /// Whether a gap was ever announced.
+    gapped: bool,
+    /// Runs that have not ended.
+    runs: Vec<Run>,
+}
+
+/// A run as one tab sees it.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    key: u64,
+    seq: u64,
+    /// Whether a gap was announced since its last event: the next one may have any higher `seq`.
+    torn: bool,
 }
 
 impl Delivery {
@@ -42,12 +59,17 @@ impl Delivery {
 
     pub(super) fn lines(&self) -> u64 {
         let newest = self.newest.1.as_bytes().first().copied().unwrap_or_default();
-        let lanes = self.lanes.iter().map(|lane| lane.runs.first().map_or(0, |(run, _)| *run));
+        let lanes = self.lanes.iter().map(|lane| lane.runs.first().map_or(0, |run| run.key));
         lanes.fold(u64::from(newest), |lines, run| lines ^ run)
     }
 
     pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        if seen.frame.cursor > self.newest.0 {
+        if seen.node > self.node {
+            // Another node: what came before it, nobody is owed any more.
+            self.node = seen.node;
+            self.newest.0 = 0;
+        }
+        if seen.frame.cursor > self.newest.0 && seen.node == self.node && seen.verdict != Verdict::Hole {
             self.newest.0 = seen.frame.cursor;
             if *self.newest.1 != *seen.frame.run_id {
                 self.newest.1 = seen.frame.run_id.into();
@@ -55,11 +77,13 @@ impl Delivery {
         }
         let lane = self.lanes.at(seen.tab);
         match seen.frame.kind {
-            FrameKind::Welcome { cursor } => lane.last = lane.last.or(Some(cursor)),
+            FrameKind::Welcome { cursor } => lane.welcomed(seen, cursor, ledger),
             FrameKind::Gap { from, to } => {
                 ledger.counts.gaps += 1;
                 let start = lane.announced.map_or(from, |(start, _)| start.min(from));
                 lane.announced = Some((start, to));
+                lane.gapped = true;
+                lane.runs.iter_mut().for_each(|run| run.torn = true);
             }
             FrameKind::Event(_)
             | FrameKind::Pong
@@ -76,6 +100,33 @@ impl Delivery {
             Verdict::Repeat => ledger.counts.repeats += 1,
             Verdict::Uncounted => {}
             Verdict::Fresh => lane.fresh(seen, ledger),
+            Verdict::Hole if seen.disturbed => {}
+            Verdict::Hole => {
+                let last = lane.last.unwrap_or_default();
+                let detail = format!(
+                    "cursor {} follows {last}, without a gap announced, on a connection that lost nothing",
+                    seen.frame.cursor
+                );
+                ledger.push(seen.finding("deliver.I4", NAME, detail));
+            }
+        }
+    }
+
+    /// Whether the frame says that something is missing for good on its tab.
+    pub(super) fn is_torn_by(&self, seen: &Seen<'_>) -> bool {
+        match seen.frame.kind {
+            FrameKind::Gap { .. } => true,
+            FrameKind::Welcome { .. } => self.lanes.get(seen.tab).is_some_and(|lane| lane.forgotten),
+            FrameKind::Event(_)
+            | FrameKind::Pong
+            | FrameKind::HeartbeatAck
+            | FrameKind::Heartbeat
+            | FrameKind::Ack { .. }
+            | FrameKind::Error { .. }
+            | FrameKind::Stopped
+            | FrameKind::System
+            | FrameKind::Quality
+            | FrameKind::Other => false,
         }
     }
 
@@ -84,10 +135,15 @@ impl Delivery {
         &self,
         finding: &dyn Fn(&'static str, &str) -> reports::Finding,
         connection: &dyn Fn(u8) -> String,
+        tolerance: &Tolerance,
         ledger: &mut Ledger,
     ) {
-        let newest = self.lanes.iter().filter_map(|lane| lane.last).max().unwrap_or_default();
-        for (tab, lane) in self.lanes.iter().enumerate() {
+        let here = |tab: &usize| tolerance.node_of(*tab as u8) == self.node;
+        let lanes = || self.lanes.iter().enumerate().filter(|(tab, _)| here(tab));
+        // Where a server that has forgotten will go on, a tab that has seen nothing new of it does not know.
+        let known = lanes().filter(|(_, lane)| !(lane.forgotten && lane.open));
+        let newest = known.filter_map(|(_, lane)| lane.last).max().unwrap_or_default();
+        for (tab, lane) in lanes() {
             let last = lane.last.unwrap_or_default();
             let announced = lane.announced.is_some_and(|(_, to)| to >= newest);
             if last < newest && !announced {
@@ -105,6 +161,21 @@ impl Delivery {
 }
 
 impl Lane {
+    fn welcomed(&mut self, seen: &Seen<'_>, cursor: u64, ledger: &mut Ledger) {
+        let replaced = std::mem::replace(&mut self.node, seen.node) < seen.node;
+        self.forgotten = replaced && self.last.is_some_and(|last| cursor < last);
+        if self.forgotten {
+            // It counts from anywhere now; what this tab had open is gone.
+            (self.open, self.gapped) = (true, true);
+            self.runs.clear();
+        } else if self.taken && self.last.is_some_and(|last| cursor < last) && !replaced {
+            let last = self.last.unwrap_or_default();
+            let detail = format!("the welcome speaks of cursor {cursor}, the tab has {last}");
+            ledger.push(seen.finding("deliver.I4", NAME, detail));
+        }
+        self.last = self.last.or(Some(cursor));
+    }
+
     fn fresh(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
         let cursor = seen.frame.cursor;
         let excused = std::mem::take(&mut self.open);
@@ -131,11 +202,12 @@ impl Lane {
 
     fn in_run(&mut self, seen: &Seen<'_>, known_gap: bool, ends: bool, ledger: &mut Ledger) {
         let (key, seq) = (seen.run, seen.frame.seq);
-        let index = self.runs.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-            self.runs.push((key, 0));
+        let index = self.runs.iter().position(|known| known.key == key).unwrap_or_else(|| {
+            self.runs.push(Run { key, seq: 0, torn: self.gapped });
             self.runs.len() - 1
         });
-        let before = std::mem::replace(&mut self.runs[index].1, seq);
+        let before = std::mem::replace(&mut self.runs[index].seq, seq);
+        let known_gap = std::mem::take(&mut self.runs[index].torn) || known_gap;
         if seq <= before {
             let detail = format!("seq {seq} came after seq {before} and was not dropped as a repeat");
             ledger.push(seen.finding("deliver.I3", NAME, detail));

@@ -25,9 +25,13 @@ const INTERNALS: [&str; 3] = ["MessageType.", "is not defined", "Traceback"];
 #[derive(Clone, Debug, Default)]
 pub(super) struct GoldenPath {
     open: Vec<Asked>,
-    /// Keys of requests whose runs ended on every tab.
-    done: Vec<u64>,
+    /// Keys of requests whose runs ended on every tab, and of those runs.
+    done: Vec<(u64, u64)>,
+    /// Requests that were sent again, and by which tab; once for each time.
+    repeated: Vec<(u64, u8)>,
     answers: PerTab<VecDeque<Awaited>>,
+    /// Tabs one of whose messages was refused without having been planned: which one, nobody can tell.
+    unsure: Vec<u8>,
     /// When each tab's connection is set up, at the earliest.
     ready_at_us: PerTab<u64>,
     questions: Vec<Question>,
@@ -52,6 +56,10 @@ struct Asked {
     ready_at_us: u64,
     expected: ExpectedRun,
     tabs: PerTab<View>,
+    /// Keys of its runs, each with its node; more than one only if a node was replaced.
+    runs: Vec<(u64, u32)>,
+    /// Whether it ended otherwise than planned, and a fault explains that.
+    forgiven: bool,
 }
 
 /// A run as one tab sees it.
@@ -61,6 +69,11 @@ struct View {
     tools: u32,
     tool_errors: u32,
     ended: Option<Terminal>,
+    /// The run, and its node.
+    run: u64,
+    node: u32,
+    /// Whether something was announced as missing since the run was asked for.
+    torn: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +104,8 @@ impl GoldenPath {
     }
 
     pub(super) fn lines(&self) -> u64 {
-        let open = self.open.first().map_or(0, |asked| asked.key ^ u64::from(asked.tabs.get(0).map_or(0, |view| view.tools)));
+        let tools = |asked: &Asked| asked.tabs.get(0).map_or(0, |view| view.tools);
+        let open = self.open.first().map_or(0, |asked| asked.key ^ u64::from(tools(asked)));
         open ^ self.ready_at_us.get(0).copied().unwrap_or_default()
     }
 
@@ -121,7 +135,23 @@ impl GoldenPath {
     /// Answers that were on their way are lost with their connection; the plan keeps them apart.
     pub(super) fn disconnected(&mut self, tab: u8) {
         self.answers.at(tab).clear();
+        self.unsure.retain(|unsure| *unsure != tab);
+        self.repeated.retain(|(_, by)| *by != tab);
         self.questions.retain(|question| question.tab != tab);
+    }
+
+    /// A tab sent a message again, word for word.
+    pub(super) fn repeated(&mut self, tab: u8, say: &Say) {
+        self.repeated.push((key_of(&say.message_id), tab));
+    }
+
+    /// Something was announced as missing on a tab.
+    pub(super) fn torn(&mut self, tab: u8) {
+        for asked in &mut self.open {
+            if let Some(view) = asked.tabs.get_mut(tab) {
+                view.torn = true;
+            }
+        }
     }
 
     pub(super) fn answered(&mut self, seen: &Seen<'_>, in_time: bool, ledger: &mut Ledger) {
@@ -132,8 +162,17 @@ impl GoldenPath {
             return;
         }
         self.inspect(seen, ledger);
+        if self.is_known_again(seen) || self.is_forgiven(seen) {
+            return;
+        }
+        let unsure = seen.disturbed || self.unsure.contains(&seen.tab);
         let awaited = self.answers.at(seen.tab);
         let fits = awaited.iter().position(|awaited| awaited.what.fits(&seen.frame.kind));
+        if unsure {
+            // What was asked before may have been lost; what fits nothing may have come twice.
+            awaited.drain(..fits.map_or(0, |fits| fits + 1));
+            return;
+        }
         // Answers come in order: what was asked before has got none.
         for Awaited { at_us, what } in awaited.drain(..fits.unwrap_or_default()) {
             let detail = format!("no answer {what:?} to a message of {:.6} s", at_us as f64 / 1e6);
@@ -145,7 +184,7 @@ impl GoldenPath {
                 if what == Answer::Pong {
                     ledger.times.pong.record(took_us);
                 }
-                if in_time && took_us > ANSWER_MAX_US {
+                if in_time && !seen.touched && took_us > ANSWER_MAX_US {
                     let detail = format!("the answer {what:?} took {:.6} s", took_us as f64 / 1e6);
                     ledger.push(seen.finding("golden.late", NAME, detail));
                 }
@@ -159,6 +198,29 @@ impl GoldenPath {
                 ledger.push(seen.finding("golden.answer", NAME, detail));
             }
         }
+    }
+
+    /// Whether it says that a message was known already, and that message was sent again.
+    fn is_known_again(&mut self, seen: &Seen<'_>) -> bool {
+        if seen.frame.kind != (FrameKind::Ack { status: "duplicate" }) {
+            return false;
+        }
+        let again = (key_of(seen.frame.message_id), seen.tab);
+        let known = self.repeated.iter().position(|repeated| *repeated == again);
+        known.map(|at| self.repeated.swap_remove(at)).is_some()
+    }
+
+    /// Whether it is a refusal that a fault explains. Which message it is about is said of those with a name only.
+    fn is_forgiven(&mut self, seen: &Seen<'_>) -> bool {
+        if !seen.forgiven {
+            return false;
+        }
+        let message = seen.frame.message_id;
+        self.questions.retain(|question| message.is_empty() || *question.message != *message);
+        if message.is_empty() {
+            self.unsure.push(seen.tab);
+        }
+        true
     }
 
     /// An answer about quality goes to all tabs; the one that asked must get it, with the ids of its question.
@@ -191,16 +253,31 @@ impl GoldenPath {
     }
 
     /// Takes in an event that the cursor rule let through.
-    pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
+    pub(super) fn received(
+        &mut self,
+        seen: &Seen<'_>,
+        event: RunEventKind,
+        dedupes: bool,
+        ledger: &mut Ledger,
+    ) {
         let request = seen.frame.request_id;
         let key = seen.request;
         let Some(index) = self.open.iter().position(|asked| asked.key == key) else {
-            if !self.done.contains(&key) {
-                ledger.push(seen.finding("golden.unasked", NAME, format!("nobody sent request {request}")));
+            match self.done.iter().find(|(done, _)| *done == key) {
+                None => {
+                    let detail = format!("nobody sent request {request}");
+                    ledger.push(seen.finding("golden.unasked", NAME, detail));
+                }
+                Some((_, run)) if *run != seen.run && dedupes => {
+                    let detail = format!("request {request} is run again after it ended");
+                    ledger.push(seen.finding("golden.twice", NAME, detail));
+                }
+                Some(_) => {}
             }
             return;
         };
         let asked = &mut self.open[index];
+        asked.runs_as(seen, dedupes, ledger);
         if seen.at_us < asked.ready_at_us {
             ledger.push(seen.finding("golden.setup", NAME, "taken up before the connection was set up"));
         }
@@ -216,7 +293,7 @@ impl GoldenPath {
         asked.judge(seen, ledger);
         if asked.tabs.iter().all(|view| view.ended.is_some()) {
             asked.settle(ledger);
-            self.done.push(key);
+            self.done.push((key, seen.run));
             self.open.swap_remove(index);
         }
     }
@@ -226,8 +303,11 @@ impl GoldenPath {
         &self,
         finding: &dyn Fn(&'static str, &str) -> reports::Finding,
         connection: &dyn Fn(u8) -> String,
+        (node, touched): (u32, bool),
         ledger: &mut Ledger,
     ) {
+        let incomplete = if touched { "live.pending" } else { "golden.incomplete" };
+        let mut forgiven = 0;
         let mut push = |rule, detail: &str, tab: Option<u8>, event: &str| {
             let mut finding = finding(rule, detail);
             finding.checker = NAME.to_owned();
@@ -241,25 +321,34 @@ impl GoldenPath {
         for asked in &self.open {
             let seconds = asked.at_us as f64 / 1e6;
             let what = format!("request {} of {seconds:.6} s", asked.request_id);
-            if asked.tabs.iter().all(|view| *view == View::default()) {
-                push("golden.incomplete", &format!("{what} got no event at all"), None, &asked.request_id);
+            if asked.tabs.iter().all(|view| view.is_blank()) {
+                push(incomplete, &format!("{what} got no event at all"), None, &asked.request_id);
                 continue;
             }
-            for (tab, _) in asked.tabs.iter().enumerate().filter(|(_, view)| view.ended.is_none()) {
+            // What one tab has to its end, another may have lost with the node or in a gap.
+            let ended = touched && asked.tabs.iter().any(|view| view.ended.is_some());
+            let lost = |view: &View| ended && (view.torn || view.node < node);
+            let open = asked.tabs.iter().enumerate().filter(|(_, view)| view.ended.is_none());
+            let mut named = false;
+            for (tab, _) in open.filter(|(_, view)| !lost(view)) {
+                named = true;
                 let detail = format!("{what} has no end on this tab");
-                push("golden.incomplete", &detail, Some(tab as u8), &asked.request_id);
+                push(incomplete, &detail, Some(tab as u8), &asked.request_id);
             }
+            forgiven += u64::from(!named);
         }
         for Question { at_us, tab, message, .. } in &self.questions {
             let detail = format!("no answer to the question of {:.6} s", *at_us as f64 / 1e6);
             push("golden.answer", &detail, Some(*tab), message);
         }
         for (tab, awaited) in self.answers.iter().enumerate() {
-            for Awaited { at_us, what } in awaited {
+            // A touched user leaves when all that has a name is answered; other answers are lost with the connection.
+            for Awaited { at_us, what } in awaited.iter().filter(|_| !touched) {
                 let detail = format!("no answer {what:?} to a message of {:.6} s", *at_us as f64 / 1e6);
                 push("golden.answer", &detail, Some(tab as u8), "");
             }
         }
+        ledger.counts.forgiven += forgiven;
     }
 
     fn said(&mut self, at_us: u64, tab: u8, tabs: u8, say: &Say) {
@@ -271,16 +360,46 @@ impl GoldenPath {
             ready_at_us,
             expected: say.expected,
             tabs: PerTab::of(tabs),
+            runs: Vec::new(),
+            forgiven: false,
         });
     }
 }
 
 impl Asked {
+    /// Notes which run the event is of. A request has one run, and another only if the node of the first was replaced.
+    fn runs_as(&mut self, seen: &Seen<'_>, dedupes: bool, ledger: &mut Ledger) {
+        let view = self.tabs.at(seen.tab);
+        if view.run == seen.run {
+            return;
+        }
+        if view.run == 0 {
+            (view.run, view.node) = (seen.run, seen.node);
+        } else if seen.node > view.node {
+            *view = View { run: seen.run, node: seen.node, torn: view.torn, ..View::default() };
+        }
+        if self.runs.iter().any(|(run, _)| *run == seen.run) {
+            return;
+        }
+        if !dedupes {
+            // Two runs in one: what either lacks cannot be told.
+            view.torn |= !self.runs.is_empty();
+        } else if self.runs.iter().any(|(_, node)| *node >= seen.node) {
+            let detail = format!("request {} has a second run", seen.frame.request_id);
+            ledger.push(seen.finding("golden.twice", NAME, detail));
+        }
+        self.runs.push((seen.run, seen.node));
+    }
+
     /// Compares one tab's view of a run that has just ended with the plan.
-    fn judge(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
+    fn judge(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
         let view = self.tabs.get(seen.tab).copied().unwrap_or_default();
         let expected = &self.expected;
-        if view.ended != Some(expected.terminal) {
+        let cut = matches!(expected.terminal, Terminal::Cancelled | Terminal::TimedOut);
+        let other_end = view.ended != Some(expected.terminal);
+        if seen.touched && (other_end || cut || view.torn) {
+            self.forgiven = true;
+        } else if other_end {
             let ended = view.ended.map_or("nothing", Terminal::name);
             let detail = format!("ended with {ended}, planned was {}", expected.terminal.name());
             ledger.push(seen.finding("golden.terminal", NAME, detail));
@@ -299,12 +418,19 @@ impl Asked {
         let as_planned = |view: &View| view.ended == Some(self.expected.terminal) && view.counts() == planned;
         let full =
             |view: &View| view.ended == Some(Terminal::Completed) && view.thinking > 0 && view.tools > 0;
-        ledger.counts.golden += u64::from(self.tabs.iter().all(as_planned));
+        let golden = self.tabs.iter().all(as_planned);
+        ledger.counts.golden += u64::from(golden);
+        ledger.counts.forgiven += u64::from(!golden && self.forgiven);
         ledger.counts.full_golden += u64::from(self.tabs.iter().all(full));
     }
 }
 
 impl View {
+    /// Whether nothing of a run was seen, but its start perhaps.
+    fn is_blank(&self) -> bool {
+        self.counts() == [0; 3] && self.ended.is_none()
+    }
+
     fn step(&mut self, event: RunEventKind, frame: &ServerFrame<'_>) {
         match event {
             RunEventKind::Started | RunEventKind::Progress => {}

@@ -2,6 +2,7 @@
 
 use super::{Ledger, Seen, key_of, per_tab::PerTab};
 use crate::dialect::{FrameKind, RunEventKind};
+use crate::faults::NodeClock;
 use crate::plan::Say;
 
 /// Events of which not every tab has told are forgotten beyond this many.
@@ -59,7 +60,13 @@ impl Journey {
         self.asked.push(Asked { request, tab, at_us, last_event_at_us: None });
     }
 
-    pub(super) fn received(&mut self, seen: &Seen<'_>, epoch_us: u64, ledger: &mut Ledger) {
+    pub(super) fn received(
+        &mut self,
+        seen: &Seen<'_>,
+        epoch_us: u64,
+        clock: Option<&NodeClock>,
+        ledger: &mut Ledger,
+    ) {
         let tab = self.tabs.at(seen.tab);
         match seen.frame.kind {
             FrameKind::Welcome { .. } => {
@@ -80,7 +87,10 @@ impl Journey {
             FrameKind::Event(event) => {
                 self.resumed(seen.tab, ledger);
                 self.progress(seen, event, ledger);
-                self.latency(seen, event, epoch_us, ledger);
+                let made_at_us = seen.frame.emitted_at_us().and_then(|us| us.checked_sub(epoch_us));
+                // A clock that goes wrong is read back: what it showed then is not what it shows now.
+                let made_at_us = made_at_us.map(|us| clock.map_or(us, |clock| clock.when(us)));
+                self.latency(seen, event, made_at_us, ledger);
             }
             FrameKind::Pong
             | FrameKind::HeartbeatAck
@@ -118,10 +128,14 @@ impl Journey {
         }
     }
 
-    fn latency(&mut self, seen: &Seen<'_>, event: RunEventKind, epoch_us: u64, ledger: &mut Ledger) {
-        let Some(made_at_us) = seen.frame.emitted_at_us().and_then(|us| us.checked_sub(epoch_us)) else {
-            return;
-        };
+    fn latency(
+        &mut self,
+        seen: &Seen<'_>,
+        event: RunEventKind,
+        made_at_us: Option<u64>,
+        ledger: &mut Ledger,
+    ) {
+        let Some(made_at_us) = made_at_us else { return };
         let latency_us = seen.at_us.saturating_sub(made_at_us);
         ledger.times.event_latency.record(latency_us);
         if event == RunEventKind::Completed {

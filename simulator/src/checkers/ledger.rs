@@ -46,6 +46,8 @@ pub struct Counts {
     pub golden: u64,
     /// Runs that showed all five event types on every tab.
     pub full_golden: u64,
+    /// Runs that went otherwise than planned, as a fault explains.
+    pub forgiven: u64,
 }
 
 impl std::ops::AddAssign<&Counts> for Counts {
@@ -65,6 +67,7 @@ impl std::ops::AddAssign<&Counts> for Counts {
             runs,
             golden,
             full_golden,
+            forgiven,
         } = *part;
         self.users += users;
         self.connections += connections;
@@ -79,6 +82,7 @@ impl std::ops::AddAssign<&Counts> for Counts {
         self.runs += runs;
         self.golden += golden;
         self.full_golden += full_golden;
+        self.forgiven += forgiven;
     }
 }
 

@@ -6,9 +6,12 @@
 //! | `isolation` | `iso.I1`, `iso.I2` |
 //! | `order` | `run.R1` to `run.R7` |
 //! | `delivery` | `deliver.I2`, `deliver.I3`, `deliver.I4` |
-//! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.late`, `golden.setup`, `golden.unasked`, `golden.value`, `iso.I4`, `wire.echo`, `wire.internals` |
+//! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.late`, `golden.setup`, `golden.unasked`, `golden.twice`, `golden.value`, `live.pending`, `iso.I4`, `wire.echo`, `wire.internals` |
 //! | [`bounds`] | `bounds.queue`, `bounds.memory`, `account.D10`, `iso.figures`, and what else a subject says of itself |
 //! | here | `wire.invalid`, `wire.type`, `golden.closed` |
+//! | the world, at the end of a scenario with faults | `live.pending`, `live.delivery`, `live.connection` |
+//!
+//! Where a scenario has faults, some of them forgive what a fault explains: `tolerance` has the table.
 
 pub mod bounds;
 mod cases;
@@ -21,11 +24,13 @@ mod order;
 mod per_tab;
 #[cfg(test)]
 mod tests;
+mod tolerance;
 
 use reports::{Domain, Finding, Timeline};
 
 use crate::client::Verdict;
 use crate::dialect::{DecodeError, FrameKind, ServerFrame};
+use crate::faults::NodeClock;
 use crate::plan::{ActionKind, Plan};
 use crate::projection::Projection;
 
@@ -58,6 +63,12 @@ pub struct Checkers {
     projection: Option<Projection>,
     /// Whether every client reads what comes at once.
     all_read: bool,
+    /// Nodes so far that were replaced.
+    node: u32,
+    /// Whether the server promises that a message sent again starts no second run.
+    dedupes: bool,
+    /// What the server's clock shows, if it goes wrong.
+    clock: Option<NodeClock>,
 }
 
 mod timeline;
@@ -74,6 +85,9 @@ struct Session {
     delivery: delivery::Delivery,
     golden_path: golden_path::GoldenPath,
     journey: journey::Journey,
+    tolerance: tolerance::Tolerance,
+    /// The budget of liveness is spent: what is missing has been named.
+    overdue: bool,
 }
 
 /// A frame that a tab received.
@@ -92,6 +106,13 @@ pub(crate) struct Seen<'a> {
     run: u64,
     request: u64,
     thread: u64,
+    /// What faults may have done to it: `tolerance` says what follows.
+    touched: bool,
+    disturbed: bool,
+    /// Whether the refusal, if it is one, needs no message that asked for it.
+    forgiven: bool,
+    /// The node that it is from, as often as nodes were replaced before.
+    node: u32,
 }
 
 impl Checkers {
@@ -105,7 +126,50 @@ impl Checkers {
             all_read: plan.scenario().slow_reader.share.get() == 0.0,
             plan: plan.clone(),
             watch,
+            node: 0,
+            dedupes: true,
+            clock: None,
         }
+    }
+
+    /// The same for a server that does, or does not, promise that a message sent again starts no second run.
+    #[must_use]
+    pub fn with_dedupe(self, dedupes: bool) -> Self {
+        Self { dedupes, ..self }
+    }
+
+    /// The server's clock goes like this.
+    pub(crate) fn clock_is(&mut self, clock: &NodeClock) {
+        self.clock = Some(clock.clone());
+    }
+
+    /// The node was replaced by one that remembers nothing.
+    pub(crate) fn node_died(&mut self) {
+        self.node += 1;
+    }
+
+    /// The node of now took a tab's connection.
+    pub(crate) fn accepted(&mut self, user: u32, tab: u8) {
+        let node = self.node;
+        self.session(user).tolerance.accepted(tab, node);
+    }
+
+    /// On the way of a tab's connection something did not arrive as it was sent.
+    pub(crate) fn disturbed(&mut self, user: u32, tab: u8) {
+        self.session(user).tolerance.disturbed(tab);
+    }
+
+    /// A tab sent a message again.
+    pub(crate) fn repeated(&mut self, user: u32, tab: u8, action: &ActionKind) {
+        if let ActionKind::Say(say) = action {
+            self.session(user).golden_path.repeated(tab, say);
+        }
+        self.ledger.counts.messages_in += 1;
+    }
+
+    /// What a user waits for has been named: its absence is not named again.
+    pub(crate) fn overdue(&mut self, user: u32) {
+        self.session(user).overdue = true;
     }
 
     /// A tab connects, for the first time or again, with a cursor or without.
@@ -118,6 +182,7 @@ impl Checkers {
         session.golden_path.connecting(tab, at_us + ready_after_us);
         session.delivery.connecting(tab, again, resume.is_some());
         session.journey.connecting(at_us, tab, again);
+        session.tolerance.connecting(tab);
         self.ledger.counts.connections += 1;
         self.ledger.counts.reconnects += u64::from(again);
         self.timelines.mark(user, tab, at_us, if again { "reconnect" } else { "connect" });
@@ -170,12 +235,38 @@ impl Checkers {
     ) {
         self.session(user);
         let Some(Some(session)) = self.sessions.get_mut(user as usize) else { return };
-        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey } =
-            &mut **session;
+        let Session {
+            id,
+            canary,
+            connections,
+            isolation,
+            order,
+            delivery,
+            golden_path,
+            journey,
+            tolerance,
+            overdue: _,
+        } = &mut **session;
         let connection = connections.get(tab).copied().unwrap_or_default();
         let [run, request, thread] = [frame.run_id, frame.request_id, frame.thread_id].map(key_of);
-        let seen =
-            Seen { at_us, id, canary, tab, tabs, connection, text, frame, verdict, run, request, thread };
+        let seen = Seen {
+            at_us,
+            id,
+            canary,
+            tab,
+            tabs,
+            connection,
+            text,
+            frame,
+            verdict,
+            run,
+            request,
+            thread,
+            touched: tolerance.touched(at_us),
+            disturbed: tolerance.is_disturbed(tab),
+            forgiven: tolerance.forgives(at_us, frame.error_code),
+            node: tolerance.node_of(tab),
+        };
         let ledger = &mut self.ledger;
         ledger.count(frame, text.len());
         isolation.received(&seen, ledger);
@@ -185,14 +276,18 @@ impl Checkers {
             let detail = format!("`{}` is no type that the contract names", frame.type_name);
             ledger.push(seen.finding("wire.type", "wire", detail));
         }
-        if verdict == Verdict::Repeat {
+        if matches!(verdict, Verdict::Repeat | Verdict::Hole) {
             return;
         }
-        journey.received(&seen, self.watch.epoch_us, ledger);
+        if delivery.is_torn_by(&seen) {
+            order.torn(tab);
+            golden_path.torn(tab);
+        }
+        journey.received(&seen, self.watch.epoch_us, self.clock.as_ref(), ledger);
         if let FrameKind::Event(event) = frame.kind {
             ledger.counts.events += 1;
             order.received(&seen, event, ledger);
-            golden_path.received(&seen, event, ledger);
+            golden_path.received(&seen, event, self.dedupes, ledger);
             self.timelines.event(user, tab, at_us, event, frame);
             if let Some(projection) = self.projection.as_mut().filter(|_| tab == 0) {
                 projection.event(id, event, frame);
@@ -211,9 +306,11 @@ impl Checkers {
 
     /// The server closed a connection or turned it away, which no plan asks for.
     pub fn closed(&mut self, at_us: u64, user: u32, tab: u8, why: &str) {
-        let mut finding = self.finding("golden.closed", "golden_path", at_us, user, why);
-        finding.connection = Some(self.connection_name(user, tab));
-        self.ledger.push(finding);
+        if !self.session(user).tolerance.touched(at_us) {
+            let mut finding = self.finding("golden.closed", "golden_path", at_us, user, why);
+            finding.connection = Some(self.connection_name(user, tab));
+            self.ledger.push(finding);
+        }
         self.disconnected(at_us, user, tab);
     }
 
@@ -236,9 +333,12 @@ impl Checkers {
         let connections = std::mem::take(&mut session.connections);
         let connection = |tab: u8| name_of(tab, connections.get(tab).copied().unwrap_or_default());
         let ledger = &mut self.ledger;
-        session.order.left(&finding, ledger);
-        session.delivery.left(&finding, &connection, ledger);
-        session.golden_path.left(&finding, &connection, ledger);
+        let (node, touched) = (self.node, session.tolerance.touched(at_us));
+        if !session.overdue {
+            session.order.left(&finding, node, ledger);
+            session.delivery.left(&finding, &connection, &session.tolerance, ledger);
+            session.golden_path.left(&finding, &connection, (node, touched), ledger);
+        }
         for tab in (0..).take(connections.iter().count()) {
             session.journey.resumed(tab, ledger);
             self.timelines.mark(user, tab, at_us, "leave");
@@ -295,9 +395,15 @@ impl Checkers {
     /// Something of each line of memory that is kept of a user in one place.
     pub(crate) fn lines(&self, user: u32) -> u64 {
         let Some(Some(session)) = self.sessions.get(user as usize) else { return 0 };
-        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey } = &**session;
+        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey, .. } =
+            &**session;
         let lengths = id.len() ^ canary.len() ^ connections.iter().count();
-        lengths as u64 ^ isolation.here() ^ order.here() ^ delivery.here() ^ golden_path.here() ^ journey.here()
+        lengths as u64
+            ^ isolation.here()
+            ^ order.here()
+            ^ delivery.here()
+            ^ golden_path.here()
+            ^ journey.here()
     }
 
     /// The same of what is kept elsewhere.
@@ -306,12 +412,7 @@ impl Checkers {
         let Session { id, canary, isolation, order, delivery, golden_path, journey, .. } = &**session;
         let bytes = [id.as_bytes().first(), canary.as_bytes().first()];
         let bytes = bytes.into_iter().flatten().fold(0, |lines, byte| lines ^ u64::from(*byte));
-        bytes
-            ^ isolation.lines()
-            ^ order.lines()
-            ^ delivery.lines()
-            ^ golden_path.lines()
-            ^ journey.lines()
+        bytes ^ isolation.lines() ^ order.lines() ^ delivery.lines() ^ golden_path.lines() ^ journey.lines()
     }
 
     fn session(&mut self, user: u32) -> &mut Session {
@@ -334,6 +435,8 @@ impl Session {
             delivery: delivery::Delivery::default(),
             golden_path: golden_path::GoldenPath::default(),
             journey: journey::Journey::default(),
+            tolerance: tolerance::Tolerance::of(plan, user),
+            overdue: false,
         }
     }
 }
@@ -366,8 +469,11 @@ fn name_of(tab: u8, connections: u32) -> String {
     if connections > 1 { format!("tab-{tab}.{connections}") } else { format!("tab-{tab}") }
 }
 
-/// A short stand-in for an id: two of one user collide with probability 2^-64.
+/// A short stand-in for an id: two of one user collide with probability 2^-64. That of no id is 0.
 fn key_of(id: &str) -> u64 {
+    if id.is_empty() {
+        return 0;
+    }
     const K: [u64; 2] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
     let fold = |x: u64, y: u64| {
         let product = u128::from(x) * u128::from(y);

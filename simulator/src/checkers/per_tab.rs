@@ -41,6 +41,14 @@ impl<T: Default> PerTab<T> {
         }
     }
 
+    /// The same, to change it.
+    pub(super) fn get_mut(&mut self, tab: u8) -> Option<&mut T> {
+        match usize::from(tab) {
+            0 => self.first.as_mut(),
+            tab => self.more.get_mut(tab - 1),
+        }
+    }
+
     /// The values, from the first tab to the last one named.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.first.iter().chain(&self.more)

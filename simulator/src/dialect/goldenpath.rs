@@ -195,6 +195,14 @@ impl<'a> Members<'a> {
     }
 
     fn member(&mut self, scanner: &mut Scanner<'a>, key: &'a str) -> Result<(), DecodeError> {
+        if key == "details" && scanner.peek() == Some(b'{') {
+            return scanner.object(|scanner, key| {
+                if let (Value::Text(text), "message_id") = (scanner.value(2)?, key) {
+                    self.message_id = text;
+                }
+                Ok(())
+            });
+        }
         if key == "data" && scanner.peek() == Some(b'{') {
             return scanner.object(|scanner, key| {
                 match (key, scanner.value(2)?) {

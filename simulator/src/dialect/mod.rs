@@ -181,7 +181,7 @@ pub struct ServerFrame<'a> {
     pub status: &'a str,
     /// `error_code`: of a refused message, or of a failed run.
     pub error_code: &'a str,
-    /// `message_id`, of an acknowledgement.
+    /// `message_id`, of an acknowledgement or, in its details, of an error.
     pub message_id: &'a str,
     /// `timestamp`, if it is a text.
     pub timestamp: &'a str,

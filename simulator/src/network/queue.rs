@@ -19,8 +19,22 @@ pub(crate) enum Event {
     Gone { link: LinkRef },
     /// A tab that was closed by the server tries again.
     Retry { user: u32, tab: u8 },
-    /// The agent's next step.
-    Beat { run: u32, generation: u32 },
+    /// The agent's next step. Runs of a node that died have the names of the next one's; `node` tells them apart.
+    Beat { run: u32, generation: u32, node: u32 },
+    /// Something that others were allowed to overtake arrives.
+    Late { link: LinkRef, number: u32 },
+    /// The next of the faults that have a time.
+    Strike,
+    /// The node takes in again what waits.
+    Resume,
+    /// The node is told to drain.
+    Drain,
+    /// A node that was told to drain has had its time.
+    Evict { node: u32 },
+    /// A careful tab looks whether there is something to do.
+    Care { user: u32, tab: u8 },
+    /// What the user had in mind must be done by now.
+    Rest { user: u32 },
 }
 
 /// A link, and how often its slot had been used before.

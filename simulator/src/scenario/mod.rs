@@ -91,7 +91,7 @@ impl Scenario {
             toml::from_str(text).map_err(|error| ScenarioError::from_toml(name, text, &error))?;
         match rules::first_broken(&scenario) {
             Some(rules::Broken { key, message, help }) => {
-                Err(ScenarioError::about(name, text, key, message, help))
+                Err(ScenarioError::about(name, text, &key, message, help))
             }
             None => Ok(scenario),
         }

@@ -6,8 +6,14 @@ use crate::scenario::{Agent, Tool};
 
 /// A whole run that ends with an answer.
 pub(super) fn full_run(agent: &Agent, sizes: &Sizes, prng: &mut Prng) -> Vec<Beat> {
-    let mut run =
-        Timeline { agent, sizes, beats: Vec::new(), now_us: agent.start_delay.draw(prng), thinking: 0, calls: 0 };
+    let mut run = Timeline {
+        agent,
+        sizes,
+        beats: Vec::new(),
+        now_us: agent.start_delay.draw(prng),
+        thinking: 0,
+        calls: 0,
+    };
     let started = Step::Started { task_bytes: sizes.task.draw(prng) as u32 };
     run.push(run.now_us, started);
     let tools = agent.tools_per_run.draw(prng);

@@ -8,14 +8,10 @@ pub const CANARY_BYTES: usize = 20;
 /// The canary in a text: the first `cny-` followed by 16 lower-case hexadecimal digits.
 pub fn canary_in(text: &str) -> Option<&str> {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let whole = |canary: &&str| {
-        canary.starts_with("cny-") && canary.as_bytes()[4..].iter().all(is_digit)
-    };
+    let whole = |canary: &&str| canary.starts_with("cny-") && canary.as_bytes()[4..].iter().all(is_digit);
     // Nearly every text begins with its canary.
     text.get(..CANARY_BYTES).filter(whole).or_else(|| {
-        text.match_indices("cny-")
-            .filter_map(|(start, _)| text.get(start..start + CANARY_BYTES))
-            .find(whole)
+        text.match_indices("cny-").filter_map(|(start, _)| text.get(start..start + CANARY_BYTES)).find(whole)
     })
 }
 
@@ -68,7 +64,8 @@ const PHRASES: [&str; 8] = [
 ];
 
 /// What fills the place that the next phrase is too long for: as much as the longest phrase at most.
-const DOTS: &str = "................................................................................................";
+const DOTS: &str =
+    "................................................................................................";
 
 /// Renders like [`render`], from phrases that are put together once: those of a step depend on its salt alone.
 #[derive(Debug, Default)]

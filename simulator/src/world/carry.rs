@@ -1,10 +1,11 @@
 //! What the router asks for, carried out.
 
-use router::{ConnId, Effect, Effects, Input, Instant, QualityAnswer, RunRef, RunRequest};
+use router::{ConnId, Effect, Effects, Input, QualityAnswer, RunRef, RunRequest};
 
-use super::{EPOCH_US, Subject, World};
+use super::{Subject, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
 use crate::plan::Plan;
+use crate::scenario::FaultKind;
 use crate::script::{Script, script};
 
 impl<S: Subject> World<'_, S> {
@@ -33,6 +34,11 @@ impl<S: Subject> World<'_, S> {
                     self.queue.set(self.now_us + CLOSE_TIMEOUT_US, Event::Gone { link });
                 }
             }
+            Effect::StartRun(request) if self.services_are_away() => {
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.unstarted.push_back(request.run);
+                }
+            }
             Effect::StartRun(request) => {
                 let script = self.script_of(request);
                 if let Some(at_us) = self.agents.start(self.now_us, &self.plan, request, script) {
@@ -48,22 +54,35 @@ impl<S: Subject> World<'_, S> {
             // The scripted agents report their tools' events themselves; none calls a tool through the router.
             Effect::RunTool(_) | Effect::CancelTool(_) | Effect::ToolAnswered(_) => {}
             Effect::AskQuality(request) => self.questions.push_back(request.clone()),
-            Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } | Effect::Drained => {}
+            Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } => {}
+            Effect::Drained => {
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.drained = true;
+                }
+            }
         }
+    }
+
+    fn services_are_away(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.services_away)
     }
 
     /// Answers the router's questions with its embedded services, as a server without others does.
     pub(super) fn answer_questions(&mut self) {
         while let Some(request) = self.questions.pop_front() {
-            let now = Instant::from_micros(EPOCH_US + self.now_us);
-            let answer = self.subject.answer(&request, now);
+            let away = self.services_are_away();
+            if away {
+                self.counted(FaultKind::ServicesAway);
+            }
+            let answer = if away { None } else { self.subject.answer(&request, self.node_now()) };
             let answer = answer.as_deref().map_or(QualityAnswer::Failed, QualityAnswer::Ready);
             self.input(Input::Quality { ask: request.ask, answer });
         }
     }
 
     pub(super) fn beat_at(&mut self, at_us: u64, run: RunRef) {
-        let event = Event::Beat { run: run.index() as u32, generation: run.generation() };
+        let node = self.node();
+        let event = Event::Beat { run: run.index() as u32, generation: run.generation(), node };
         self.queue.set(at_us, event);
     }
 
@@ -81,6 +100,10 @@ impl<S: Subject> World<'_, S> {
     fn accepted(&mut self, link: LinkRef, conn: ConnId) {
         if let Some(current) = self.links.get(link) {
             current.conn = Some(conn);
+            let (user, tab) = (current.user, current.tab);
+            if self.trouble.is_some() && self.options.checkers {
+                self.checkers.accepted(user, tab);
+            }
         }
         if self.link_of_conn.len() <= conn.index() {
             self.link_of_conn.resize(conn.index() + 1, u32::MAX);
@@ -99,7 +122,7 @@ impl<S: Subject> World<'_, S> {
         None
     }
 
-    fn send(&mut self, link: LinkRef, thing: Down) {
+    pub(super) fn send(&mut self, link: LinkRef, thing: Down) {
         let frame = matches!(thing, Down::Frame(_));
         if self.links.send_down(self.now_us, link, thing, &mut self.queue) {
             self.written.push_back(link);

@@ -9,7 +9,10 @@
 mod carry;
 mod config;
 mod events;
+mod nodes;
+mod phases;
 mod subject;
+mod trouble;
 mod warm;
 
 use std::collections::VecDeque;
@@ -20,6 +23,7 @@ use crate::actors::agent::Agents;
 use crate::actors::user::{User, arrivals};
 use crate::checkers::bounds::Bounds;
 use crate::checkers::{Checkers, Watch};
+use crate::faults::FaultCounts;
 use crate::network::{Event, LinkRef, Links, Queue};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
@@ -28,6 +32,7 @@ use crate::trace::{RunHash, line};
 
 pub use config::router_config;
 pub use subject::Subject;
+use trouble::Trouble;
 
 /// Start of every world on the router's clock: 2023-11-14 22:13:20 UTC.
 pub const EPOCH_US: u64 = 1_700_000_000_000_000;
@@ -96,6 +101,10 @@ pub struct RunResult {
     pub users_left: u64,
     /// Live connections, over all looks at the registry, and those of them that had got a frame lately.
     pub pool: (u64, u64),
+    /// How often each kind of fault happened.
+    pub faults: FaultCounts,
+    /// Runs that were open when their node died.
+    pub runs_lost: u64,
 }
 
 /// A world that has not run yet.
@@ -133,6 +142,8 @@ pub struct World<'a, S = Router> {
     stopped: bool,
     /// Whether an unruly agent reports what is to be refused.
     misbehaving: bool,
+    /// What goes wrong, if anything does.
+    trouble: Option<Box<Trouble>>,
 }
 
 impl<'a> World<'a> {
@@ -170,6 +181,7 @@ impl<'a, S: Subject> World<'a, S> {
         options: Options<'a>,
     ) -> Self {
         let links = Links::new(scenario.network.latency, seed);
+        let trouble = Trouble::of(&scenario, seed);
         let plan = Plan::new(scenario, seed);
         let watch = Watch {
             domain: reports::Domain::Virtual,
@@ -179,7 +191,7 @@ impl<'a, S: Subject> World<'a, S> {
             projection: options.projection,
         };
         Self {
-            checkers: Checkers::new(&plan, watch),
+            checkers: Checkers::new(&plan, watch).with_dedupe(subject.dedupes()),
             arrivals: arrivals(&plan).into_iter(),
             users: (0..plan.count()).map(|_| None).collect(),
             plan,
@@ -206,15 +218,17 @@ impl<'a, S: Subject> World<'a, S> {
             trace_line: String::new(),
             stopped: false,
             misbehaving: false,
+            trouble,
         }
     }
 
     /// Runs until every user has left, every run has ended and every recovery window has passed.
     pub fn run(mut self) -> RunResult {
         self.await_arrival();
+        self.await_strike();
         let mut idle_ticks = 0;
         while !self.stopped {
-            let deadline = self.subject.next_deadline().map(|at| at.as_micros().saturating_sub(EPOCH_US));
+            let deadline = self.deadline();
             let Some(next) = [deadline, self.queue.next_at()].into_iter().flatten().min() else { break };
             if self.options.until_us.is_some_and(|until_us| next > until_us) {
                 break;
@@ -237,15 +251,47 @@ impl<'a, S: Subject> World<'a, S> {
                     self.happen(event);
                 }
             }
-            self.answer_questions();
-            self.report_written();
+            self.settle_accounts();
         }
         self.finish()
     }
 
+    /// What an event leaves to be told to the node, or to be done with it.
+    fn settle_accounts(&mut self) {
+        self.answer_questions();
+        if self.trouble.is_none() {
+            return self.report_written();
+        }
+        self.report_unstarted();
+        self.report_written();
+        self.renew_drained();
+        self.tell_disturbed();
+    }
+
+    /// When the node wants to be woken.
+    fn deadline(&self) -> Option<u64> {
+        let at_us = self.subject.next_deadline()?.as_micros().saturating_sub(EPOCH_US);
+        match &self.trouble {
+            None => Some(at_us),
+            Some(trouble) if trouble.is_paused(self.now_us) => None,
+            Some(trouble) => Some(trouble.clock.when(at_us)),
+        }
+    }
+
+    /// What the node's clock shows.
+    fn node_now(&self) -> Instant {
+        let shown_us = self.trouble.as_ref().map_or(self.now_us, |trouble| trouble.clock.shows(self.now_us));
+        Instant::from_micros(EPOCH_US + shown_us)
+    }
+
+    /// How many nodes were replaced so far.
+    fn node(&self) -> u32 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.node)
+    }
+
     /// One input, and everything the router asks for in answer.
     fn input(&mut self, input: Input<'_>) {
-        let now = Instant::from_micros(EPOCH_US + self.now_us);
+        let now = self.node_now();
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
         self.subject.handle(now, input, &mut effects);
@@ -260,7 +306,7 @@ impl<'a, S: Subject> World<'a, S> {
 
     /// A walk over all connections, seldom enough not to matter.
     fn look_at_pool(&mut self) {
-        let (connections, served) = self.subject.pool(Instant::from_micros(EPOCH_US + self.now_us));
+        let (connections, served) = self.subject.pool(self.node_now());
         self.pool.0 += connections;
         self.pool.1 += served;
         self.pool_at_us = self.now_us + POOL_EVERY_US;
@@ -268,6 +314,9 @@ impl<'a, S: Subject> World<'a, S> {
 
     /// Tells the router what its sockets have written, until there is nothing more to tell.
     fn report_written(&mut self) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.is_paused(self.now_us)) {
+            return;
+        }
         while let Some(link) = self.written.pop_front() {
             let Some(current) = self.links.get(link) else { continue };
             let frames = std::mem::take(&mut current.written);
@@ -322,7 +371,12 @@ impl<'a, S: Subject> World<'a, S> {
                 self.note_fault("bounds.memory", &detail);
             }
         }
+        let mut faults = self.links.tally;
+        let trouble = self.trouble.as_deref();
+        faults += &trouble.map(|trouble| trouble.counts).unwrap_or_default();
         RunResult {
+            faults,
+            runs_lost: trouble.map_or(0, |trouble| trouble.runs_lost),
             hash: self.hash.hex(),
             ended_at_us: self.now_us,
             inputs: self.inputs,

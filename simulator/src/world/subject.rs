@@ -53,6 +53,18 @@ pub trait Subject {
     /// What its own services answer to a question of quality that it asked; `None` if they fail.
     fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>>;
 
+    /// Another of its kind and its limits that remembers nothing: the node died, and this one takes its place. `number`
+    /// counts them from 1; the ids that two of them issue differ.
+    #[must_use]
+    fn fresh(&self, number: u32) -> Self
+    where
+        Self: Sized;
+
+    /// Whether a message that comes again under its `message_id` starts no second run.
+    fn dedupes(&self) -> bool {
+        true
+    }
+
     /// A router's accounts; empty if it is none.
     fn stats(&self) -> Stats {
         Stats::default()
@@ -104,6 +116,11 @@ impl Subject for Router {
 
     fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>> {
         quality::answer(request, self.quality_monitor(), &Gate, now)
+    }
+
+    fn fresh(&self, number: u32) -> Self {
+        let config = router::Config { node: format!("n{number}"), ..self.config().clone() };
+        Router::new(config).expect("the same limits were good before")
     }
 
     fn stats(&self) -> Stats {

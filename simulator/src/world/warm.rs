@@ -35,9 +35,14 @@ impl<S: Subject> World<'_, S> {
         for step in [Step::Tables, Step::Owners, Step::Rest] {
             for event in events.clone() {
                 let user = match event {
-                    Event::Arrive => continue,
-                    Event::Act { user } | Event::Retry { user, .. } => Some(user),
-                    Event::Beat { run, generation } => {
+                    Event::Arrive | Event::Strike | Event::Resume | Event::Drain | Event::Evict { .. } => {
+                        continue;
+                    }
+                    Event::Act { user }
+                    | Event::Retry { user, .. }
+                    | Event::Care { user, .. }
+                    | Event::Rest { user } => Some(user),
+                    Event::Beat { run, generation, .. } => {
                         black_box(agents.lines(run));
                         match step {
                             Step::Tables => {}
@@ -50,7 +55,8 @@ impl<S: Subject> World<'_, S> {
                     Event::Up { link }
                     | Event::Down { link }
                     | Event::ReadOn { link }
-                    | Event::Gone { link } => links.owner(link.index),
+                    | Event::Gone { link }
+                    | Event::Late { link, .. } => links.owner(link.index),
                 };
                 let Some(user) = user else { continue };
                 let here = users.get(user as usize).and_then(Option::as_deref);
