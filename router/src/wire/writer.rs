@@ -131,13 +131,17 @@ fn pair(number: u64) -> &'static str {
 
 /// Appends a number in decimal.
 pub(crate) fn push_integer(out: &mut String, number: u64) {
-    /// A power of a hundred above every number.
-    const TOP: u32 = 10;
-    let pairs = (1..TOP).find(|pairs| number < 100_u64.pow(*pairs)).unwrap_or(TOP);
-    let first = pair(number / 100_u64.pow(pairs - 1));
+    let mut pairs = [""; 10];
+    let (mut count, mut rest) = (0, number);
+    while rest >= 100 {
+        pairs[count] = pair(rest);
+        count += 1;
+        rest /= 100;
+    }
+    let first = pair(rest);
     out.push_str(first.strip_prefix('0').unwrap_or(first));
-    for below in (0..pairs - 1).rev() {
-        out.push_str(pair(number / 100_u64.pow(below)));
+    for pair in pairs[..count].iter().rev() {
+        out.push_str(pair);
     }
 }
 

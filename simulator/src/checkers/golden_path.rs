@@ -247,7 +247,9 @@ impl GoldenPath {
             let detail = format!("repeats {echo} characters of the type, at most {ECHO_MAX} agreed");
             ledger.push(seen.finding("wire.echo", NAME, detail));
         }
-        if let Some(internal) = INTERNALS.into_iter().find(|internal| seen.text.contains(internal)) {
+        if may_say_internals(seen.text)
+            && let Some(internal) = INTERNALS.into_iter().find(|internal| seen.text.contains(internal))
+        {
             ledger.push(seen.finding("wire.internals", NAME, format!("says `{internal}`")));
         }
     }
@@ -452,6 +454,15 @@ impl View {
     const fn counts(&self) -> [u32; 3] {
         [self.thinking, self.tools, self.tool_errors]
     }
+}
+
+/// Whether a text has one of the bytes of which each of [`INTERNALS`] has at least one; most answers have none.
+fn may_say_internals(text: &str) -> bool {
+    let mut any = 0;
+    for byte in text.bytes() {
+        any |= u8::from(byte == b'M') | u8::from(byte == b' ') | u8::from(byte == b'T');
+    }
+    any != 0
 }
 
 const fn is_answer(kind: &FrameKind<'_>) -> bool {

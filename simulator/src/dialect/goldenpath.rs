@@ -126,6 +126,14 @@ impl<'a> Members<'a> {
         if scanner.take(br#","user_id":""#) {
             self.user_id = scanner.string_rest()?;
         }
+        if scanner.take(br#","data":{"timestamp":"#) {
+            scanner.value(2)?;
+            if scanner.take(br#","user_id":""#) {
+                self.data_user_id = scanner.string_rest()?;
+            }
+            scanner.more(|scanner, key| self.data(scanner, key))?;
+            return Ok(true);
+        }
         if scanner.take(br#","thread_id":""#) {
             self.thread_id = scanner.string_rest()?;
         }
@@ -204,14 +212,7 @@ impl<'a> Members<'a> {
             });
         }
         if key == "data" && scanner.peek() == Some(b'{') {
-            return scanner.object(|scanner, key| {
-                match (key, scanner.value(2)?) {
-                    ("user_id", Value::Text(text)) => self.data_user_id = text,
-                    ("cursor", Value::Integer(number)) => self.data_cursor = number,
-                    _ => {}
-                }
-                Ok(())
-            });
+            return scanner.object(|scanner, key| self.data(scanner, key));
         }
         match scanner.value(1)? {
             Value::Text(text) => self.text(key, text),
@@ -219,6 +220,15 @@ impl<'a> Members<'a> {
             Value::Bool(flag) if key == "recovered" => self.recovered = flag,
             Value::Bool(flag) if key == "success" => self.success = Some(flag),
             Value::Bool(_) | Value::Other => {}
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, scanner: &mut Scanner<'a>, key: &'a str) -> Result<(), DecodeError> {
+        match (key, scanner.value(2)?) {
+            ("user_id", Value::Text(text)) => self.data_user_id = text,
+            ("cursor", Value::Integer(number)) => self.data_cursor = number,
+            _ => {}
         }
         Ok(())
     }

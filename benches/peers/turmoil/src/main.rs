@@ -52,7 +52,8 @@ fn run(args: &[String]) -> Fallible<u64> {
             for client in 0..clients {
                 let done = done.clone();
                 sim.client(format!("client-{client}"), async move {
-                    done.set(done.get() + converse(each).await?);
+                    let made = converse(each).await?;
+                    done.set(done.get() + made);
                     Ok(())
                 });
             }
