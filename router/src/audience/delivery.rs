@@ -209,7 +209,7 @@ impl Audience {
         cursor: u64,
         flow: &mut Flow<'_>,
     ) {
-        self.raise(owner, cursor, flow);
+        self.raise(owner, member, cursor, flow);
         let cursor = cursor.min(self.user(owner.user).cursor);
         self.user_mut(owner.user).standing.confirm(cursor);
         let conn = &mut self.conns[member.index as usize];
@@ -405,14 +405,30 @@ impl Audience {
         }
     }
 
-    /// A client knows cursors that this router never issued (it has lost its memory): goes on above them.
-    fn raise(&mut self, owner: &Owner<'_>, cursor: u64, flow: &mut Flow<'_>) {
-        let cursor = cursor.min(RAISE_MAX);
-        if cursor > self.user(owner.user).cursor {
-            self.expire(owner, flow);
-            let user = self.user_mut(owner.user);
-            (user.cursor, user.settled, user.delivered) = (cursor, cursor, cursor);
+    /// A client knows cursors that this router never issued (it has lost its memory): goes on above them, and tells the
+    /// user's other connections that something is missing; the one that resumes is told by its replay. Others of the user's
+    /// clients may know more. Whoever knows more by a whole window has a gap in any case, so that much room is left: else
+    /// what comes now would bear cursors that they have seen, and be dropped as repeats.
+    fn raise<'b>(&mut self, owner: &Owner<'b>, member: &Member<'b>, cursor: u64, flow: &mut Flow<'_>) {
+        let (cursor, known) = (cursor.min(RAISE_MAX), self.user(owner.user).cursor);
+        if cursor <= known {
+            return;
         }
+        self.expire(owner, flow);
+        let raised = cursor + u64::from(flow.config.recovery_frames_max).max(1);
+        let Self { conns, users, .. } = self;
+        let user = &mut users[owner.user.index as usize];
+        (user.cursor, user.settled, user.delivered) = (raised, raised, raised);
+        let (frame, mut shared) = (wire::gap(flow.writer, flow.now, known + 1, raised), None);
+        for index in user.conns.iter().filter(|index| **index != member.index) {
+            let conn = &mut conns[*index as usize];
+            // Who lags behind is told when it catches up.
+            if conn.is_open() && !conn.lagging {
+                flow.stats.connections.gaps += 1;
+                offer(conn, *index, &frame, &mut shared, raised, flow);
+            }
+        }
+        flow.stats.frames.encoded += u64::from(shared.is_some());
     }
 
     /// Drops from the window what every client, here or expected back, has seen.
