@@ -75,6 +75,12 @@ impl Client {
         self.seen
     }
 
+    /// Something of each line of memory that a frame needs.
+    pub(crate) fn lines(&self) -> u64 {
+        let run = self.runs.first().and_then(|run| run.run_id.as_bytes().first());
+        self.seen ^ u64::from(run.copied().unwrap_or_default())
+    }
+
     /// Frames that the cursor rule dropped.
     pub fn repeats(&self) -> u64 {
         self.repeats

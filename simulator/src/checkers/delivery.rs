@@ -2,7 +2,7 @@
 //! every frame that may not be lost, once and in cursor order; within a run in order of `seq`.
 
 use super::tolerance::Tolerance;
-use super::{Ledger, Seen};
+use super::{Ledger, Seen, per_tab::PerTab};
 use crate::client::Verdict;
 use crate::dialect::FrameKind;
 
@@ -11,7 +11,7 @@ const NAME: &str = "delivery";
 /// The lanes of one user's tabs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
-    lanes: Vec<Lane>,
+    lanes: PerTab<Lane>,
     /// The newest cursor that any tab took, and the run it was of.
     newest: (u64, Box<str>),
     /// The node whose cursors those are.
@@ -53,10 +53,20 @@ struct Run {
 
 impl Delivery {
     pub(super) fn connecting(&mut self, tab: u8, again: bool, resume: Option<u64>) {
-        let lane = self.lane(tab);
+        let lane = self.lanes.at(tab);
         lane.open = again && resume.is_none();
         lane.written = resume.unwrap_or_default();
         lane.resumes = resume;
+    }
+
+    pub(super) fn here(&self) -> u64 {
+        self.newest.0 ^ self.lanes.get(0).map_or(0, |lane| u64::from(lane.taken) ^ lane.runs.len() as u64)
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        let newest = self.newest.1.as_bytes().first().copied().unwrap_or_default();
+        let lanes = self.lanes.iter().map(|lane| lane.runs.first().map_or(0, |run| run.key));
+        lanes.fold(u64::from(newest), |lines, run| lines ^ run)
     }
 
     pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
@@ -71,7 +81,7 @@ impl Delivery {
                 self.newest.1 = seen.frame.run_id.into();
             }
         }
-        let lane = self.lane(seen.tab);
+        let lane = self.lanes.at(seen.tab);
         match seen.frame.kind {
             FrameKind::Welcome { cursor } => lane.welcomed(seen, cursor, ledger),
             FrameKind::Gap { from, to } => {
@@ -126,7 +136,7 @@ impl Delivery {
         match seen.frame.kind {
             FrameKind::Gap { .. } => true,
             FrameKind::Welcome { .. } => {
-                let lane = self.lanes.get(usize::from(seen.tab));
+                let lane = self.lanes.get(seen.tab);
                 // What came before a tab was there was never its own, whatever runs it is of.
                 lane.is_some_and(|lane| lane.forgotten || (seen.touched && !lane.taken))
             }
@@ -171,14 +181,6 @@ impl Delivery {
                 ledger.push(finding);
             }
         }
-    }
-
-    fn lane(&mut self, tab: u8) -> &mut Lane {
-        let tab = usize::from(tab);
-        if self.lanes.len() <= tab {
-            self.lanes.resize_with(tab + 1, Lane::default);
-        }
-        &mut self.lanes[tab]
     }
 }
 

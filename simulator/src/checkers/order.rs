@@ -41,6 +41,14 @@ enum Phase {
 }
 
 impl Order {
+    pub(super) fn here(&self) -> u64 {
+        self.views.len() as u64 ^ self.done.len() as u64
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        self.views.first().map_or(0, |view| view.run ^ view.open.first().copied().unwrap_or_default())
+    }
+
     /// Judges an event that the cursor rule let through.
     pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
         let run = seen.run;
