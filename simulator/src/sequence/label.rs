@@ -42,7 +42,6 @@ pub(super) fn of_frame(text: &str, user_id: &str) -> String {
         | FrameKind::Stopped
         | FrameKind::System
         | FrameKind::Quality
-        | FrameKind::Notice { .. }
         | FrameKind::Other => vec![frame.type_name],
     };
     let foreign = !frame.user_id.is_empty() && !user_id.is_empty() && frame.user_id != user_id;

@@ -6,7 +6,7 @@ use super::{Subject, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
 use crate::plan::Plan;
 use crate::scenario::FaultKind;
-use crate::script::{Script, script};
+use crate::script::Script;
 
 impl<S: Subject> World<'_, S> {
     pub(super) fn carry_out(&mut self, effect: &Effect, effects: &Effects) {

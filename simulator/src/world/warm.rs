@@ -41,6 +41,7 @@ impl<S: Subject> World<'_, S> {
                     Event::Act { user }
                     | Event::Retry { user, .. }
                     | Event::Care { user, .. }
+                    | Event::Host { user }
                     | Event::Rest { user } => Some(user),
                     Event::Beat { run, generation, .. } => {
                         black_box(agents.lines(run));
@@ -56,6 +57,7 @@ impl<S: Subject> World<'_, S> {
                     | Event::Down { link }
                     | Event::ReadOn { link }
                     | Event::Gone { link }
+                    | Event::Written { link }
                     | Event::Late { link, .. } => links.owner(link.index),
                 };
                 let Some(user) = user else { continue };
