@@ -37,15 +37,15 @@ pub(crate) fn bounds() -> Bounds {
         notes_bytes_max: 60,
         ended_runs_max: 2,
         ended_ttl_ms: 2_000,
-        dedupe_ids_max: 4,
-        dedupe_ttl_ms: 1_500,
+        dedupe_ids_max: 2,
+        dedupe_ttl_ms: 2_500,
         page_max: 2,
     }
 }
 
 /// Pauses between operations: none, next to none, and the edges of the bounds.
 const PAUSES_MS: [u64; 22] = [
-    0, 0, 0, 0, 0, 1, 1, 2, 10, 100, 250, 599, 600, 601, 999, 1_000, 1_500, 1_999, 2_000, 3_000, 8_999, 9_000,
+    0, 0, 0, 0, 0, 1, 1, 2, 10, 100, 250, 599, 600, 601, 999, 1_000, 1_999, 2_000, 2_500, 3_000, 8_999, 9_000,
 ];
 const PAUSE_WEIGHTS: [u32; 22] =
     [20, 20, 20, 20, 20, 10, 10, 10, 20, 30, 20, 4, 6, 4, 3, 4, 4, 2, 2, 2, 1, 1];
