@@ -155,6 +155,9 @@ impl GoldenPath {
         if !is_answer(&seen.frame.kind) {
             return;
         }
+        if seen.touched && seen.frame.kind == (FrameKind::Error { code: "CONNECTION_LIMIT" }) {
+            return; // said of the connection, which never was one: it answers no message
+        }
         self.inspect(seen, ledger);
         if self.is_known_again(seen) || self.is_forgiven(seen) {
             return;

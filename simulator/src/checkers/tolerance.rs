@@ -16,6 +16,7 @@
 //! | the same | a run without its end otherwise | never: touched, it is called `live.pending` |
 //! | `golden.answer` | an answer missing, doubled, out of order | disturbed |
 //! | `golden.answer` | a refusal that crowding explains: `RATE_LIMITED`, `RUN_LIMIT`, `OVERLOADED` | touched |
+//! | `golden.answer`, `golden.setup` | `CONNECTION_LIMIT`: older connections are not known to be gone | touched |
 //! | `golden.answer` | `SHUTTING_DOWN` | touched, and a `deploy` |
 //! | `golden.answer` | `HANDLER_ERROR`, `SERVICE_NOT_READY` to a question | touched, and `services_away` |
 //! | `golden.answer` | `duplicate` | the client sent the message again, or disturbed |
