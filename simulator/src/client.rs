@@ -24,13 +24,15 @@ pub struct Client {
     pong_due: bool,
     runs: Vec<OpenRun>,
     careful: bool,
+    /// Whether this connection's welcome has come, which is its first frame.
+    welcomed: bool,
     /// What it resumes with, as the connection began.
     resumes: Option<u64>,
     /// The incarnation of the server that its cursor is from.
     node: Box<str>,
     /// Announced as missing up to here.
     gap_to: u64,
-    /// Whether the server has forgotten what it issued: the next frame may have any cursor.
+    /// Whether the server has forgotten what it issued, and nothing new has come since.
     forgotten: bool,
 }
 
@@ -92,11 +94,11 @@ impl Client {
             self.note(frame);
             return Verdict::Uncounted;
         }
-        if frame.cursor <= self.seen && !self.forgotten {
+        if frame.cursor <= self.seen {
             self.repeats += 1;
             return Verdict::Repeat;
         }
-        if self.careful && !self.forgotten && self.is_ahead(frame.cursor) {
+        if self.careful && self.is_ahead(frame.cursor) {
             return Verdict::Hole;
         }
         self.forgotten = false;
@@ -133,6 +135,7 @@ impl Client {
         self.pong_due = false;
         self.confirm = None;
         self.resumes = self.resume_cursor();
+        self.welcomed = false;
     }
 
     /// The run of a message, while it is open.
@@ -167,7 +170,7 @@ impl Client {
     /// Whether frames between the last one seen and this one are missing, and nobody said so.
     fn is_ahead(&self, cursor: u64) -> bool {
         // The first frame of a connection is its welcome: without one, that is missing too.
-        self.resume_cursor().is_none_or(|last| cursor > last.max(self.gap_to) + 1)
+        !self.welcomed || self.resume_cursor().is_none_or(|last| cursor > last.max(self.gap_to) + 1)
     }
 
     fn welcomed(&mut self, cursor: u64, node: &str) {
@@ -175,6 +178,7 @@ impl Client {
             let other = !self.node.is_empty() && *self.node != *node;
             self.forgotten = other || self.resumes.is_some_and(|last| cursor < last);
             self.node = node.into();
+            self.welcomed = true;
         }
         if self.forgotten {
             // The old numbers mean nothing here.
@@ -269,7 +273,7 @@ mod tests {
         assert_eq!((client.resume_cursor(), client.repeats()), (Some(3), 2));
         for (node, verdict) in [("n0", Verdict::Hole), ("n1", Verdict::Fresh)] {
             client.disconnected();
-            let data = format!(r#"{{"cursor":8,"connection_id":"conn-{node}-1"}}"#);
+            let data = format!(r#"{{"cursor":6,"connection_id":"conn-{node}-1"}}"#);
             receive(&mut client, &format!(r#"{{"type":"connection_established","data":{data}}}"#));
             assert_eq!(receive(&mut client, &event("agent_thinking", 2, 7)), verdict, "{node}");
         }

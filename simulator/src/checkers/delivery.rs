@@ -192,7 +192,7 @@ impl Lane {
         self.forgotten = (replaced && self.resumes.is_some()) || (below && seen.away);
         if self.forgotten {
             // It counts from anywhere now; what this tab had open is gone.
-            (self.last, self.open, self.announced, self.gapped) = (Some(cursor), true, None, true);
+            (self.last, self.taken, self.announced, self.gapped) = (Some(cursor), false, None, true);
             self.resumes = None;
             self.runs.clear();
         } else if below {
