@@ -30,6 +30,8 @@ pub(crate) struct Tab {
     pub(crate) care: Option<Box<Care>>,
     /// Whether it has looked, at the very end, if anything is missing.
     pub(crate) looked: bool,
+    /// Welcomes in a row that said that the server has forgotten.
+    pub(crate) forgotten: u32,
 }
 
 impl Tab {

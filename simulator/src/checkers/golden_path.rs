@@ -236,7 +236,8 @@ impl GoldenPath {
     /// What holds for every answer, whatever was asked.
     fn inspect(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
         let ready_at_us = self.ready_at_us.get(usize::from(seen.tab)).copied().unwrap_or_default();
-        if seen.at_us < ready_at_us {
+        let unread = seen.touched && matches!(seen.frame.kind, FrameKind::Error { code: "TOO_LARGE" });
+        if seen.at_us < ready_at_us && !unread && !seen.forgiven && !seen.ahead {
             ledger.push(seen.finding("golden.setup", NAME, "answered before the connection was set up"));
         }
         let echo = seen.frame.received_type.chars().count();
@@ -279,7 +280,7 @@ impl GoldenPath {
             asked.tabs.resize(tab + 1, View::default());
         }
         asked.runs_as(seen, dedupes, ledger);
-        if seen.at_us < asked.ready_at_us {
+        if seen.at_us < asked.ready_at_us && !seen.ahead {
             ledger.push(seen.finding("golden.setup", NAME, "taken up before the connection was set up"));
         }
         if says_something(event, seen.frame) && !seen.frame.body.starts_with("cny-") {
@@ -304,7 +305,7 @@ impl GoldenPath {
         &self,
         finding: &dyn Fn(&'static str, &str) -> reports::Finding,
         connection: &dyn Fn(u8) -> String,
-        (node, touched): (u32, bool),
+        (node, touched, careful): (u32, bool, bool),
         ledger: &mut Ledger,
     ) {
         let incomplete = if touched { "live.pending" } else { "golden.incomplete" };
@@ -322,13 +323,13 @@ impl GoldenPath {
         for asked in &self.open {
             let seconds = asked.at_us as f64 / 1e6;
             let what = format!("request {} of {seconds:.6} s", asked.request_id);
-            if asked.tabs.iter().all(|view| view.is_blank()) {
+            if asked.tabs.iter().all(|view| view.is_blank() && !view.torn) {
                 push(incomplete, &format!("{what} got no event at all"), None, &asked.request_id);
                 continue;
             }
             // What one tab has to its end, another may have lost with the node or in a gap.
             let ended = touched && asked.tabs.iter().any(|view| view.ended.is_some());
-            let lost = |view: &View| ended && (view.torn || view.node < node);
+            let lost = |view: &View| touched && (view.torn || (ended && view.node < node));
             let open = asked.tabs.iter().enumerate().filter(|(_, view)| view.ended.is_none());
             let mut named = false;
             for (tab, _) in open.filter(|(_, view)| !lost(view)) {
@@ -343,8 +344,8 @@ impl GoldenPath {
             push("golden.answer", &detail, Some(*tab), message);
         }
         for (tab, awaited) in self.answers.iter().enumerate() {
-            // A touched user leaves when all that has a name is answered; other answers are lost with the connection.
-            for Awaited { at_us, what } in awaited.iter().filter(|_| !touched) {
+            // A careful user leaves when all that has a name is answered; other answers are lost with the connection.
+            for Awaited { at_us, what } in awaited.iter().filter(|_| !careful) {
                 let detail = format!("no answer {what:?} to a message of {:.6} s", *at_us as f64 / 1e6);
                 push("golden.answer", &detail, Some(tab as u8), "");
             }
@@ -392,7 +393,8 @@ impl Asked {
         }
         if !dedupes {
             // Two runs in one: what either lacks cannot be told.
-            view.torn |= !self.runs.is_empty();
+            let again = !self.runs.is_empty();
+            self.tabs.iter_mut().for_each(|view| view.torn |= again);
         } else if self.runs.iter().any(|(_, node)| *node >= seen.node) {
             let detail = format!("request {} has a second run", seen.frame.request_id);
             ledger.push(seen.finding("golden.twice", NAME, detail));
@@ -404,7 +406,11 @@ impl Asked {
     fn judge(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
         let view = self.tabs[usize::from(seen.tab)];
         let expected = &self.expected;
-        let cut = matches!(expected.terminal, Terminal::Cancelled | Terminal::TimedOut);
+        let cut = match expected.terminal {
+            Terminal::Cancelled | Terminal::TimedOut => true,
+            Terminal::AgentError => seen.unstarted,
+            Terminal::Completed => false,
+        };
         let other_end = view.ended != Some(expected.terminal);
         if seen.touched && (other_end || cut || view.torn) {
             self.forgiven = true;

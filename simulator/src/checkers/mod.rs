@@ -110,6 +110,12 @@ pub(crate) struct Seen<'a> {
     disturbed: bool,
     /// Whether the refusal, if it is one, needs no message that asked for it.
     forgiven: bool,
+    /// Whether a run may end before it began because agents do not start.
+    unstarted: bool,
+    /// Whether the server's clock may be ahead of ours.
+    ahead: bool,
+    /// Whether nothing came to any of the user's tabs for as long as a server remembers who went away.
+    away: bool,
     /// The node that it is from, as often as nodes were replaced before.
     node: u32,
 }
@@ -182,7 +188,7 @@ impl Checkers {
         session.connections[tab_index] += 1;
         let again = session.connections[tab_index] > 1;
         session.golden_path.connecting(tab, at_us + ready_after_us);
-        session.delivery.connecting(tab, again, resume.is_some());
+        session.delivery.connecting(tab, again, resume);
         session.journey.connecting(at_us, tab, again);
         session.tolerance.connecting(tab);
         self.ledger.counts.connections += 1;
@@ -235,6 +241,7 @@ impl Checkers {
         frame: &ServerFrame<'_>,
         verdict: Verdict,
     ) {
+        let recovery_us = self.plan.scenario().limits.recovery_ttl_us();
         self.session(user);
         let Some(Some(session)) = self.sessions.get_mut(user as usize) else { return };
         let Session {
@@ -267,6 +274,9 @@ impl Checkers {
             touched: tolerance.touched(at_us),
             disturbed: tolerance.is_disturbed(tab),
             forgiven: tolerance.forgives(at_us, frame.error_code),
+            unstarted: tolerance.services_away && tolerance.touched(at_us),
+            ahead: self.clock.is_some(),
+            away: tolerance.touched(at_us) && tolerance.heard(at_us) >= recovery_us,
             node: tolerance.node_of(tab),
         };
         let ledger = &mut self.ledger;
@@ -340,7 +350,8 @@ impl Checkers {
         if !session.overdue {
             session.order.left(&finding, node, ledger);
             session.delivery.left(&finding, &connection, &session.tolerance, ledger);
-            session.golden_path.left(&finding, &connection, (node, touched), ledger);
+            let careful = session.tolerance.from_us < u64::MAX;
+            session.golden_path.left(&finding, &connection, (node, touched, careful), ledger);
         }
         for tab in 0..connections.len() {
             session.journey.resumed(tab as u8, ledger);

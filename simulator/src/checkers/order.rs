@@ -75,7 +75,7 @@ impl Order {
         }
     }
 
-    /// Names the runs that no tab saw end; those whose node was replaced since cannot.
+    /// Names the runs that no tab saw end, but for those whose node was replaced, and those whose end may be in a gap.
     pub(super) fn left(
         &self,
         finding: &dyn Fn(&'static str, &str) -> reports::Finding,
@@ -85,7 +85,8 @@ impl Order {
         for (index, view) in self.views.iter().enumerate() {
             let first = self.views[..index].iter().all(|other| other.run != view.run);
             let ended = |other: &View| other.run == view.run && other.phase == Phase::Done;
-            if first && view.node == node && !self.views.iter().any(ended) {
+            let lost = |other: &View| other.run == view.run && (other.torn || other.node < node);
+            if first && !self.views.iter().any(|other| ended(other) || lost(other)) {
                 let mut finding = finding("run.R5", "the run never ended");
                 finding.checker = NAME.to_owned();
                 finding.run = Some(view.name.to_string());

@@ -91,6 +91,7 @@ struct Members<'a> {
     received_type: &'a str,
     body: &'a str,
     data_user_id: &'a str,
+    connection_id: &'a str,
     seq: u64,
     cursor: u64,
     data_cursor: u64,
@@ -114,6 +115,7 @@ impl<'a> Members<'a> {
             return scanner.object(|scanner, key| {
                 match (key, scanner.value(2)?) {
                     ("user_id", Value::Text(text)) => self.data_user_id = text,
+                    ("connection_id", Value::Text(text)) => self.connection_id = text,
                     ("cursor", Value::Integer(number)) => self.data_cursor = number,
                     _ => {}
                 }
@@ -198,6 +200,7 @@ impl<'a> Members<'a> {
             kind,
             type_name: self.type_name,
             user_id,
+            connection_id: self.connection_id,
             thread_id: self.thread_id,
             run_id: self.run_id,
             request_id: self.request_id,
