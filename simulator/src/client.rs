@@ -6,8 +6,8 @@
 //!
 //! A [careful](Client::careful) client also reckons with a network that takes frames away. A frame whose cursor is not
 //! the next one, with no gap announced, is ahead of a hole: it is not taken, so that the client can reconnect with the
-//! last cursor up to which it has everything. A welcome below that cursor says that the server has forgotten; whatever
-//! comes next is new.
+//! last cursor up to which it has everything. A welcome below that cursor, or from another incarnation of the server than
+//! before, says that the server has forgotten; whatever comes next is new.
 
 use crate::dialect::{FrameKind, Outgoing, ServerFrame};
 use crate::plan::ActionKind;
@@ -24,9 +24,15 @@ pub struct Client {
     pong_due: bool,
     runs: Vec<OpenRun>,
     careful: bool,
+    /// Whether this connection's welcome has come, which is its first frame.
+    welcomed: bool,
+    /// What it resumes with, as the connection began.
+    resumes: Option<u64>,
+    /// The incarnation of the server that its cursor is from.
+    node: Box<str>,
     /// Announced as missing up to here.
     gap_to: u64,
-    /// Whether the server has forgotten what it issued: the next frame may have any cursor.
+    /// Whether the server has forgotten what it issued, and nothing new has come since.
     forgotten: bool,
 }
 
@@ -71,6 +77,12 @@ impl Client {
         self.seen
     }
 
+    /// Something of each line of memory that a frame needs.
+    pub(crate) fn lines(&self) -> u64 {
+        let run = self.runs.first().and_then(|run| run.run_id.as_bytes().first());
+        self.seen ^ u64::from(run.copied().unwrap_or_default())
+    }
+
     /// Frames that the cursor rule dropped.
     pub fn repeats(&self) -> u64 {
         self.repeats
@@ -82,11 +94,11 @@ impl Client {
             self.note(frame);
             return Verdict::Uncounted;
         }
-        if frame.cursor <= self.seen && !self.forgotten {
+        if frame.cursor <= self.seen {
             self.repeats += 1;
             return Verdict::Repeat;
         }
-        if self.careful && !self.forgotten && self.is_ahead(frame.cursor) {
+        if self.careful && self.is_ahead(frame.cursor) {
             return Verdict::Hole;
         }
         self.forgotten = false;
@@ -122,6 +134,8 @@ impl Client {
     pub fn disconnected(&mut self) {
         self.pong_due = false;
         self.confirm = None;
+        self.resumes = self.resume_cursor();
+        self.welcomed = false;
     }
 
     /// The run of a message, while it is open.
@@ -156,20 +170,28 @@ impl Client {
     /// Whether frames between the last one seen and this one are missing, and nobody said so.
     fn is_ahead(&self, cursor: u64) -> bool {
         // The first frame of a connection is its welcome: without one, that is missing too.
-        self.resume_cursor().is_none_or(|last| cursor > last.max(self.gap_to) + 1)
+        !self.welcomed || self.resume_cursor().is_none_or(|last| cursor > last.max(self.gap_to) + 1)
     }
 
-    fn welcomed(&mut self, cursor: u64) {
-        if self.careful && self.resume_cursor().is_some_and(|last| cursor < last) {
-            self.forgotten = true;
-            self.gap_to = 0;
+    fn welcomed(&mut self, cursor: u64, node: &str) {
+        if self.careful {
+            let other = !self.node.is_empty() && *self.node != *node;
+            self.forgotten = other || self.resumes.is_some_and(|last| cursor < last);
+            self.node = node.into();
+            self.welcomed = true;
+        }
+        if self.forgotten {
+            // The old numbers mean nothing here.
+            (self.seen, self.base, self.gap_to, self.resumes) = (0, None, 0, None);
             self.runs.clear();
         }
         self.base = self.base.or(Some(cursor));
     }
 
     fn announced(&mut self, from: u64, to: u64) {
-        if self.careful && self.resume_cursor().is_some_and(|last| from <= last.max(self.gap_to) + 1) {
+        if self.forgotten {
+            (self.forgotten, self.base, self.gap_to) = (false, Some(to), to);
+        } else if self.careful && self.resume_cursor().is_some_and(|last| from <= last.max(self.gap_to) + 1) {
             self.gap_to = self.gap_to.max(to);
             // How those runs ended may be in the gap.
             self.runs.clear();
@@ -178,7 +200,7 @@ impl Client {
 
     fn note(&mut self, frame: &ServerFrame<'_>) {
         match frame.kind {
-            FrameKind::Welcome { cursor } => self.welcomed(cursor),
+            FrameKind::Welcome { cursor } => self.welcomed(cursor, frame.node()),
             FrameKind::Gap { from, to } => self.announced(from, to),
             FrameKind::Heartbeat => self.pong_due = true,
             FrameKind::Event(event) if event.is_terminal() => {
@@ -244,8 +266,17 @@ mod tests {
         assert_eq!(receive(&mut client, &event("agent_thinking", 4, 8)), Verdict::Fresh);
         assert_eq!(receive(&mut client, &event("agent_thinking", 4, 8)), Verdict::Repeat);
         receive(&mut client, &welcome(2));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 3)), Verdict::Repeat, "a late welcome");
+        client.disconnected();
+        receive(&mut client, &welcome(2));
         assert_eq!(receive(&mut client, &event("agent_started", 1, 3)), Verdict::Fresh, "the server forgot");
-        assert_eq!((client.resume_cursor(), client.repeats()), (Some(3), 1));
+        assert_eq!((client.resume_cursor(), client.repeats()), (Some(3), 2));
+        for (node, verdict) in [("n0", Verdict::Hole), ("n1", Verdict::Fresh)] {
+            client.disconnected();
+            let data = format!(r#"{{"cursor":6,"connection_id":"conn-{node}-1"}}"#);
+            receive(&mut client, &format!(r#"{{"type":"connection_established","data":{data}}}"#));
+            assert_eq!(receive(&mut client, &event("agent_thinking", 2, 7)), verdict, "{node}");
+        }
     }
 
     #[test]

@@ -190,6 +190,7 @@ fn facts(ledger: &Ledger, result: &RunResult) -> Vec<Fact> {
         Fact::count("events", "run events received", counts.events),
         Fact::count("messages_in", "messages to the router", counts.messages_in),
         Fact::count("messages_out", "messages from the router", counts.messages_out),
+        Fact::count("frames_delivered", "frames that arrived, either way", result.delivered),
         Fact::count("reconnects", "reconnects", counts.reconnects),
         Fact::count("recovered", "replayed frames", counts.recovered),
         Fact::count("repeats", "frames that the cursor rule dropped", counts.repeats),

@@ -13,7 +13,7 @@ mod filler;
 mod lines;
 mod written;
 
-use crate::prng::{Domain, Prng};
+use crate::prng::{Domain, LogUniform, Prng};
 use crate::scenario::{Agent, Micros, Scenario};
 
 pub use filler::{CANARY_BYTES, canary_in, filler, render};
@@ -27,6 +27,27 @@ pub struct AgentProfile {
     pub agent: Agent,
     /// The agent deadline in force, microseconds from the start of the run.
     pub deadline_us: u64,
+    sizes: Sizes,
+}
+
+/// The sizes of an agent's texts, ready to be drawn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sizes {
+    task: LogUniform,
+    thinking: LogUniform,
+    result: LogUniform,
+    answer: LogUniform,
+}
+
+impl From<&Agent> for Sizes {
+    fn from(agent: &Agent) -> Self {
+        Self {
+            task: agent.task_bytes.sampler(),
+            thinking: agent.thinking_bytes.sampler(),
+            result: agent.result_bytes.sampler(),
+            answer: agent.answer_bytes.sampler(),
+        }
+    }
 }
 
 impl From<&Scenario> for AgentProfile {
@@ -36,7 +57,7 @@ impl From<&Scenario> for AgentProfile {
             // Looked up by name once, and not in every run.
             tool.estimate = Some(Micros::new(tool.estimate_us()));
         }
-        Self { agent, deadline_us: scenario.limits.agent_deadline_us() }
+        Self { sizes: Sizes::from(&agent), agent, deadline_us: scenario.limits.agent_deadline_us() }
     }
 }
 
@@ -165,7 +186,7 @@ impl Terminal {
 pub fn script(profile: &AgentProfile, seed: u64, user_id: &str, request_id: &str) -> Script {
     let mut prng = Prng::keyed(seed, Domain::Agent, &[user_id, request_id]);
     let agent_name = draw_name(&mut prng);
-    let mut beats = beats::full_run(&profile.agent, &mut prng);
+    let mut beats = beats::full_run(&profile.agent, &profile.sizes, &mut prng);
     beats::spread(&mut beats, profile.agent.event_gap.us());
     beats::compress(&mut beats, profile.deadline_us / 5 * 4);
     let fate = prng.unit_f64();

@@ -58,7 +58,7 @@ fn named(played: &Played) -> String {
     [subject].into_iter().chain(hazards).collect::<Vec<_>>().join(" ")
 }
 
-fn comment(shrunk: &Shrunk, small: &Scenario, options: &ShrinkOptions, seed: u64, played: &Played) -> String {
+fn comment(shrunk: &Shrunk, small: &Scenario, (source, seed): (&str, u64), played: &Played) -> String {
     let (before, after) = shrunk.sizes;
     let first = shrunk.report.findings.iter().find(|finding| finding.rule == shrunk.rule);
     let what = first.map(|finding| format!(": {}", finding.detail)).unwrap_or_default();

@@ -58,32 +58,29 @@ const COMMANDS: &[&str] = &[
     "evalsha",
     "exists",
     "flushall",
-    "get",
     "hdel",
     "hello",
     "hget",
     "hgetall",
     "hlen",
+    "hmget",
     "hset",
     "hstrlen",
-    "hvals",
     "info",
     "pexpire",
     "ping",
     "publish",
     "script|load",
-    "set",
     "subscribe",
     "xadd",
     "xdel",
-    "xlen",
     "xrange",
     "zadd",
     "zcard",
     "zpopmin",
+    "zrange",
     "zrangebyscore",
     "zrem",
-    "zremrangebyscore",
     "zscore",
 ];
 
@@ -217,7 +214,10 @@ fn assert_commands(server: &Server) {
     let used = server.commands_used();
     let unknown: Vec<&String> = used.iter().filter(|name| !COMMANDS.contains(&name.as_str())).collect();
     assert!(unknown.is_empty(), "commands that the store was not to use: {unknown:?}");
-    assert!(used.iter().any(|name| name == "evalsha"), "{used:?}");
+    // What is too much was taken away: by events, by ids, by ended runs.
+    for name in ["evalsha", "xdel", "zpopmin", "zrange", "zrem", "publish"] {
+        assert!(used.iter().any(|used| used == name), "no script came to use {name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use router::{
     Instant,
     store::{
-        Admit, Answer, Append, Appended, Attached, Bounds, CURSOR_MAX, EVENTS_MAX, Event, Node, Op, OpId,
-        PSEUDO_EPOCH, RAISE_BY, Renew, Request, TakenRun,
+        Admit, Admitted, Answer, Append, Appended, Attached, Bounds, CURSOR_MAX, EVENTS_MAX, Event, Node, Op,
+        OpId, PSEUDO_EPOCH, RAISE_BY, Renew, Request, TakenRun,
     },
 };
 use simulator::{
@@ -35,17 +35,17 @@ pub(crate) fn bounds() -> Bounds {
         alive_ms: 600,
         runs_max: 3,
         notes_bytes_max: 60,
-        ended_runs_max: 3,
+        ended_runs_max: 2,
         ended_ttl_ms: 2_000,
-        dedupe_ids_max: 4,
-        dedupe_ttl_ms: 1_500,
+        dedupe_ids_max: 2,
+        dedupe_ttl_ms: 2_500,
         page_max: 2,
     }
 }
 
 /// Pauses between operations: none, next to none, and the edges of the bounds.
 const PAUSES_MS: [u64; 22] = [
-    0, 0, 0, 0, 0, 1, 1, 2, 10, 100, 250, 599, 600, 601, 999, 1_000, 1_500, 1_999, 2_000, 3_000, 8_999, 9_000,
+    0, 0, 0, 0, 0, 1, 1, 2, 10, 100, 250, 599, 600, 601, 999, 1_000, 1_999, 2_000, 2_500, 3_000, 8_999, 9_000,
 ];
 const PAUSE_WEIGHTS: [u32; 22] =
     [20, 20, 20, 20, 20, 10, 10, 10, 20, 30, 20, 4, 6, 4, 3, 4, 4, 2, 2, 2, 1, 1];
@@ -242,7 +242,7 @@ impl Maker {
         let at = |name: &str| USERS.iter().position(|user| *user == name).unwrap_or(0);
         let of = |node: &Node| NODES.iter().position(|name| *name == node.as_str()).unwrap_or(0);
         match (op, answer) {
-            (Op::Admit(admit), Answer::Admitted(_)) => {
+            (Op::Admit(admit), Answer::Admitted(Admitted::New | Admitted::Known { .. })) => {
                 let key = (at(&admit.user), of(&admit.node), admit.run.to_string());
                 self.beliefs.entry(key).or_insert(Belief { epoch: 1, seq: 0 });
             }

@@ -1,7 +1,7 @@
 //! What a sweep over many seeds saw: sums, the rules that were broken, the conditions that were met.
 //!
 //! Every part of a [`Sweep`] is a sum, a union or a choice by a total order over virtual measures. So it does not matter
-//! in which order seeds are added, by how many threads, or on how many machines: parts that are [`merge`]d are the sweep
+//! in which order seeds are added, by how many threads, or on how many machines: parts that are joined by [`merge()`] are the sweep
 //! that was never divided. Only [`Sweep::measured`] is of the machine, and nothing compares it.
 
 mod condition;
@@ -113,7 +113,7 @@ impl Sweep {
         }
     }
 
-    /// Adds what another sweep of the same kind saw, but not which seeds: see [`merge`].
+    /// Adds what another sweep of the same kind saw, but not which seeds: see [`merge()`].
     pub fn absorb(&mut self, other: &Sweep) {
         self.totals.add(&other.totals);
         for (rule, part) in &other.rules {

@@ -1,4 +1,5 @@
-//! What of users and connections can change what happens next. Every field is named, so that a new one asks to be placed.
+//! What of users and connections can change what happens next. A new field has its place here, or among what is left out:
+//! random walks (`tests/core/fingerprint.rs`) look for one that was forgotten.
 
 use super::{Audience, Conn, ConnState, Receipts, User, UserRef, conn::Cold, receipts::At, user::MESSAGE};
 use crate::{config::Config, fingerprint::Walk};

@@ -12,6 +12,8 @@ use crate::script::{Beat, Lines, Script, Step, canary_in};
 #[derive(Debug, Default)]
 pub(crate) struct Agents {
     runs: Vec<Option<Box<Run>>>,
+    /// Whose run each is, or was last; `u32::MAX` if nobody's of the plan.
+    users: Vec<u32>,
     at_work: usize,
     /// Agents that did not hear that their run was ended.
     late: BTreeMap<(u32, u32), Box<Run>>,
@@ -48,9 +50,15 @@ pub(crate) struct Report {
 }
 
 impl Agents {
-    /// Begins a run; when its first step is due.
-    pub(crate) fn start(&mut self, now_us: u64, plan: &Plan, request: &RunRequest) -> Option<u64> {
-        let Script { agent_name, beats, .. } = plan.script(&request.user, &request.request_id);
+    /// Begins a run that goes by this script; when its first step is due.
+    pub(crate) fn start(
+        &mut self,
+        now_us: u64,
+        plan: &Plan,
+        request: &RunRequest,
+        script: Script,
+    ) -> Option<u64> {
+        let Script { agent_name, beats, .. } = script;
         let canary = canary_in(request.text()).unwrap_or_default().into();
         let Ways { unruly, deaf, dispatched } = plan.ways(&request.user, &request.request_id);
         let run = Run {
@@ -67,7 +75,10 @@ impl Agents {
         let index = request.run.index();
         if self.runs.len() <= index {
             self.runs.resize_with(index + 1, || None);
+            self.users.resize(index + 1, u32::MAX);
         }
+        let place = Plan::place_of(&request.user, &request.request_id);
+        self.users[index] = place.map_or(u32::MAX, |(user, _)| user);
         self.runs[index] = Some(Box::new(run));
         self.at_work += 1;
         next_at
@@ -122,6 +133,17 @@ impl Agents {
             self.at_work -= 1;
         }
         Some((report, next_at))
+    }
+
+    /// Something of each line of memory that a run's next step needs.
+    pub(crate) fn lines(&self, index: u32) -> u64 {
+        let run = self.runs.get(index as usize).and_then(Option::as_deref);
+        run.map_or(0, |run| run.since_us ^ run.next_at().unwrap_or_default() ^ run.canary.len() as u64)
+    }
+
+    /// Whose run it is, if it is one of the plan's users.
+    pub(crate) fn user_of(&self, index: u32) -> Option<u32> {
+        self.users.get(index as usize).copied().filter(|user| *user != u32::MAX)
     }
 
     /// How many are at work.

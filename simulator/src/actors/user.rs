@@ -6,6 +6,7 @@ use crate::faults::Care;
 use crate::network::LinkRef;
 use crate::plan::{Action, Plan, UserPlan};
 use crate::prng::{Domain, Prng};
+use crate::script::Script;
 
 /// A user in session.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct User {
     pub(crate) tier: router::Tier,
     pub(crate) tabs: Vec<Tab>,
     pub(crate) tabs_left: usize,
+    /// The script of each of its runs, until the run begins.
+    scripts: Vec<Option<Script>>,
     /// Since when the user would be gone but for what is not done yet; only of users who reckon with faults.
     pub(crate) leaving: bool,
 }
@@ -30,6 +33,8 @@ pub(crate) struct Tab {
     pub(crate) care: Option<Box<Care>>,
     /// Whether it has looked, at the very end, if anything is missing.
     pub(crate) looked: bool,
+    /// Welcomes in a row that said that the server has forgotten.
+    pub(crate) forgotten: u32,
 }
 
 impl Tab {
@@ -63,9 +68,10 @@ impl Tab {
 }
 
 impl User {
-    /// A user of a plan; `careful`: one who reckons with faults.
-    pub(crate) fn new(plan: UserPlan, careful: bool) -> Self {
+    /// A user of a plan, with the scripts of its runs; `careful`: one who reckons with faults.
+    pub(crate) fn new(plan: UserPlan, scripts: Vec<Script>, careful: bool) -> Self {
         Self {
+            scripts: scripts.into_iter().map(Some).collect(),
             id: plan.id,
             tier: tier_of(plan.tier),
             tabs: (0..plan.tabs).map(|_| Tab::new(careful)).collect(),
@@ -78,6 +84,18 @@ impl User {
     /// The next action, if it is due.
     pub(crate) fn due(&mut self, now_us: u64) -> Option<Action> {
         if self.next_at()? > now_us { None } else { self.actions.next() }
+    }
+
+    /// The script of the run of its message of that number, which it has once.
+    pub(crate) fn take_script(&mut self, number: usize) -> Option<Script> {
+        self.scripts.get_mut(number)?.take()
+    }
+
+    /// Something of each line of memory that a frame for it needs.
+    pub(crate) fn lines(&self) -> u64 {
+        let tabs =
+            self.tabs.iter().fold(0, |lines, tab| lines ^ tab.client.lines() ^ u64::from(tab.connections));
+        tabs ^ self.tabs_left as u64
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 //! every frame that may not be lost, once and in cursor order; within a run in order of `seq`.
 
 use super::tolerance::Tolerance;
-use super::{Ledger, Seen};
+use super::{Ledger, Seen, per_tab::PerTab};
 use crate::client::Verdict;
 use crate::dialect::FrameKind;
 
@@ -11,7 +11,7 @@ const NAME: &str = "delivery";
 /// The lanes of one user's tabs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
-    lanes: Vec<Lane>,
+    lanes: PerTab<Lane>,
     /// The newest cursor that any tab took, and the run it was of.
     newest: (u64, Box<str>),
     /// The node whose cursors those are.
@@ -29,6 +29,8 @@ struct Lane {
     written: u64,
     /// Whether the next frame may have any cursor: the tab came back without its own.
     open: bool,
+    /// The cursor that the tab came back with.
+    resumes: Option<u64>,
     /// Announced missing, inclusive.
     announced: Option<(u64, u64)>,
     /// The node of its connection, and whether its welcome said that the server has forgotten.
@@ -51,9 +53,20 @@ struct Run {
 
 impl Delivery {
     pub(super) fn connecting(&mut self, tab: u8, again: bool, resume: Option<u64>) {
-        let lane = self.lane(tab);
+        let lane = self.lanes.at(tab);
         lane.open = again && resume.is_none();
         lane.written = resume.unwrap_or_default();
+        lane.resumes = resume;
+    }
+
+    pub(super) fn here(&self) -> u64 {
+        self.newest.0 ^ self.lanes.get(0).map_or(0, |lane| u64::from(lane.taken) ^ lane.runs.len() as u64)
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        let newest = self.newest.1.as_bytes().first().copied().unwrap_or_default();
+        let lanes = self.lanes.iter().map(|lane| lane.runs.first().map_or(0, |run| run.key));
+        lanes.fold(u64::from(newest), |lines, run| lines ^ run)
     }
 
     pub(super) fn received(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
@@ -68,13 +81,17 @@ impl Delivery {
                 self.newest.1 = seen.frame.run_id.into();
             }
         }
-        let lane = self.lane(seen.tab);
+        let lane = self.lanes.at(seen.tab);
         match seen.frame.kind {
             FrameKind::Welcome { cursor } => lane.welcomed(seen, cursor, ledger),
             FrameKind::Gap { from, to } => {
                 ledger.counts.gaps += 1;
                 let start = lane.announced.map_or(from, |(start, _)| start.min(from));
                 lane.announced = Some((start, to));
+                if std::mem::take(&mut lane.forgotten) {
+                    // Where it goes on is said now.
+                    (lane.last, lane.open) = (Some(to), false);
+                }
                 lane.gapped = true;
                 lane.runs.iter_mut().for_each(|run| run.torn = true);
             }
@@ -119,7 +136,9 @@ impl Delivery {
         match seen.frame.kind {
             FrameKind::Gap { .. } => true,
             FrameKind::Welcome { .. } => {
-                self.lanes.get(usize::from(seen.tab)).is_some_and(|lane| lane.forgotten)
+                let lane = self.lanes.get(seen.tab);
+                // What came before a tab was there was never its own, whatever runs it is of.
+                lane.is_some_and(|lane| lane.forgotten || (seen.touched && !lane.taken))
             }
             FrameKind::Event(_)
             | FrameKind::Pong
@@ -145,9 +164,9 @@ impl Delivery {
     ) {
         let here = |tab: &usize| tolerance.node_of(*tab as u8) == self.node;
         let lanes = || self.lanes.iter().enumerate().filter(|(tab, _)| here(tab));
-        // Where a server that has forgotten will go on, a tab that has seen nothing new of it does not know.
-        let known = lanes().filter(|(_, lane)| !(lane.forgotten && lane.open));
-        let newest = known.filter_map(|(_, lane)| lane.last).max().unwrap_or_default();
+        let welcomed = lanes().filter_map(|(_, lane)| lane.last).max().unwrap_or_default();
+        // A node that took the place of another counts on from what its clients say: that is no event of its own.
+        let newest = if self.node == 0 { welcomed } else { self.newest.0 };
         for (tab, lane) in lanes() {
             let last = lane.last.unwrap_or_default();
             let announced = lane.announced.is_some_and(|(_, to)| to >= newest);
@@ -163,29 +182,25 @@ impl Delivery {
             }
         }
     }
-
-    fn lane(&mut self, tab: u8) -> &mut Lane {
-        let tab = usize::from(tab);
-        if self.lanes.len() <= tab {
-            self.lanes.resize_with(tab + 1, Lane::default);
-        }
-        &mut self.lanes[tab]
-    }
 }
 
 impl Lane {
     fn welcomed(&mut self, seen: &Seen<'_>, cursor: u64, ledger: &mut Ledger) {
         let replaced = std::mem::replace(&mut self.node, seen.node) < seen.node;
-        self.forgotten = replaced && self.last.is_some_and(|last| cursor < last);
+        let below = self.resumes.is_some_and(|last| cursor < last);
+        // Another node counts anew, whatever its numbers.
+        self.forgotten = (replaced && self.resumes.is_some()) || (below && seen.away);
         if self.forgotten {
             // It counts from anywhere now; what this tab had open is gone.
-            (self.open, self.gapped) = (true, true);
+            (self.last, self.taken, self.announced, self.gapped) = (Some(cursor), false, None, true);
+            self.resumes = None;
             self.runs.clear();
-        } else if self.taken && self.last.is_some_and(|last| cursor < last) && !replaced {
-            let last = self.last.unwrap_or_default();
+        } else if below {
+            let last = self.resumes.unwrap_or_default();
             let detail = format!("the welcome speaks of cursor {cursor}, the tab has {last}");
             ledger.push(seen.finding("deliver.I4", NAME, detail));
         }
+        self.gapped |= seen.touched && !self.taken;
         self.last = self.last.or(Some(cursor));
     }
 
@@ -196,7 +211,7 @@ impl Lane {
         // A first frame at or below the welcome's cursor is a replay of what nobody received: any start is right.
         let early = !self.taken && expected.is_some_and(|expected| cursor < expected);
         let missing = expected.filter(|&expected| cursor != expected && !early && !excused);
-        self.taken = true;
+        (self.taken, self.forgotten) = (true, false);
         self.last = Some(cursor);
         let mut known_gap = excused;
         if let Some(expected) = missing {

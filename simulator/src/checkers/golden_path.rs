@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Ledger, Seen, key_of};
+use super::{Ledger, Seen, key_of, per_tab::PerTab};
 use crate::dialect::{FrameKind, RunEventKind, ServerFrame};
 use crate::plan::{ActionKind, ExpectedRun, Say};
 use crate::script::Terminal;
@@ -29,11 +29,11 @@ pub(super) struct GoldenPath {
     done: Vec<(u64, u64)>,
     /// Requests that were sent again, and by which tab; once for each time.
     repeated: Vec<(u64, u8)>,
-    answers: Vec<VecDeque<Awaited>>,
+    answers: PerTab<VecDeque<Awaited>>,
     /// Tabs one of whose messages was refused without having been planned: which one, nobody can tell.
     unsure: Vec<u8>,
     /// When each tab's connection is set up, at the earliest.
-    ready_at_us: Vec<u64>,
+    ready_at_us: PerTab<u64>,
     questions: Vec<Question>,
 }
 
@@ -55,7 +55,7 @@ struct Asked {
     /// When it may be taken up, at the earliest.
     ready_at_us: u64,
     expected: ExpectedRun,
-    tabs: Vec<View>,
+    tabs: PerTab<View>,
     /// Keys of its runs, each with its node; more than one only if a node was replaced.
     runs: Vec<(u64, u32)>,
     /// Whether it ended otherwise than planned, and a fault explains that.
@@ -96,11 +96,17 @@ enum Answer {
 impl GoldenPath {
     /// A tab connects; what it says is not taken up before `ready_at_us`.
     pub(super) fn connecting(&mut self, tab: u8, ready_at_us: u64) {
-        let tab = usize::from(tab);
-        if self.ready_at_us.len() <= tab {
-            self.ready_at_us.resize(tab + 1, 0);
-        }
-        self.ready_at_us[tab] = ready_at_us;
+        *self.ready_at_us.at(tab) = ready_at_us;
+    }
+
+    pub(super) fn here(&self) -> u64 {
+        self.open.len() as u64 ^ self.done.len() as u64 ^ self.questions.len() as u64
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        let tools = |asked: &Asked| asked.tabs.get(0).map_or(0, |view| view.tools);
+        let open = self.open.first().map_or(0, |asked| asked.key ^ u64::from(tools(asked)));
+        open ^ self.ready_at_us.get(0).copied().unwrap_or_default()
     }
 
     pub(super) fn sent(&mut self, at_us: u64, tab: u8, tabs: u8, action: &ActionKind) {
@@ -123,12 +129,12 @@ impl GoldenPath {
             | ActionKind::StallReading { .. }
             | ActionKind::Leave => return,
         };
-        self.awaited(tab).push_back(Awaited { at_us, what });
+        self.answers.at(tab).push_back(Awaited { at_us, what });
     }
 
     /// Answers that were on their way are lost with their connection; the plan keeps them apart.
     pub(super) fn disconnected(&mut self, tab: u8) {
-        self.awaited(tab).clear();
+        self.answers.at(tab).clear();
         self.unsure.retain(|unsure| *unsure != tab);
         self.repeated.retain(|(_, by)| *by != tab);
         self.questions.retain(|question| question.tab != tab);
@@ -142,7 +148,7 @@ impl GoldenPath {
     /// Something was announced as missing on a tab.
     pub(super) fn torn(&mut self, tab: u8) {
         for asked in &mut self.open {
-            if let Some(view) = asked.tabs.get_mut(usize::from(tab)) {
+            if let Some(view) = asked.tabs.get_mut(tab) {
                 view.torn = true;
             }
         }
@@ -163,7 +169,7 @@ impl GoldenPath {
             return;
         }
         let unsure = seen.disturbed || self.unsure.contains(&seen.tab);
-        let awaited = self.awaited(seen.tab);
+        let awaited = self.answers.at(seen.tab);
         let fits = awaited.iter().position(|awaited| awaited.what.fits(&seen.frame.kind));
         if unsure {
             // What was asked before may have been lost; what fits nothing may have come twice.
@@ -235,8 +241,9 @@ impl GoldenPath {
 
     /// What holds for every answer, whatever was asked.
     fn inspect(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let ready_at_us = self.ready_at_us.get(usize::from(seen.tab)).copied().unwrap_or_default();
-        if seen.at_us < ready_at_us {
+        let ready_at_us = self.ready_at_us.get(seen.tab).copied().unwrap_or_default();
+        let unread = seen.touched && matches!(seen.frame.kind, FrameKind::Error { code: "TOO_LARGE" });
+        if seen.at_us < ready_at_us && !unread && !seen.forgiven && !seen.ahead {
             ledger.push(seen.finding("golden.setup", NAME, "answered before the connection was set up"));
         }
         let echo = seen.frame.received_type.chars().count();
@@ -244,7 +251,9 @@ impl GoldenPath {
             let detail = format!("repeats {echo} characters of the type, at most {ECHO_MAX} agreed");
             ledger.push(seen.finding("wire.echo", NAME, detail));
         }
-        if let Some(internal) = INTERNALS.into_iter().find(|internal| seen.text.contains(internal)) {
+        if may_say_internals(seen.text)
+            && let Some(internal) = INTERNALS.into_iter().find(|internal| seen.text.contains(internal))
+        {
             ledger.push(seen.finding("wire.internals", NAME, format!("says `{internal}`")));
         }
     }
@@ -274,12 +283,8 @@ impl GoldenPath {
             return;
         };
         let asked = &mut self.open[index];
-        let tab = usize::from(seen.tab);
-        if asked.tabs.len() <= tab {
-            asked.tabs.resize(tab + 1, View::default());
-        }
         asked.runs_as(seen, dedupes, ledger);
-        if seen.at_us < asked.ready_at_us {
+        if seen.at_us < asked.ready_at_us && !seen.ahead {
             ledger.push(seen.finding("golden.setup", NAME, "taken up before the connection was set up"));
         }
         if says_something(event, seen.frame) && !seen.frame.body.starts_with("cny-") {
@@ -287,7 +292,7 @@ impl GoldenPath {
             let detail = format!("says `{head}`, which is not what the agent said");
             ledger.push(seen.finding("golden.value", NAME, detail));
         }
-        asked.tabs[tab].step(event, seen.frame);
+        asked.tabs.at(seen.tab).step(event, seen.frame);
         if !event.is_terminal() {
             return;
         }
@@ -304,7 +309,7 @@ impl GoldenPath {
         &self,
         finding: &dyn Fn(&'static str, &str) -> reports::Finding,
         connection: &dyn Fn(u8) -> String,
-        (node, touched): (u32, bool),
+        (node, touched, careful): (u32, bool, bool),
         ledger: &mut Ledger,
     ) {
         let incomplete = if touched { "live.pending" } else { "golden.incomplete" };
@@ -322,13 +327,13 @@ impl GoldenPath {
         for asked in &self.open {
             let seconds = asked.at_us as f64 / 1e6;
             let what = format!("request {} of {seconds:.6} s", asked.request_id);
-            if asked.tabs.iter().all(|view| view.is_blank()) {
+            if asked.tabs.iter().all(|view| view.is_blank() && !view.torn) {
                 push(incomplete, &format!("{what} got no event at all"), None, &asked.request_id);
                 continue;
             }
             // What one tab has to its end, another may have lost with the node or in a gap.
             let ended = touched && asked.tabs.iter().any(|view| view.ended.is_some());
-            let lost = |view: &View| ended && (view.torn || view.node < node);
+            let lost = |view: &View| touched && (view.torn || (ended && view.node < node));
             let open = asked.tabs.iter().enumerate().filter(|(_, view)| view.ended.is_none());
             let mut named = false;
             for (tab, _) in open.filter(|(_, view)| !lost(view)) {
@@ -343,8 +348,8 @@ impl GoldenPath {
             push("golden.answer", &detail, Some(*tab), message);
         }
         for (tab, awaited) in self.answers.iter().enumerate() {
-            // A touched user leaves when all that has a name is answered; other answers are lost with the connection.
-            for Awaited { at_us, what } in awaited.iter().filter(|_| !touched) {
+            // A careful user leaves when all that has a name is answered; other answers are lost with the connection.
+            for Awaited { at_us, what } in awaited.iter().filter(|_| !careful) {
                 let detail = format!("no answer {what:?} to a message of {:.6} s", *at_us as f64 / 1e6);
                 push("golden.answer", &detail, Some(tab as u8), "");
             }
@@ -353,32 +358,24 @@ impl GoldenPath {
     }
 
     fn said(&mut self, at_us: u64, tab: u8, tabs: u8, say: &Say) {
-        let ready_at_us = self.ready_at_us.get(usize::from(tab)).copied().unwrap_or_default();
+        let ready_at_us = self.ready_at_us.get(tab).copied().unwrap_or_default();
         self.open.push(Asked {
             key: key_of(&say.message_id),
             request_id: say.message_id.as_str().into(),
             at_us,
             ready_at_us,
             expected: say.expected,
-            tabs: vec![View::default(); usize::from(tabs)],
+            tabs: PerTab::of(tabs),
             runs: Vec::new(),
             forgiven: false,
         });
-    }
-
-    fn awaited(&mut self, tab: u8) -> &mut VecDeque<Awaited> {
-        let tab = usize::from(tab);
-        if self.answers.len() <= tab {
-            self.answers.resize_with(tab + 1, VecDeque::new);
-        }
-        &mut self.answers[tab]
     }
 }
 
 impl Asked {
     /// Notes which run the event is of. A request has one run, and another only if the node of the first was replaced.
     fn runs_as(&mut self, seen: &Seen<'_>, dedupes: bool, ledger: &mut Ledger) {
-        let view = &mut self.tabs[usize::from(seen.tab)];
+        let view = self.tabs.at(seen.tab);
         if view.run == seen.run {
             return;
         }
@@ -392,7 +389,8 @@ impl Asked {
         }
         if !dedupes {
             // Two runs in one: what either lacks cannot be told.
-            view.torn |= !self.runs.is_empty();
+            let again = !self.runs.is_empty();
+            self.tabs.iter_mut().for_each(|view| view.torn |= again);
         } else if self.runs.iter().any(|(_, node)| *node >= seen.node) {
             let detail = format!("request {} has a second run", seen.frame.request_id);
             ledger.push(seen.finding("golden.twice", NAME, detail));
@@ -402,9 +400,13 @@ impl Asked {
 
     /// Compares one tab's view of a run that has just ended with the plan.
     fn judge(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let view = self.tabs[usize::from(seen.tab)];
+        let view = self.tabs.get(seen.tab).copied().unwrap_or_default();
         let expected = &self.expected;
-        let cut = matches!(expected.terminal, Terminal::Cancelled | Terminal::TimedOut);
+        let cut = match expected.terminal {
+            Terminal::Cancelled | Terminal::TimedOut => true,
+            Terminal::AgentError => seen.unstarted,
+            Terminal::Completed => false,
+        };
         let other_end = view.ended != Some(expected.terminal);
         if seen.touched && (other_end || cut || view.torn) {
             self.forgiven = true;
@@ -461,6 +463,15 @@ impl View {
     const fn counts(&self) -> [u32; 3] {
         [self.thinking, self.tools, self.tool_errors]
     }
+}
+
+/// Whether a text has one of the bytes of which each of [`INTERNALS`] has at least one; most answers have none.
+fn may_say_internals(text: &str) -> bool {
+    let mut any = 0;
+    for byte in text.bytes() {
+        any |= u8::from(byte == b'M') | u8::from(byte == b' ') | u8::from(byte == b'T');
+    }
+    any != 0
 }
 
 const fn is_answer(kind: &FrameKind<'_>) -> bool {

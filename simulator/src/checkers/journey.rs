@@ -1,7 +1,7 @@
 //! Times as a user meets them. Judges nothing.
 
 use super::journeys::Milestones;
-use super::{Ledger, Seen, key_of};
+use super::{Ledger, Seen, key_of, per_tab::PerTab};
 use crate::dialect::{FrameKind, RunEventKind};
 use crate::faults::NodeClock;
 use crate::plan::{ExpectedRun, Say};
@@ -14,7 +14,7 @@ const FAN_OUT_MAX: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Journey {
     tier: Tier,
-    tabs: Vec<Tab>,
+    tabs: PerTab<Tab>,
     asked: Vec<Asked>,
     fan_out: Vec<FanOut>,
 }
@@ -53,14 +53,23 @@ struct FanOut {
 }
 
 impl Journey {
-    pub(super) const fn of(tier: Tier) -> Self {
-        Self { tier, tabs: Vec::new(), asked: Vec::new(), fan_out: Vec::new() }
+    pub(super) fn of(tier: Tier) -> Self {
+        Self { tier, tabs: PerTab::default(), asked: Vec::new(), fan_out: Vec::new() }
     }
 
     pub(super) fn connecting(&mut self, at_us: u64, tab: u8, again: bool) {
-        let tab = self.tab(tab);
+        let tab = self.tabs.at(tab);
         tab.connecting_at_us = Some(at_us);
         tab.resume = again.then_some((at_us, at_us));
+    }
+
+    pub(super) fn here(&self) -> u64 {
+        self.asked.len() as u64 ^ self.fan_out.len() as u64
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        let tabs = self.tabs.get(0).map_or(0, |tab| u64::from(tab.resume.is_some()));
+        tabs ^ self.asked.first().map_or(0, |asked| asked.request)
     }
 
     pub(super) fn said(&mut self, at_us: u64, tab: u8, say: &Say, has_milestones: bool) {
@@ -92,7 +101,7 @@ impl Journey {
         clock: Option<&NodeClock>,
         ledger: &mut Ledger,
     ) {
-        let tab = self.tab(seen.tab);
+        let tab = self.tabs.at(seen.tab);
         match seen.frame.kind {
             FrameKind::Welcome { .. } => {
                 let since = tab.connecting_at_us.take();
@@ -133,17 +142,9 @@ impl Journey {
 
     /// The first live event, or the end of the connection, tells that the replay is over.
     pub(super) fn resumed(&mut self, tab: u8, ledger: &mut Ledger) {
-        if let Some((since_us, last_us)) = self.tab(tab).resume.take() {
+        if let Some((since_us, last_us)) = self.tabs.at(tab).resume.take() {
             ledger.times.resume.record(last_us - since_us);
         }
-    }
-
-    fn tab(&mut self, tab: u8) -> &mut Tab {
-        let tab = usize::from(tab);
-        if self.tabs.len() <= tab {
-            self.tabs.resize(tab + 1, Tab::default());
-        }
-        &mut self.tabs[tab]
     }
 
     /// A run's events on the tab that asked for it.

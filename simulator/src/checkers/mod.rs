@@ -26,6 +26,7 @@ mod journeys;
 mod ledger;
 mod notices;
 mod order;
+mod per_tab;
 #[cfg(test)]
 mod tests;
 mod tolerance;
@@ -85,7 +86,7 @@ struct Session {
     id: String,
     canary: String,
     /// How often each tab has connected.
-    connections: Vec<u32>,
+    connections: per_tab::PerTab<u32>,
     isolation: isolation::Isolation,
     order: order::Order,
     delivery: delivery::Delivery,
@@ -118,6 +119,12 @@ pub(crate) struct Seen<'a> {
     disturbed: bool,
     /// Whether the refusal, if it is one, needs no message that asked for it.
     forgiven: bool,
+    /// Whether a run may end before it began because agents do not start.
+    unstarted: bool,
+    /// Whether the server's clock may be ahead of ours.
+    ahead: bool,
+    /// Whether nothing came to any of the user's tabs for as long as a server remembers who went away.
+    away: bool,
     /// The node that it is from, as often as nodes were replaced before.
     node: u32,
 }
@@ -183,12 +190,9 @@ impl Checkers {
     pub fn connecting(&mut self, at_us: u64, user: u32, tab: u8, resume: Option<u64>) {
         let ready_after_us = self.plan.scenario().limits.ready_after_us();
         let session = self.session(user);
-        let tab_index = usize::from(tab);
-        if session.connections.len() <= tab_index {
-            session.connections.resize(tab_index + 1, 0);
-        }
-        session.connections[tab_index] += 1;
-        let again = session.connections[tab_index] > 1;
+        let connections = session.connections.at(tab);
+        *connections += 1;
+        let again = *connections > 1;
         session.golden_path.connecting(tab, at_us + ready_after_us);
         session.delivery.connecting(tab, again, resume);
         session.journey.connecting(at_us, tab, again);
@@ -255,6 +259,7 @@ impl Checkers {
         frame: &ServerFrame<'_>,
         verdict: Verdict,
     ) {
+        let recovery_us = self.plan.scenario().limits.recovery_ttl_us();
         self.session(user);
         let Some(Some(session)) = self.sessions.get_mut(user as usize) else { return };
         let Session {
@@ -270,7 +275,7 @@ impl Checkers {
             tolerance,
             overdue: _,
         } = &mut **session;
-        let connection = connections.get(usize::from(tab)).copied().unwrap_or_default();
+        let connection = connections.get(tab).copied().unwrap_or_default();
         let [run, request, thread] = [frame.run_id, frame.request_id, frame.thread_id].map(key_of);
         let seen = Seen {
             at_us,
@@ -288,6 +293,9 @@ impl Checkers {
             touched: tolerance.touched(at_us),
             disturbed: tolerance.is_disturbed(tab),
             forgiven: tolerance.forgives(at_us, frame.error_code),
+            unstarted: tolerance.services_away && tolerance.touched(at_us),
+            ahead: self.clock.is_some(),
+            away: tolerance.touched(at_us) && tolerance.heard(at_us) >= recovery_us,
             node: tolerance.node_of(tab),
         };
         let ledger = &mut self.ledger;
@@ -355,20 +363,20 @@ impl Checkers {
             finding
         };
         let connections = std::mem::take(&mut session.connections);
-        let connection =
-            |tab: u8| name_of(tab, connections.get(usize::from(tab)).copied().unwrap_or_default());
+        let connection = |tab: u8| name_of(tab, connections.get(tab).copied().unwrap_or_default());
         let ledger = &mut self.ledger;
         let (node, touched) = (self.node, session.tolerance.touched(at_us));
         if !session.overdue {
             session.order.left(&finding, node, ledger);
             session.delivery.left(&finding, &connection, &session.tolerance, ledger);
-            session.golden_path.left(&finding, &connection, (node, touched), ledger);
+            let careful = session.tolerance.from_us < u64::MAX;
+            session.golden_path.left(&finding, &connection, (node, touched, careful), ledger);
             session.notices.left(&finding, &connection, ledger);
         }
         session.journey.left(ledger);
-        for tab in 0..connections.len() {
-            session.journey.resumed(tab as u8, ledger);
-            self.timelines.mark(user, tab as u8, at_us, "leave");
+        for tab in (0..).take(connections.iter().count()) {
+            session.journey.resumed(tab, ledger);
+            self.timelines.mark(user, tab, at_us, "leave");
         }
         ledger.counts.users += 1;
     }
@@ -410,8 +418,36 @@ impl Checkers {
     /// Name of a tab's current connection in findings: `tab-0`, and `tab-0.2` once it has reconnected.
     pub fn connection_name(&self, user: u32, tab: u8) -> String {
         let session = self.sessions.get(user as usize).and_then(Option::as_ref);
-        let count = session.and_then(|session| session.connections.get(usize::from(tab)));
+        let count = session.and_then(|session| session.connections.get(tab));
         name_of(tab, count.copied().unwrap_or_default())
+    }
+
+    /// Whether a user is watched.
+    pub(crate) fn holds(&self, user: u32) -> bool {
+        self.sessions.get(user as usize).is_some_and(Option::is_some)
+    }
+
+    /// Something of each line of memory that is kept of a user in one place.
+    pub(crate) fn lines(&self, user: u32) -> u64 {
+        let Some(Some(session)) = self.sessions.get(user as usize) else { return 0 };
+        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey, .. } =
+            &**session;
+        let lengths = id.len() ^ canary.len() ^ connections.iter().count();
+        lengths as u64
+            ^ isolation.here()
+            ^ order.here()
+            ^ delivery.here()
+            ^ golden_path.here()
+            ^ journey.here()
+    }
+
+    /// The same of what is kept elsewhere.
+    pub(crate) fn more_lines(&self, user: u32) -> u64 {
+        let Some(Some(session)) = self.sessions.get(user as usize) else { return 0 };
+        let Session { id, canary, isolation, order, delivery, golden_path, journey, .. } = &**session;
+        let bytes = [id.as_bytes().first(), canary.as_bytes().first()];
+        let bytes = bytes.into_iter().flatten().fold(0, |lines, byte| lines ^ u64::from(*byte));
+        bytes ^ isolation.lines() ^ order.lines() ^ delivery.lines() ^ golden_path.lines() ^ journey.lines()
     }
 
     fn session(&mut self, user: u32) -> &mut Session {
@@ -433,7 +469,7 @@ impl Session {
         Self {
             id: plan.user_id(user),
             canary: plan.canary(user),
-            connections: Vec::new(),
+            connections: per_tab::PerTab::default(),
             isolation: isolation::Isolation::default(),
             order: order::Order::default(),
             delivery: delivery::Delivery::default(),
@@ -474,13 +510,33 @@ fn name_of(tab: u8, connections: u32) -> String {
     if connections > 1 { format!("tab-{tab}.{connections}") } else { format!("tab-{tab}") }
 }
 
-/// A short stand-in for an id: two of one user collide with probability 2^-64.
+/// A short stand-in for an id: two of one user collide with probability 2^-64. That of no id is 0.
 fn key_of(id: &str) -> u64 {
-    let mut hash = id.len() as u64;
-    for chunk in id.as_bytes().chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = crate::prng::mix(hash ^ u64::from_le_bytes(word));
+    if id.is_empty() {
+        return 0;
     }
-    hash
+    const K: [u64; 2] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
+    let fold = |x: u64, y: u64| {
+        let product = u128::from(x) * u128::from(y);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let bytes = id.as_bytes();
+    let mut hash = bytes.len() as u64 ^ K[0];
+    let (blocks, _) = bytes.as_chunks::<16>();
+    for block in blocks {
+        let whole = u128::from_le_bytes(*block);
+        hash = fold(hash ^ whole as u64, (whole >> 64) as u64 ^ K[1]);
+    }
+    // The rest is taken from both of its ends, which may overlap.
+    let rest = &bytes[blocks.len() * 16..];
+    let (x, y) = match (rest.first_chunk::<8>(), rest.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)))
+            }
+            _ => (rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
+        },
+    };
+    fold(hash ^ x, y ^ K[1])
 }

@@ -41,6 +41,14 @@ enum Phase {
 }
 
 impl Order {
+    pub(super) fn here(&self) -> u64 {
+        self.views.len() as u64 ^ self.done.len() as u64
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        self.views.first().map_or(0, |view| view.run ^ view.open.first().copied().unwrap_or_default())
+    }
+
     /// Judges an event that the cursor rule let through.
     pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
         let run = seen.run;
@@ -75,7 +83,7 @@ impl Order {
         }
     }
 
-    /// Names the runs that no tab saw end; those whose node was replaced since cannot.
+    /// Names the runs that no tab saw end, but for those whose node was replaced, and those whose end may be in a gap.
     pub(super) fn left(
         &self,
         finding: &dyn Fn(&'static str, &str) -> reports::Finding,
@@ -85,7 +93,8 @@ impl Order {
         for (index, view) in self.views.iter().enumerate() {
             let first = self.views[..index].iter().all(|other| other.run != view.run);
             let ended = |other: &View| other.run == view.run && other.phase == Phase::Done;
-            if first && view.node == node && !self.views.iter().any(ended) {
+            let lost = |other: &View| other.run == view.run && (other.torn || other.node < node);
+            if first && !self.views.iter().any(|other| ended(other) || lost(other)) {
                 let mut finding = finding("run.R5", "the run never ended");
                 finding.checker = NAME.to_owned();
                 finding.run = Some(view.name.to_string());

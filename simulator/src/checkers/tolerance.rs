@@ -3,28 +3,32 @@
 //!
 //! *Touched* is a user from the moment on when the first rule that concerns it may act; a rule about the node concerns
 //! everybody. *Disturbed* is a connection on which a frame was lost, doubled, overtaken or garbled by the network, as the
-//! world tells. A *gap* is one that the server announced on that tab, by `recovery_gap`, or by a welcome below the tab's
-//! own cursor after the node was replaced.
+//! world tells. A *gap* is one that the server announced on that tab, by `recovery_gap`, or by a welcome that
+//! names another node than the last one, or is below the tab's own cursor; and, for a touched tab that gets to connect for the first time when runs are
+//! under way, what they said before.
 //!
 //! | rule | is not broken by | if |
 //! |---|---|---|
 //! | `golden.closed` | a close by the server | touched |
 //! | `golden.terminal` | another end than planned | touched |
-//! | `golden.incomplete` | fewer or more events than planned, in a run that ended as planned | touched, and a gap or a planned stop or time-out |
-//! | `golden.incomplete` at the end | a run without its end on one tab | a gap on that tab, or its node was replaced since, and another tab has the end |
-//! | the same | a run without its end anywhere | never: it is `live.pending` |
+//! | `golden.incomplete` | fewer or more events than planned, in a run that ended as planned | touched, and a gap, or a planned stop or time-out, or a planned failure and `services_away` |
+//! | `golden.incomplete` at the end | a run without its end on a tab | a gap on that tab; or its node was replaced since, and another tab has the end |
+//! | the same | a run without its end otherwise | never: touched, it is called `live.pending` |
 //! | `golden.answer` | an answer missing, doubled, out of order | disturbed |
 //! | `golden.answer` | a refusal that crowding explains: `RATE_LIMITED`, `RUN_LIMIT`, `OVERLOADED` | touched |
 //! | `golden.answer`, `golden.setup` | `CONNECTION_LIMIT`: older connections are not known to be gone | touched |
 //! | `golden.answer` | `SHUTTING_DOWN` | touched, and a `deploy` |
 //! | `golden.answer` | `HANDLER_ERROR`, `SERVICE_NOT_READY` to a question | touched, and `services_away` |
 //! | `golden.answer` | `duplicate` | the client sent the message again, or disturbed |
+//! | `golden.answer` at the end | an answer without a name on its way | a rule concerns the user: it leaves by itself |
+//! | `golden.setup` | `TOO_LARGE` before the set-up is over, or a refusal as above | touched: the plan no longer keeps such frames out of it |
+//! | `golden.setup` | whatever came before the set-up is over | the node's clock has jumped or drifted |
 //! | `golden.late` | an answer after more than 5 s | touched |
 //! | `golden.twice` | a second run of one request | the node was replaced between the two, or the server knows no message again |
 //! | `run.R1`, `run.R3`, `run.R4` | what a run seems to lack | a gap |
-//! | `run.R5` | a run without its end | its node was replaced |
+//! | `run.R5` | a run without its end | its node was replaced, or a gap |
 //! | `deliver.I4` | a frame ahead of a hole, which the client does not take | disturbed |
-//! | `deliver.I4` | a welcome below the client's cursor | the node was replaced |
+//! | `deliver.I4` | a welcome below the client's cursor | the node was replaced, or touched and silent for a recovery window |
 //! | `deliver.I2` | a tab without the newest events of a node | the tab never met that node |
 //!
 //! A run that ended otherwise than planned and was forgiven is counted (`forgiven`); the objective of the golden path is
@@ -42,6 +46,7 @@ pub(super) struct Tolerance {
     pub(super) deploys: bool,
     pub(super) services_away: bool,
     tabs: Vec<Tab>,
+    heard_us: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +65,13 @@ impl Tolerance {
             deploys: has(FaultKind::Deploy),
             services_away: has(FaultKind::ServicesAway),
             tabs: Vec::new(),
+            heard_us: 0,
         }
+    }
+
+    /// A frame came, on whatever tab: how long none had come before, microseconds.
+    pub(super) const fn heard(&mut self, at_us: u64) -> u64 {
+        at_us.saturating_sub(std::mem::replace(&mut self.heard_us, at_us))
     }
 
     pub(super) const fn touched(&self, at_us: u64) -> bool {

@@ -183,6 +183,8 @@ pub struct ServerFrame<'a> {
     pub type_name: &'a str,
     /// The user it is for; not that of a welcome, which is cut.
     pub user_id: &'a str,
+    /// The server's name of the connection, of a welcome.
+    pub connection_id: &'a str,
     /// The conversation.
     pub thread_id: &'a str,
     /// The run.
@@ -218,6 +220,12 @@ pub struct ServerFrame<'a> {
 }
 
 impl ServerFrame<'_> {
+    /// The name of the server's incarnation, of a welcome: `n0` in `conn-n0-17`. Empty if there is none.
+    pub fn node(&self) -> &str {
+        let name = self.connection_id.strip_prefix("conn-").unwrap_or_default();
+        name.split_once('-').map_or("", |(node, _)| node)
+    }
+
     /// The event, if the frame is one.
     pub const fn event(&self) -> Option<RunEventKind> {
         match self.kind {

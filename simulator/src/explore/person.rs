@@ -140,3 +140,45 @@ impl Tab {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RunEventKind::{Completed, Started, Thinking};
+
+    fn stream() -> Vec<Published> {
+        [(0, Started), (1, Started), (0, Thinking), (0, Completed)]
+            .map(|(message, kind)| Published { message, kind })
+            .to_vec()
+    }
+
+    /// The rule that an event breaks for a tab with that base and that cursor seen.
+    fn rule(base: u64, seen: u64, event: (Option<u8>, RunEventKind, u64, u64)) -> Option<String> {
+        let mut tab = Tab { base: Some(base), seen, ..Tab::new() };
+        tab.take(&stream(), event).err().map(|breach| breach.rule)
+    }
+
+    #[test]
+    fn an_event_is_what_was_published_under_its_cursor_and_comes_in_order() {
+        assert_eq!(rule(0, 0, (Some(0), Started, 1, 1)), None);
+        assert_eq!(rule(0, 1, (Some(1), Started, 1, 2)), None);
+        assert_eq!(rule(2, 0, (Some(0), Thinking, 2, 3)), None, "from the welcome's cursor on");
+        assert_eq!(rule(2, 0, (Some(1), Started, 1, 2)), None, "a replay of what nobody received");
+        let is = |found: Option<String>, rule: &str| assert_eq!(found.as_deref(), Some(rule));
+        is(rule(0, 1, (Some(0), Thinking, 2, 3)), "deliver.I4"); // one left out
+        is(rule(0, 0, (Some(1), Started, 1, 1)), "deliver.I4"); // another run's
+        is(rule(0, 0, (Some(0), Thinking, 1, 1)), "deliver.I4"); // another event
+        is(rule(0, 2, (Some(0), Thinking, 3, 3)), "deliver.I4"); // another place in its run
+        is(rule(0, 4, (Some(0), Completed, 4, 5)), "golden.unasked"); // nobody reported it
+        is(rule(0, 0, (None, Started, 1, 1)), "deliver.I4"); // no run of this user's
+    }
+
+    #[test]
+    fn a_repeat_is_dropped_and_an_end_is_to_be_confirmed() {
+        let mut tab = Tab { base: Some(0), seen: 3, ..Tab::new() };
+        assert_eq!(tab.take(&stream(), (Some(0), Thinking, 2, 3)), Ok(false));
+        assert_eq!((tab.at(), tab.confirm), (3, false));
+        assert_eq!(tab.take(&stream(), (Some(0), Completed, 3, 4)), Ok(true));
+        assert_eq!((tab.at(), tab.confirm), (4, true));
+    }
+}

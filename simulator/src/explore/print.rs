@@ -16,6 +16,17 @@ use super::{
     world::World,
 };
 
+/// Which states count as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Same {
+    /// Those that differ in the names of users and tabs only.
+    Renamed,
+    /// Those that the router's fingerprint does not tell apart.
+    Fingerprint,
+    /// Those whose connections and runs have the same slots, besides: for defects that mix these up.
+    Slots,
+}
+
 /// A state's fingerprints.
 #[derive(Clone, Debug)]
 pub(super) struct Print {
@@ -28,7 +39,7 @@ pub(super) struct Print {
 }
 
 impl Print {
-    pub(super) fn of(world: &World, symmetry: bool) -> Self {
+    pub(super) fn of(world: &World, same: Same) -> Self {
         let mut crossed = false;
         let mut people: Vec<(u128, Vec<u128>)> = Vec::with_capacity(world.people.len());
         for user in 0..world.people.len() {
@@ -37,7 +48,7 @@ impl Print {
         }
         let mut own = Mix::default();
         // A state in which something of one user is with another has no symmetry that we would trust.
-        let renamed = symmetry && !crossed;
+        let renamed = same == Same::Renamed && !crossed;
         let mut orbit = 1;
         for (rest, tabs) in &mut people {
             let mut sorted = tabs.clone();
@@ -56,6 +67,9 @@ impl Print {
             orbit *= arrangements(&hashes);
         }
         hashes.iter().for_each(|hash| own.word(*hash));
+        if same == Same::Slots {
+            slots(world, &mut own);
+        }
         let left = &world.left;
         for number in [
             left.runs,
@@ -78,6 +92,29 @@ impl Print {
     pub(super) fn is_repeated(&self, user: usize, tab: usize) -> bool {
         let (hash, tabs) = &self.people[user];
         tabs[..tab].contains(&tabs[tab]) || self.people[..user].iter().any(|(other, _)| other == hash)
+    }
+}
+
+/// Where connections and runs stand in the router's tables.
+fn slots(world: &World, mix: &mut Mix) {
+    for person in &world.people {
+        for tab in &person.tabs {
+            let live = match &tab.line {
+                Line::Live(socket) => Some(socket.conn),
+                Line::Never | Line::Away => None,
+            };
+            for conn in live.into_iter().chain(tab.lost.iter().map(|lost| lost.conn)) {
+                mix.number(conn.index() as u64);
+                mix.number(u64::from(conn.generation()));
+            }
+        }
+        for message in &person.messages {
+            mix.number(message.run.index() as u64);
+            mix.number(u64::from(message.run.generation()));
+        }
+    }
+    for (user, message) in &world.runs {
+        mix.number(u64::from(*user) << 8 | u64::from(*message));
     }
 }
 

@@ -7,7 +7,13 @@ use std::collections::VecDeque;
 
 use router::{Config, ConfigError};
 
-use super::{Breach, Scope, choice::Choice, nodes::Nodes, print::Print, world::World};
+use super::{
+    Breach, Scope,
+    choice::Choice,
+    nodes::Nodes,
+    print::{Print, Same},
+    world::World,
+};
 
 /// What a world that is kept may need, at most and with everything around it, in bytes.
 const WORLD_BYTES: u64 = 24 * 1024;
@@ -113,11 +119,26 @@ impl Outcome {
 /// The limits make no sense to the router.
 pub fn explore(options: Options<'_>) -> Result<Outcome, ConfigError> {
     let first = World::new(options.scope, options.config.clone())?;
-    Ok(Search::new(options, first).run())
+    let same = if options.symmetry { Same::Renamed } else { Same::Fingerprint };
+    let shorter = Options { config: options.config.clone(), progress: None, ..options };
+    let outcome = Search::new(options, first.fork(), same, u32::MAX).run();
+    let End::Broken(example) = &outcome.end else { return Ok(outcome) };
+    // A defect may make a difference where there should be none, between users, or slots: what is shorter must then be looked
+    // for among all states, and there are few of so few steps.
+    let steps = example.steps.len() as u32;
+    match Search::new(shorter, first, Same::Slots, steps - 1).run() {
+        Outcome { end: End::Broken(example), depth, .. } => {
+            Ok(Outcome { end: End::Broken(example), depth, ..outcome })
+        }
+        Outcome { end: End::Complete | End::Stopped { .. }, .. } => Ok(outcome),
+    }
 }
 
 struct Search<'a> {
     options: Options<'a>,
+    same: Same,
+    /// States to which as many choices lead are not expanded.
+    depth_max: u32,
     nodes: Nodes,
     /// States on the way to the one expanded last that was not kept, each after the one before it.
     way: Vec<(u32, World)>,
@@ -131,8 +152,8 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(options: Options<'a>, first: World) -> Self {
-        let print = Print::of(&first, options.symmetry);
+    fn new(options: Options<'a>, first: World, same: Same, depth_max: u32) -> Self {
+        let print = Print::of(&first, same);
         let kept_max = (options.memory_bytes / 2 / WORLD_BYTES) as usize;
         Self {
             nodes: Nodes::new(print.hash),
@@ -144,6 +165,8 @@ impl<'a> Search<'a> {
             terminal: 0,
             transitions: 0,
             options,
+            same,
+            depth_max,
         }
     }
 
@@ -153,6 +176,9 @@ impl<'a> Search<'a> {
             if at as usize == level_end {
                 depth += 1;
                 level_end = self.nodes.len();
+            }
+            if depth >= self.depth_max {
+                break;
             }
             if let Err(stop) = self.expand(at) {
                 let end = match stop {
@@ -172,8 +198,7 @@ impl<'a> Search<'a> {
     /// Tries everything that can happen in a state.
     fn expand(&mut self, number: u32) -> Result<(), Stop> {
         let world = self.world_of(number);
-        let symmetry = self.options.symmetry;
-        let print = symmetry.then(|| Print::of(&world, true));
+        let print = (self.same == Same::Renamed).then(|| Print::of(&world, Same::Renamed));
         let mut choices = world.choices(self.options.scope.late);
         self.terminal += u64::from(choices.is_empty());
         // What a tab or user just like another one does leads to states that differ in names only.
@@ -191,7 +216,7 @@ impl<'a> Search<'a> {
             if self.bytes() + self.nodes.growth() > self.options.memory_bytes {
                 return Err(Stop::NoRoom);
             }
-            let print = Print::of(&next, symmetry);
+            let print = Print::of(&next, self.same);
             if let Some(new) = self.nodes.insert(print.hash, number, choice.pack()) {
                 self.labelled += print.orbit;
                 if self.kept.len() < self.kept_max {

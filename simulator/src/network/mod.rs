@@ -98,6 +98,8 @@ pub(crate) struct Links {
     late: u32,
     slots: Vec<Option<Box<Link>>>,
     generations: Vec<u32>,
+    /// Whose link a slot's is, or was last.
+    owners: Vec<u32>,
     free: Vec<u32>,
     latency: MicrosRange,
     seed: u64,
@@ -111,6 +113,7 @@ impl Links {
             late: 0,
             slots: Vec::new(),
             generations: Vec::new(),
+            owners: Vec::new(),
             free: Vec::new(),
             latency,
             seed,
@@ -128,9 +131,11 @@ impl Links {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.generations.push(0);
+            self.owners.push(user);
             self.slots.len() as u32 - 1
         });
         let generation = self.generations[index as usize];
+        self.owners[index as usize] = user;
         let stream = u64::from(user) << 24 | u64::from(tab) << 16 | u64::from(number & 0xffff);
         self.slots[index as usize] = Some(Box::new(Link {
             user,
@@ -176,6 +181,22 @@ impl Links {
     pub(crate) fn current(&self, index: u32) -> Option<LinkRef> {
         let link = self.slots.get(index as usize)?.as_ref()?;
         Some(LinkRef { index, generation: link.generation })
+    }
+
+    /// Whose link stands in a slot, or did last.
+    pub(crate) fn owner(&self, index: u32) -> Option<u32> {
+        self.owners.get(index as usize).copied()
+    }
+
+    /// Reads something of each line of memory that a link's next message needs; the connection.
+    pub(crate) fn lines(&self, link: LinkRef) -> Option<ConnId> {
+        let link = self.slots.get(link.index as usize).and_then(Option::as_deref)?;
+        let text = match link.down.front() {
+            Some(Down::Frame(frame)) => frame.bytes().first().copied(),
+            Some(Down::Ping | Down::Close(_) | Down::Reset) | None => None,
+        };
+        std::hint::black_box((text, link.user, link.down_at_us, link.up.len(), link.unwritten.len()));
+        link.conn
     }
 
     /// All links in use, in the order of their slots.

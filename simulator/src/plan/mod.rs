@@ -110,10 +110,21 @@ impl Plan {
 
     /// What user `index` does. Any index is valid; the scenario has those of [`numbers`](Self::numbers).
     pub fn user(&self, index: u32) -> UserPlan {
+        self.user_with_scripts(index).0
+    }
+
+    /// The same with the scripts of the user's runs, in the order of their messages, as far as drawing the plan made them.
+    pub(crate) fn user_with_scripts(&self, index: u32) -> (UserPlan, Vec<Script>) {
         match &self.written {
-            Some(written) => written.user(self, index),
+            Some(written) => (written.user(self, index), Vec::new()),
             None => session::user(self, index),
         }
+    }
+
+    /// Position in the plan that a user id claims, and position among its user's messages that a message id claims;
+    /// `None` if they are none of a plan's.
+    pub(crate) fn place_of(user_id: &str, message_id: &str) -> Option<(u32, usize)> {
+        Some((identity::claimed_index(user_id)?, identity::message_number(message_id)?))
     }
 
     /// All users that come, generated one by one.
@@ -192,7 +203,7 @@ impl Plan {
 
     /// The user of an id, if it is one of this plan's.
     pub fn index_of(&self, user_id: &str) -> Option<u32> {
-        let index = user_id.strip_prefix("user-")?.split('-').next()?.parse().ok()?;
+        let index = identity::claimed_index(user_id)?;
         (index < self.count() && self.user_id(index) == user_id).then_some(index)
     }
 

@@ -7,8 +7,8 @@ use crate::prng::{Domain, Prng};
 use crate::scenario::Scenario;
 use crate::script::{Script, filler, script};
 
-/// Everything user `index` does.
-pub(super) fn user(plan: &Plan, index: u32) -> UserPlan {
+/// Everything user `index` does, and the script of each of its runs.
+pub(super) fn user(plan: &Plan, index: u32) -> (UserPlan, Vec<Script>) {
     let scenario = plan.scenario();
     let mut prng = Prng::stream(plan.seed(), Domain::User, u64::from(index));
     let tier = scenario.users.tier.draw(&mut prng);
@@ -19,9 +19,9 @@ pub(super) fn user(plan: &Plan, index: u32) -> UserPlan {
     draft.talk();
     draft.stall();
     let leave_at_us = draft.leave();
-    let Draft { id, canary, mut actions, .. } = draft;
+    let Draft { id, canary, mut actions, scripts, .. } = draft;
     actions.sort_by_key(|action| action.at_us);
-    UserPlan { index, id, canary, tier, tabs, connect_at_us, leave_at_us, actions }
+    (UserPlan { index, id, canary, tier, tabs, connect_at_us, leave_at_us, actions }, scripts)
 }
 
 struct Draft<'a> {
@@ -41,6 +41,7 @@ struct Draft<'a> {
     headroom: Headroom,
     outages: Vec<Outage>,
     actions: Vec<Action>,
+    scripts: Vec<Script>,
 }
 
 /// A time during which a tab does nothing: from shortly before its disconnect until it is connected and set
@@ -94,6 +95,7 @@ impl<'a> Draft<'a> {
             headroom: Headroom::new(&plan.scenario().limits),
             outages: Vec::new(),
             actions: Vec::new(),
+            scripts: Vec::new(),
             prng,
         }
     }
@@ -121,7 +123,11 @@ impl<'a> Draft<'a> {
         let at_once = self.prng.chance(session.during_setup.get());
         let last_connect_us = self.over_at_us;
         let mut at_us = self.ready_at_us;
-        for number in 0..session.messages.draw(&mut self.prng) {
+        let messages = session.messages.draw(&mut self.prng);
+        // Each tab leaves in the end, too.
+        self.actions.reserve_exact(messages as usize + usize::from(self.tabs) + 1);
+        self.scripts.reserve_exact(messages as usize);
+        for number in 0..messages {
             let sort = SORTS[self.prng.weighted(&weights)];
             let think_us = session.think_time.draw(&mut self.prng);
             if at_once && number == 0 {
@@ -206,8 +212,9 @@ impl<'a> Draft<'a> {
         let message_id = identity::message_id(self.messages);
         self.messages += 1;
         let thread = self.draw_thread();
-        let mut text = String::new();
-        filler(&self.canary, session.text_bytes.draw(&mut self.prng), self.prng.next_u64(), &mut text);
+        let bytes = session.text_bytes.draw(&mut self.prng);
+        let mut text = String::with_capacity((bytes as usize).max(self.canary.len()));
+        filler(&self.canary, bytes, self.prng.next_u64(), &mut text);
         let script = script(self.plan.profile(), self.plan.seed(), &self.id, &message_id);
         let (lost, stopped) =
             (self.prng.chance(network.disconnect_share.get()), self.prng.chance(session.stop_share.get()));
@@ -233,6 +240,7 @@ impl<'a> Draft<'a> {
         }
         self.over_at_us = self.over_at_us.max(expected.ends_at_us);
         self.headroom.take_run(at_us, expected.ends_at_us + settle_us(self.plan.scenario()));
+        self.scripts.push(script);
     }
 
     /// The middle between two events of the run that are far enough apart for both worlds to agree what came

@@ -21,6 +21,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "burst",
         "churn",
         "many-users",
+        "million-users",
         "load",
         "agree",
         "agree-reconnect",

@@ -34,8 +34,15 @@ impl Scenario {
         for (key, order) in [("act", ACT_KEYS), ("fault", FAULT_KEYS)] {
             if let Some(Value::Array(rows)) = given.remove(key) {
                 _ = writeln!(out, "\n{key} = [");
-                for row in &rows {
-                    _ = writeln!(out, "  {},", row_text(row, order));
+                for mut row in rows {
+                    // What strikes everything need not say so.
+                    let all = |value: &Value| value.as_float() == Some(1.0);
+                    if let Some(table) =
+                        row.as_table_mut().filter(|table| table.get("share").is_some_and(all))
+                    {
+                        table.remove("share");
+                    }
+                    _ = writeln!(out, "  {},", row_text(&row, order));
                 }
                 out.push_str("]\n");
             }

@@ -35,13 +35,13 @@ pub(super) fn of_frame(text: &str, user_id: &str) -> String {
         FrameKind::Error { code } => vec!["error", code],
         FrameKind::Ack { status } => vec!["ack", status],
         FrameKind::Gap { .. }
+        | FrameKind::Notice { .. }
         | FrameKind::Pong
         | FrameKind::Heartbeat
         | FrameKind::HeartbeatAck
         | FrameKind::Stopped
         | FrameKind::System
         | FrameKind::Quality
-        | FrameKind::Notice { .. }
         | FrameKind::Other => vec![frame.type_name],
     };
     let foreign = !frame.user_id.is_empty() && !user_id.is_empty() && frame.user_id != user_id;

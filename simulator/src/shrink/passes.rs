@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::Shrinker;
 use super::candidate::{users, with_row, without, without_users};
 use super::ddmin::ddmin;
-use crate::scenario::{AgentStep, Deed, Fault, Scenario, Share, StepKind, UserRange, Way};
+use crate::scenario::{AgentStep, Deed, Fault, Scenario, Share, StepKind, Way};
 
 /// Tabs of a user that are looked at one by one; plans have fewer.
 const TABS_MAX: u8 = 16;
@@ -167,11 +167,6 @@ fn fewer_faults(shrinker: &mut Shrinker<'_>) {
         ] {
             let mut candidate = shrinker.best.clone();
             change(&mut candidate.faults[number]);
-            shrinker.attempt(candidate);
-        }
-        for user in users(&shrinker.best) {
-            let mut candidate = shrinker.best.clone();
-            candidate.faults[number].users = Some(UserRange { low: user, high: user });
             shrinker.attempt(candidate);
         }
     }

@@ -5,7 +5,7 @@
 //! matters: a run of one operation alone goes deeper than a little of everything, and a fault that is absent hides
 //! nothing. There is one profile for everything that is to be found.
 //!
-//! [`scenario`] is a pure function of the seed; [`play`] plays it, or any other scenario, and says what it was.
+//! [`scenario()`] is a pure function of the seed; [`play()`] plays it, or any other scenario, and says what it was.
 //!
 //! Three seeds in ten have no fault: there everything that happens was planned, and every run must end as its plan says.
 //! Limits are tight only where a fault concerns everybody from the beginning: elsewhere what the plan promises must not

@@ -1,10 +1,12 @@
 //! What the router asks for, carried out.
 
-use router::{ConnId, Effect, Effects, Input, QualityAnswer, RunRef};
+use router::{ConnId, Effect, Effects, Input, QualityAnswer, RunRef, RunRequest};
 
 use super::{Subject, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
+use crate::plan::Plan;
 use crate::scenario::FaultKind;
+use crate::script::Script;
 
 impl<S: Subject> World<'_, S> {
     pub(super) fn carry_out(&mut self, effect: &Effect, effects: &Effects) {
@@ -41,7 +43,8 @@ impl<S: Subject> World<'_, S> {
                 if self.trouble.as_ref().is_some_and(|trouble| trouble.told) {
                     self.note_fault("drain.accepts", "a run is started by a node that was told to drain");
                 }
-                if let Some(at_us) = self.agents.start(self.leaves_us, &self.plan, request) {
+                let script = self.script_of(request);
+                if let Some(at_us) = self.agents.start(self.leaves_us, &self.plan, request, script) {
                     self.beat_at(at_us, request.run);
                 }
             }
@@ -83,6 +86,15 @@ impl<S: Subject> World<'_, S> {
         let node = self.node();
         let event = Event::Beat { run: run.index() as u32, generation: run.generation(), node };
         self.queue.set(at_us, event);
+    }
+
+    /// The script of a run that begins: the one that its user's plan was made with, or the same made anew.
+    fn script_of(&mut self, request: &RunRequest) -> Script {
+        let planned = Plan::place_of(&request.user, &request.request_id).and_then(|(user, number)| {
+            let user = self.users.get_mut(user as usize)?.as_deref_mut()?;
+            if *user.id == *request.user { user.take_script(number) } else { None }
+        });
+        planned.unwrap_or_else(|| self.plan.script(&request.user, &request.request_id))
     }
 
     fn accepted(&mut self, link: LinkRef, conn: ConnId) {

@@ -58,9 +58,9 @@ impl<S: Subject> World<'_, S> {
         if let Some((_, index)) = self.arrivals.next() {
             let faults = &self.plan.scenario().faults;
             let careful = !faults.is_empty() && begins_us(faults, index).is_some();
-            let user = self.plan.user(index);
-            self.host_user(&user);
-            self.users[index as usize] = Some(Box::new(User::new(user, careful)));
+            let (plan, scripts) = self.plan.user_with_scripts(index);
+            self.host_user(&plan);
+            self.users[index as usize] = Some(Box::new(User::new(plan, scripts, careful)));
             self.act(index);
         }
         self.await_arrival();
@@ -194,7 +194,8 @@ impl<S: Subject> World<'_, S> {
                 }
             }
         }
-        let mut text = String::with_capacity(128);
+        let mut text = self.texts.pop().unwrap_or_default();
+        text.clear();
         let encoded =
             tab_state.client.outgoing(kind).is_some_and(|message| Goldenpath.encode(&message, &mut text));
         let link = tab_state.link;
@@ -236,8 +237,15 @@ impl<S: Subject> World<'_, S> {
                 let ticket = ticket_of(link);
                 self.input(Input::Connect(Connect { tier, resume, ..Connect::new(ticket, &id) }));
             }
-            (Up::Text(text), Some(conn)) => self.input(Input::Text { conn, text: &text }),
-            (Up::Pong, Some(conn)) => self.input(Input::Pong { conn }),
+            (Up::Text(text), Some(conn)) => {
+                self.delivered += 1;
+                self.input(Input::Text { conn, text: &text });
+                self.texts.push(text);
+            }
+            (Up::Pong, Some(conn)) => {
+                self.delivered += 1;
+                self.input(Input::Pong { conn });
+            }
             (Up::Close, _) => self.gone(link),
             // The server turned the connection away.
             (Up::Text(_) | Up::Pong, None) => {}
@@ -255,6 +263,7 @@ impl<S: Subject> World<'_, S> {
             if wrote {
                 self.wrote(self.now_us, link);
             }
+            self.delivered += u64::from(matches!(thing, Down::Frame(_) | Down::Ping));
             match thing {
                 Down::Frame(frame) => self.receive(link, user, tab, frame.as_str()),
                 Down::Ping => self.links.send_up(self.now_us, link, Up::Pong, &mut self.queue),
@@ -305,7 +314,8 @@ impl<S: Subject> World<'_, S> {
     }
 
     fn answer(&mut self, link: LinkRef, answer: &Outgoing<'_>) {
-        let mut text = String::with_capacity(64);
+        let mut text = self.texts.pop().unwrap_or_default();
+        text.clear();
         if Goldenpath.encode(answer, &mut text) {
             if self.options.checkers && matches!(answer, Outgoing::Confirm { .. }) {
                 self.checkers.confirmed();

@@ -14,6 +14,7 @@ mod nodes;
 mod phases;
 mod subject;
 mod trouble;
+mod warm;
 
 use std::collections::VecDeque;
 
@@ -104,6 +105,8 @@ pub struct RunResult {
     pub costs: Costs,
     /// How long that took, if the scenario says what takes how long.
     pub node: Option<NodeTimes>,
+    /// Frames that arrived over the network, either way: texts and control frames, heartbeats and confirmations too.
+    pub delivered: u64,
     /// The checkers, with everything they wrote down.
     pub checkers: Checkers,
     /// The router's own accounts; empty if another subject ran.
@@ -146,6 +149,8 @@ pub struct World<'a, S = Router> {
     tools: Tools,
     host: Host,
     lines: Lines,
+    /// Texts that have arrived, to be written over.
+    texts: Vec<String>,
     checkers: Checkers,
     bounds: Bounds,
     effects: Effects,
@@ -158,6 +163,7 @@ pub struct World<'a, S = Router> {
     server: Node,
     /// When what the router sends now leaves the node.
     leaves_us: u64,
+    delivered: u64,
     verify_at: u64,
     /// When the registry is looked at next.
     pool_at_us: u64,
@@ -238,6 +244,7 @@ impl<'a, S: Subject> World<'a, S> {
             tools: Tools::default(),
             host: Host::default(),
             lines: Lines::default(),
+            texts: Vec::new(),
             bounds,
             effects: Effects::new(),
             questions: VecDeque::new(),
@@ -246,6 +253,7 @@ impl<'a, S: Subject> World<'a, S> {
             costs: Costs::default(),
             server,
             leaves_us: 0,
+            delivered: 0,
             verify_at: 0,
             pool_at_us: POOL_EVERY_US,
             pool: (0, 0),
@@ -296,10 +304,12 @@ impl<'a, S: Subject> World<'a, S> {
                 if let Some(event) = self.server.next(self.now_us) {
                     self.happen(event);
                 }
-            } else if let Some(event) =
-                self.queue.pop().and_then(|(_, event)| self.server.admit(self.now_us, event))
-            {
-                self.happen(event);
+            } else {
+                self.warm();
+                let event = self.queue.pop().and_then(|(_, event)| self.server.admit(self.now_us, event));
+                if let Some(event) = event {
+                    self.happen(event);
+                }
             }
             self.settle_accounts();
             self.server.served();
@@ -464,6 +474,7 @@ impl<'a, S: Subject> World<'a, S> {
             inputs: self.inputs,
             costs: self.costs,
             node: self.server.into_times(),
+            delivered: self.delivered,
             checkers: self.checkers,
             stats: self.subject.stats(),
             window_peak: self.bounds.window_peak,

@@ -88,8 +88,10 @@ impl<S: Subject> World<'_, S> {
         let mut missed = verdict == Verdict::Hole;
         match frame.kind {
             FrameKind::Welcome { cursor } => {
-                care.welcomed(now_us, cursor, state.client.was_forgotten());
+                let forgot = state.client.was_forgotten();
+                care.welcomed(now_us, cursor, forgot);
                 again = care.unknown();
+                state.forgotten = if forgot { state.forgotten + 1 } else { 0 };
             }
             FrameKind::Event(event) if verdict == Verdict::Fresh => {
                 care.event(now_us, frame.request_id, event.is_terminal());
@@ -122,7 +124,8 @@ impl<S: Subject> World<'_, S> {
             && let Some(care) = state.care.as_deref_mut().filter(|care| care.is_welcomed())
         {
             care.caught_up();
-            state.looked |= care.is_looking();
+            // A server that has just forgotten cannot say what there is; one that says so again has nothing more.
+            state.looked |= care.is_looking() && state.forgotten != 1;
         }
         for place in again {
             self.say_again(user, tab, place);

@@ -1,7 +1,7 @@
 //! What stands in the middle of a world: the router, or a model of what it replaces.
 
 use router::{
-    Effects, Input, Instant, QualityRequest, Router, Stats,
+    ConnId, Effects, Input, Instant, QualityRequest, Router, RunRef, Stats,
     quality::{self, Gate},
 };
 use serde_json::value::RawValue;
@@ -13,6 +13,16 @@ use crate::checkers::bounds::{Breach, Held};
 pub trait Subject {
     /// One input; appends what is to happen, in order. `now` never runs backwards.
     fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects);
+
+    /// An agent's report of that run comes soon: what it will need can be fetched early. Changes nothing.
+    fn warm_run(&self, run: RunRef) {
+        _ = run;
+    }
+
+    /// The same for an input of that connection, or an effect on it.
+    fn warm_conn(&self, conn: ConnId) {
+        _ = conn;
+    }
 
     /// When it wants to be woken by [`Input::Tick`].
     fn next_deadline(&self) -> Option<Instant>;
@@ -74,6 +84,14 @@ pub trait Subject {
 impl Subject for Router {
     fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
         Router::handle(self, now, input, out);
+    }
+
+    fn warm_run(&self, run: RunRef) {
+        Router::warm_run(self, run);
+    }
+
+    fn warm_conn(&self, conn: ConnId) {
+        Router::warm_conn(self, conn);
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -45,9 +45,9 @@ pub use self::durability::{Durability, Lapse};
 use self::{link::Link, scripts::Scripts, wakes::Wakes};
 
 /// How a node reaches its store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoreConfig {
-    /// Where it is: `redis://`, `unix:`, with user, password and database.
+    /// Where it is: `redis://`, `unix:`, with user, password and database. Never shown whole.
     pub url: String,
     /// What it keeps.
     pub bounds: Bounds,
@@ -78,6 +78,22 @@ impl StoreConfig {
             reconnect_first: Duration::from_millis(50),
             reconnect_max: Duration::from_secs(2),
         }
+    }
+}
+
+impl std::fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url, bounds, clock, requests_max, connect_timeout, silence_timeout, .. } = self;
+        // What stands ahead of the last `@` is a name and a password.
+        let place = url.rsplit_once('@').map_or(url.as_str(), |(_, place)| place);
+        f.debug_struct("StoreConfig")
+            .field("place", &place)
+            .field("bounds", bounds)
+            .field("clock", clock)
+            .field("requests_max", requests_max)
+            .field("connect_timeout", connect_timeout)
+            .field("silence_timeout", silence_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -200,4 +216,27 @@ fn client(url: &str) -> Result<Client, StoreError> {
     let info: ConnectionInfo =
         url.into_connection_info().map_err(|error| StoreError::Url(error.to_string()))?;
     Client::open(info).map_err(|error| StoreError::Url(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let shown = format!("{:?}", StoreConfig::new("redis://me:secret@example.org:6379/1"));
+        assert!(shown.contains("example.org") && !shown.contains("secret"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_refused_and_named() {
+        let node = Node::new("n").expect("a name");
+        let connect = |config| Store::connect(config, node.clone(), mpsc::unbounded_channel().0).err();
+        let url = connect(StoreConfig::new("http://example.org")).map(|error| error.to_string());
+        assert!(url.as_deref().is_some_and(|text| text.contains("expected redis://")), "{url:?}");
+        let bounds = Bounds { runs_max: 0, ..Bounds::default() };
+        let config = StoreConfig { bounds, ..StoreConfig::new("redis://127.0.0.1/") };
+        let error = connect(config).map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("store bounds: runs_max: expected at least 1"));
+    }
 }
