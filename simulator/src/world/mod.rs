@@ -215,7 +215,9 @@ impl<'a, S: Subject> World<'a, S> {
         let links = Links::new(scenario.network.latency, seed);
         let server = Node::new(scenario.service);
         let trouble = Trouble::of(&scenario, seed);
-        let budget_us = budget_us(&scenario, &router_config(&scenario));
+        let limits = router_config(&scenario);
+        // A user is kept for as long as its message ids are: nobody waits for it, and it must be let pass.
+        let budget_us = budget_us(&scenario, &limits) + limits.dedupe_ttl_us;
         let plan = Plan::new(scenario, seed);
         let watch = Watch {
             domain: reports::Domain::Virtual,

@@ -167,7 +167,7 @@ impl<S: Subject> World<'_, S> {
         if self.trouble.as_ref().is_some_and(|trouble| trouble.draining && trouble.node == node) {
             // A node that stands still for a moment is late without being at fault.
             let pauses = self.plan.scenario().faults.iter().any(|fault| fault.kind == FaultKind::Pause);
-            if !pauses {
+            if !pauses && self.subject.hosted().is_some() {
                 self.note_fault(
                     "drain.late",
                     "the drain's deadline is over, and the node does not say that it has drained",
