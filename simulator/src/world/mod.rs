@@ -486,4 +486,6 @@ impl<'a, S: Subject> World<'a, S> {
 }
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod tests;
