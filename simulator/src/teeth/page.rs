@@ -11,8 +11,8 @@ pub struct Shrunk {
     pub users: usize,
     /// Things that users do.
     pub acts: usize,
-    /// Milliseconds of the processor that shrinking took.
-    pub took_ms: u64,
+    /// Candidates that were played for it.
+    pub runs: u64,
 }
 
 /// One defect's line.
@@ -67,21 +67,21 @@ fn figures(rows: &[&Row]) -> String {
         )
     };
     if !shrunk.is_empty() {
-        let (users, acts, took) = (
+        let (users, acts, runs) = (
             middle(&|shrunk| shrunk.users as u64),
             middle(&|shrunk| shrunk.acts as u64),
-            middle(&|shrunk| shrunk.took_ms),
+            middle(&|shrunk| shrunk.runs),
         );
         _ = write!(
             text,
-            ". Shrunk {}: median {} users and {} acts, most {} and {}; {} ms, most {} ms",
+            ". Made small {}: median {} users and {} acts, most {} and {}, by {} candidates, at most {}",
             shrunk.len(),
             users.0,
             acts.0,
             users.1,
             acts.1,
-            took.0,
-            took.1
+            runs.0,
+            runs.1
         );
     }
     text.push_str(".\n");
