@@ -293,7 +293,9 @@ impl Asked {
         let Asked { message_id, at_us, last_us, sent, known, .. } = self;
         let [at, last] = [at_us, last_us].map(|us| *us as f64 / 1e6);
         let what = if *known { "its end" } else { "a first word about it" };
-        format!("message {message_id} of {at:.6} s waits for {what}; sent {sent} times, heard of last at {last:.6} s")
+        format!(
+            "message {message_id} of {at:.6} s waits for {what}; sent {sent} times, heard of last at {last:.6} s"
+        )
     }
 }
 

@@ -183,7 +183,8 @@ impl FaultKind {
     /// Whether a frame of that sort can meet it. An upgrade is a request of its own: it can be late or lost, no more; the
     /// transport's control frames neither.
     fn applies_to(self, cargo: Cargo) -> bool {
-        cargo == Cargo::Text || !matches!(self, FaultKind::Duplicate | FaultKind::Reorder | FaultKind::Corrupt)
+        cargo == Cargo::Text
+            || !matches!(self, FaultKind::Duplicate | FaultKind::Reorder | FaultKind::Corrupt)
     }
 }
 
@@ -198,9 +199,8 @@ pub(crate) fn garble(text: &str, at: u64) -> String {
 
 /// When the first rule begins to change anything for that user, microseconds; `None` if none ever does.
 pub(crate) fn begins_us(faults: &[Fault], user: u32) -> Option<u64> {
-    let concerns = |fault: &&Fault| {
-        fault.kind != FaultKind::Pass && (fault.kind.is_of_node() || fault.concerns(user))
-    };
+    let concerns =
+        |fault: &&Fault| fault.kind != FaultKind::Pass && (fault.kind.is_of_node() || fault.concerns(user));
     faults.iter().filter(concerns).map(|fault| fault.during.low).min().map(Micros::us)
 }
 

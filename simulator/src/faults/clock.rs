@@ -90,9 +90,10 @@ mod tests {
         clock.jump(1_000, 500);
         clock.drift(2_000, 250_000);
         assert_eq!((clock.shows(2_000), clock.shows(6_000)), (2_500, 7_500));
-        assert_eq!([900, 1_000, 1_200, 1_499, 1_500, 1_600].map(|node| clock.when(node)), [
-            900, 1_000, 1_000, 1_000, 1_000, 1_100
-        ]);
+        assert_eq!(
+            [900, 1_000, 1_200, 1_499, 1_500, 1_600].map(|node| clock.when(node)),
+            [900, 1_000, 1_000, 1_000, 1_000, 1_100]
+        );
         clock.drift(6_000, 0);
         clock.jump(7_000, 1);
         let mut last = 0;
@@ -112,7 +113,10 @@ mod tests {
         clock.drift(0, 50_000);
         for node_us in (0..5_000_000).step_by(997) {
             let when = clock.when(node_us);
-            assert!(clock.shows(when) >= node_us && (when == 0 || clock.shows(when - 1) < node_us), "{node_us}");
+            assert!(
+                clock.shows(when) >= node_us && (when == 0 || clock.shows(when - 1) < node_us),
+                "{node_us}"
+            );
         }
     }
 }

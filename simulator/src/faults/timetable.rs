@@ -55,7 +55,9 @@ pub(crate) fn timetable(scenario: &Scenario, seed: u64) -> Vec<Due> {
 
 /// Whether an avalanche strikes a user.
 pub(crate) fn strikes(scenario: &Scenario, seed: u64, rule: usize, user: u32) -> bool {
-    let Some((fault, name)) = scenario.faults.iter().zip(names(&scenario.faults)).nth(rule) else { return false };
+    let Some((fault, name)) = scenario.faults.iter().zip(names(&scenario.faults)).nth(rule) else {
+        return false;
+    };
     fault.concerns(user) && user_dice(seed, name, user).chance(fault.share.get())
 }
 
@@ -136,7 +138,8 @@ mod tests {
         let half = |kind| Fault { share: Share::new(0.5), ..Fault::new(kind, during) };
         let struck = timetable(&with(vec![half(FaultKind::Stall)]), 1).len();
         assert!((4..=16).contains(&struck), "{struck}");
-        let crashes = (0..64).filter(|seed| !timetable(&with(vec![half(FaultKind::Crash)]), *seed).is_empty());
+        let crashes =
+            (0..64).filter(|seed| !timetable(&with(vec![half(FaultKind::Crash)]), *seed).is_empty());
         assert!((16..48).contains(&crashes.count()));
         let two = Some(UserRange { low: 2, high: 3 });
         let scenario = with(vec![Fault { users: two, ..Fault::new(FaultKind::Avalanche, during) }]);

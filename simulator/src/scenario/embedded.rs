@@ -26,5 +26,8 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "agree-reconnect",
         "hazards",
         "tool-limits",
+        "network-faults",
+        "node-faults",
+        "storms",
     ]
 }

@@ -128,7 +128,8 @@ fn fault_of(fault: &Fault, place: usize, users: u32) -> Option<Broken> {
     };
     let lasts = kind.is_verdict() || matches!(kind, FaultKind::Skew | FaultKind::ServicesAway);
     if lasts && during.low == during.high {
-        let help = "a time with a beginning and an end, such as \"10s..20s\": it lasts as long as that".to_owned();
+        let help =
+            "a time with a beginning and an end, such as \"10s..20s\": it lasts as long as that".to_owned();
         return wrong("during", format!("`{during}` is a moment"), help);
     }
     if fault.by.is_some() && !kind.has_by() {

@@ -105,7 +105,14 @@ const MISTAKES: &[(&str, usize, usize, &str, &str, &str)] = &[
     ("[limits]\nrate_per_s = 0", 5, 14, "limits.rate_per_s", "0 is out of range", "from 1"),
     ("[expect]\ngolden_path = true", 5, 15, "expect.golden_path", "invalid type: boolean", "a share"),
     ("seed = -1", 4, 8, "seed", "-1", "u64"),
-    ("[[fault]]\nkind = \"los\"\nduring = \"1s\"", 5, 8, "fault.kind", "unknown value", "did you mean `lose`?"),
+    (
+        "[[fault]]\nkind = \"los\"\nduring = \"1s\"",
+        5,
+        8,
+        "fault.kind",
+        "unknown value",
+        "did you mean `lose`?",
+    ),
     ("[[fault]]\nkind = \"lose\"", 4, 1, "fault.during", "missing key", "no default"),
     (
         "[[fault]]\nkind = \"cut\"\nduring = \"1s\"",

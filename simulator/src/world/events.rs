@@ -219,7 +219,9 @@ impl<S: Subject> World<'_, S> {
             return self.orphan(link);
         }
         match (thing, conn) {
-            (Up::Connect { .. }, _) if self.trouble.as_ref().is_some_and(|node| node.is_down(self.now_us)) => {
+            (Up::Connect { .. }, _)
+                if self.trouble.as_ref().is_some_and(|node| node.is_down(self.now_us)) =>
+            {
                 self.orphan(link);
             }
             (Up::Connect { resume }, _) => {

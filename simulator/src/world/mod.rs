@@ -402,4 +402,6 @@ impl<'a, S: Subject> World<'a, S> {
 }
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod tests;
