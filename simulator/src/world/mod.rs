@@ -252,6 +252,7 @@ impl<'a, S: Subject> World<'a, S> {
             let deadline = self.deadline();
             let Some(next) = [deadline, self.queue.next_at()].into_iter().flatten().min() else { break };
             if self.options.until_us.is_some_and(|until_us| next > until_us) {
+                self.stopped = true;
                 break;
             }
             idle_ticks = if next > self.now_us { 0 } else { idle_ticks };
@@ -387,7 +388,7 @@ impl<'a, S: Subject> World<'a, S> {
     }
 
     fn finish(mut self) -> RunResult {
-        let complete = self.options.until_us.is_none() && !self.stopped;
+        let complete = !self.stopped;
         self.bounds.accounts(self.now_us, self.subject.verify(), self.checkers.ledger_mut());
         if complete {
             self.checkers.finish(self.now_us);
