@@ -31,9 +31,9 @@ def peer(name, *arguments):
 
 CONTESTS = [
     ("goldenpath, all checkers", peer("goldenpath", PEERS / "pings.toml")),
-    (MODEL, peer("turmoil", "each", CLIENTS, 50_000)),
-    ("turmoil, all clients in one host", peer("turmoil", "one", CLIENTS, 500_000)),
-    ("madsim, a node per client", peer("madsim", CLIENTS, 500_000)),
+    (MODEL, peer("turmoil", "each", CLIENTS, 10_000)),
+    ("turmoil, all clients in one host", peer("turmoil", "one", CLIENTS, 100_000)),
+    ("madsim, a node per client", peer("madsim", CLIENTS, 50_000)),
 ]
 
 

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     /// From worst to best, as documented.
-    const PRECEDENCE: [Verdict; 9] = [
+    const PRECEDENCE: [Verdict; 10] = [
         Verdict::IsolationBreach,
         Verdict::Findings,
         Verdict::ReplayDiverged,

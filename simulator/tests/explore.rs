@@ -15,7 +15,7 @@ fn small_worlds_are_quiet() {
         ("users=1,tabs=2,runs=1,tools=1,disconnects=1,retries=1", 3_000),
         ("users=1,tabs=1,runs=1,tools=1,stalls=1,ticks=2,stops=1", 500),
         ("users=2,tabs=1,runs=2,disconnects=1", 10_000),
-        ("users=2,tabs=1,runs=1,tools=1,intrusions=2", 500),
+        ("users=2,tabs=1,runs=1,tools=1,intrusions=2", 150),
     ] {
         let outcome = explored(scope, true);
         assert_eq!(outcome.end, End::Complete, "{scope}");
@@ -58,7 +58,7 @@ fn symmetry_leaves_out_what_differs_in_names_only() {
 fn an_exploration_repeats_and_does_not_depend_on_what_it_could_keep() {
     let scope = Scope::parse("users=1,tabs=2,runs=1,tools=1,disconnects=1").unwrap();
     let with = |memory_bytes| explore(Options { memory_bytes, ..Options::new(scope) }).unwrap();
-    let (roomy, again, tight) = (with(1 << 30), with(1 << 30), with(3 << 20));
+    let (roomy, again, tight) = (with(1 << 30), with(1 << 30), with(5 << 20));
     assert_eq!(roomy, again);
     assert_eq!(roomy.end, End::Complete);
     assert_eq!(Outcome { bytes: roomy.bytes, ..tight.clone() }, roomy);

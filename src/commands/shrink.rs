@@ -37,7 +37,7 @@ pub(crate) fn run(options: &ShrinkOptions) -> Result<Verdict, Failure> {
     bar.finish_and_clear();
     let path = options.into.display().to_string();
     let small = kept(&shrunk, &played, &options.into);
-    output::write_file(&options.into, &small.to_toml(&comment(&shrunk, &small, (source, seed), &played)))?;
+    output::write_file(&options.into, &small.to_toml(&comment(&shrunk, &path, (source, seed), &played)))?;
     show(&shrunk, &small, &path, &played, options)
 }
 
@@ -58,11 +58,10 @@ fn named(played: &Played) -> String {
     [subject].into_iter().chain(hazards).collect::<Vec<_>>().join(" ")
 }
 
-fn comment(shrunk: &Shrunk, small: &Scenario, (source, seed): (&str, u64), played: &Played) -> String {
+fn comment(shrunk: &Shrunk, path: &str, (source, seed): (&str, u64), played: &Played) -> String {
     let (before, after) = shrunk.sizes;
     let first = shrunk.report.findings.iter().find(|finding| finding.rule == shrunk.rule);
     let what = first.map(|finding| format!(": {}", finding.detail)).unwrap_or_default();
-    let file = format!("scenarios/regressions/{}.toml", small.name);
     let rest = if shrunk.finished { "" } else { "; ended early" };
     format!(
         "{} breaks {}{what}.\nFound in {source}, seed {seed}: {}; left: {}{rest}.\nSee it: {}",
@@ -70,7 +69,7 @@ fn comment(shrunk: &Shrunk, small: &Scenario, (source, seed): (&str, u64), playe
         shrunk.rule,
         words(&before),
         words(&after),
-        super::sim::replay(&file, shrunk.scenario.seed, played),
+        super::sim::replay(path, shrunk.scenario.seed, played),
     )
 }
 

@@ -49,14 +49,14 @@ impl<T: Default> PerTab<T> {
         }
     }
 
-    /// The values, from the first tab to the last one named, to change them.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.first.iter_mut().chain(&mut self.more)
-    }
-
     /// The values, from the first tab to the last one named.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.first.iter().chain(&self.more)
+    }
+
+    /// The same, to change them.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.first.iter_mut().chain(&mut self.more)
     }
 }
 

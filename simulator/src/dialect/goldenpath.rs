@@ -129,6 +129,7 @@ impl<'a> Members<'a> {
             self.user_id = scanner.string_rest()?;
         }
         if scanner.take(br#","data":{"timestamp":"#) {
+            scanner.skip_space();
             scanner.value(2)?;
             if scanner.take(br#","user_id":""#) {
                 self.data_user_id = scanner.string_rest()?;
@@ -186,6 +187,7 @@ impl<'a> Members<'a> {
                 self.tool_name = scanner.string_rest()?;
             }
             if scanner.take(br#","parameters":"#) {
+                scanner.skip_space();
                 scanner.value(1)?;
             }
             if scanner.take(br#","results":""#) {

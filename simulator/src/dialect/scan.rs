@@ -248,6 +248,7 @@ impl<'a> Scanner<'a> {
                 _ => break,
             }
         }
+        self.skip_space();
         self.value(1)
     }
 

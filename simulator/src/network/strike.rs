@@ -98,7 +98,11 @@ impl Links {
         match self.fate(now_us, link, true, Cargo::Control) {
             Fate::Lost => None,
             Fate::Later(by_us) => Some(now_us + delay_us + by_us),
-            fate => Some((now_us + delay_us).max(fate.not_before())),
+            fate @ (Fate::Arrives
+            | Fate::Twice
+            | Fate::Overtaken(_)
+            | Fate::Garbled(_)
+            | Fate::NotBefore(_)) => Some((now_us + delay_us).max(fate.not_before())),
         }
     }
 

@@ -28,5 +28,8 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "hazards",
         "tool-limits",
         "journeys",
+        "network-faults",
+        "node-faults",
+        "storms",
     ]
 }

@@ -171,7 +171,7 @@ fn fault_of(fault: &Fault, place: usize, users: u32) -> Option<Broken> {
         let with: Vec<&str> = kinds(FaultKind::is_verdict).collect();
         return wrong("way", "has no direction".to_owned(), format!("only with {}", with.join(", ")));
     }
-    let Some(only) = fault.users else { return None };
+    let only = fault.users?;
     if kind.is_of_node() {
         let help = "leave it out: what befalls the node befalls everybody".to_owned();
         return wrong("users", "concerns no users in particular".to_owned(), help);

@@ -17,7 +17,7 @@ use crate::scenario::Micros;
 const TABS_MAX: usize = 8;
 /// Exchanges that are kept; the rest is counted.
 const EXCHANGES_MAX: usize = 400;
-/// Findings that are put among them.
+/// Findings that are put among them, the first of each rule.
 const FINDINGS_MAX: usize = 12;
 
 /// A tab of a user.
@@ -184,13 +184,18 @@ impl Recorder {
         for note in self.of_plan(plan).into_iter().chain(self.of_faults(plan)) {
             sequence.insert(note);
         }
-        for finding in findings.iter().take(FINDINGS_MAX) {
+        // One of each rule: what follows from the same cause would hide the rest.
+        let mut told: Vec<&str> = Vec::new();
+        for finding in findings {
+            if told.contains(&finding.rule.as_str()) || told.len() >= FINDINGS_MAX {
+                continue;
+            }
+            told.push(&finding.rule);
             let lane = self.lane_of_finding(finding);
             let label = format!("{} {}", finding.rule, finding.detail);
             let kind = ExchangeKind::Finding;
             sequence.insert(Exchange { at_us: finding.at_us, from: lane, to: lane, label, kind });
         }
-        sequence.left_out += findings.len().saturating_sub(FINDINGS_MAX) as u64;
         sequence
     }
 

@@ -96,7 +96,7 @@ enum Size {
 
 impl Size {
     fn draw(dice: &mut Dice) -> Self {
-        [Size::Tiny, Size::Small, Size::Medium, Size::Large][dice.weighted(&[36, 34, 22, 8])]
+        [Size::Tiny, Size::Small, Size::Medium, Size::Large][dice.weighted(&[34, 34, 22, 10])]
     }
 
     /// One value for each size.

@@ -42,7 +42,7 @@ pub(super) fn session(scale: Scale, users: u32, dice: &mut Dice) -> Session {
     let messages = match scale.size.of(0, 1, 2, 3) {
         0 => dice.counts(3, 16),
         1 => dice.counts(6, 36),
-        2 => dice.counts(20, 90),
+        2 => dice.counts(24, 96),
         _ => dice.counts(40, 120),
     };
     let think_time = match dice.weighted(&[2, 4, 3, 1]) {

@@ -2,7 +2,7 @@
 //! far behind that it does not know what its user is about to stop.
 
 use super::agents;
-use crate::scenario::{Counts, Micros, MicrosRange, Pause, Scenario, Share, Size};
+use crate::scenario::{Counts, Micros, MicrosRange, Pause, Scenario, Share, Size, Weight};
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
@@ -57,6 +57,10 @@ fn session(scenario: &mut Scenario, latency_us: u64) {
         let gap = Micros::new(4 * latency_us);
         session.tab_gap =
             MicrosRange { low: session.tab_gap.low.max(gap), high: session.tab_gap.high.max(gap) };
+    }
+    if session.during_setup.get() > 0.0 {
+        // A frame that is too large is refused at once, unread, however new its connection is.
+        session.mix.malformed = Weight::new(0);
     }
     // Nobody leaves before the last frames of a busy moment are there.
     session.linger = session.linger.max(Micros::new(SECOND / 2 + 40 * latency_us));

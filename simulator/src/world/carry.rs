@@ -52,6 +52,8 @@ impl<S: Subject> World<'_, S> {
             }
             Effect::CancelRun { run, .. } => self.agents.cancel(*run),
             Effect::AgentRefused(_) if self.misbehaving => {}
+            // Its deadline came with the very input that it spoke by: the agent could not know.
+            Effect::AgentRefused(refused) if was_cancelled(refused.run, effects) => {}
             Effect::AgentRefused(refused) => {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
                 self.note_fault(refused.why.name(), &detail);
@@ -145,6 +147,11 @@ impl<S: Subject> World<'_, S> {
             self.written.push_back(link);
         }
     }
+}
+
+/// Whether the run was ended by one of these effects.
+fn was_cancelled(run: RunRef, effects: &Effects) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::CancelRun { run: ended, .. } if *ended == run))
 }
 
 /// Tickets name links.

@@ -283,6 +283,7 @@ impl<'a, S: Subject> World<'a, S> {
                 break;
             };
             if self.options.until_us.is_some_and(|until_us| next > until_us) {
+                self.stopped = true;
                 break;
             }
             // Nobody is here and nothing is on its way: what the subject still waits for, it waits for in vain.
@@ -442,7 +443,7 @@ impl<'a, S: Subject> World<'a, S> {
     }
 
     fn finish(mut self) -> RunResult {
-        let complete = self.options.until_us.is_none() && !self.stopped;
+        let complete = !self.stopped;
         self.bounds.accounts(self.now_us, self.subject.verify(), self.checkers.ledger_mut());
         if complete {
             self.checkers.finish(self.now_us);
@@ -487,5 +488,7 @@ impl<'a, S: Subject> World<'a, S> {
     }
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod tests;

@@ -106,9 +106,9 @@ fn who_is_not_named_does_not_come_and_the_others_stay_who_they_are() {
 
 /// Rows; the line of the error among them; what the text says there; its key; and a part of its message or help.
 const MISTAKES: &[(&str, usize, &str, &str, &str)] = &[
-    (r#"{ at = "0s", user = 2000, do = "connect" }"#, 1, "2000", "act.0.user", "no user 2000"),
+    (r#"{ at = "0s", user = 2000, do = "connect" }"#, 1, "2000", "act.user", "no user 2000"),
     (r#"{ at = "0s", user = 0, do = "conect" }"#, 1, "\"conect", "act.do", "did you mean `connect`?"),
-    (r#"{ at = "0s", user = 0, do = "connect", thread = 1 }"#, 1, "1 }", "act.0.thread", "means nothing"),
+    (r#"{ at = "0s", user = 0, do = "connect", thread = 1 }"#, 1, "1 }", "act.thread", "means nothing"),
     (
         r#"{ at = "0s", user = 0, do = "connect", thred = 1 }"#,
         1,
@@ -116,25 +116,25 @@ const MISTAKES: &[(&str, usize, &str, &str, &str)] = &[
         "act.thred",
         "did you mean `thread`?",
     ),
-    (r#"{ at = "0s", user = 0, do = "stall" }"#, 1, "{ at", "act.0.for", "`stall` without `for`"),
-    (r#"{ at = "0s", user = 0, do = "ping" }"#, 1, "{ at", "act.0.tab", "tab 0 never connects"),
-    ("CONNECT\nCONNECT", 2, "{ at", "act.1.tab", "tab 0 connects twice"),
+    (r#"{ at = "0s", user = 0, do = "stall" }"#, 1, "{ at", "act.for", "`stall` without `for`"),
+    (r#"{ at = "0s", user = 0, do = "ping" }"#, 1, "{ at", "act.tab", "tab 0 never connects"),
+    ("CONNECT\nCONNECT", 2, "{ at", "act.tab", "tab 0 connects twice"),
     (
         r#"CONNECT
 { at = "1s", user = 0, do = "ping" }
 { at = "2s", user = 0, tab = 1, do = "connect" }"#,
         3,
         "\"connect",
-        "act.2.do",
+        "act.do",
         "a tab connects late",
     ),
-    (r#"{ at = "0s", user = 0, tab = 1, do = "connect" }"#, 1, "1, do", "act.0.tab", "without a gap"),
+    (r#"{ at = "0s", user = 0, tab = 1, do = "connect" }"#, 1, "1, do", "act.tab", "without a gap"),
     (
         r#"CONNECT
 { at = "1s", user = 0, do = "unknown", type = "ping" }"#,
         2,
         "\"ping",
-        "act.1.type",
+        "act.type",
         "one of telemetry_sample",
     ),
     (
@@ -142,7 +142,7 @@ const MISTAKES: &[(&str, usize, &str, &str, &str)] = &[
 { at = "1s", user = 0, do = "foreign", names = 0 }"#,
         2,
         "0 }",
-        "act.1.names",
+        "act.names",
         "another user",
     ),
     (
@@ -150,7 +150,7 @@ const MISTAKES: &[(&str, usize, &str, &str, &str)] = &[
 { at = "1s", user = 0, do = "chat", message = "a b" }"#,
         2,
         "\"a b",
-        "act.1.message",
+        "act.message",
         "is no id",
     ),
     (
@@ -158,7 +158,7 @@ const MISTAKES: &[(&str, usize, &str, &str, &str)] = &[
 { at = "1s", user = 0, do = "stop", message = "m0000" }"#,
         2,
         "\"m0000",
-        "act.1.message",
+        "act.message",
         "no such message",
     ),
     (
@@ -166,7 +166,7 @@ const MISTAKES: &[(&str, usize, &str, &str, &str)] = &[
 { at = "1s", user = 0, do = "chat", run = [] }"#,
         2,
         "[]",
-        "act.1.run",
+        "act.run",
         "a run without a step",
     ),
     (
@@ -174,7 +174,7 @@ const MISTAKES: &[(&str, usize, &str, &str, &str)] = &[
 RUN({ at = "1s", do = "answer" })"#,
         2,
         "\"answer",
-        "act.1.run.0.do",
+        "act.run.do",
         "the first step is `started`",
     ),
     (
@@ -182,7 +182,7 @@ RUN({ at = "1s", do = "answer" })"#,
 RUN({ at = "1s", do = "started" })"#,
         2,
         "\"started",
-        "act.1.run.0.do",
+        "act.run.do",
         "the last step is",
     ),
     (
@@ -190,7 +190,7 @@ RUN({ at = "1s", do = "started" })"#,
 RUN({ at = "1s", do = "started" }, { at = "2s", do = "tool", name = "a" }, { at = "3s", do = "answer" })"#,
         2,
         "{ at = \"2s",
-        "act.1.run.1.for",
+        "act.run.for",
         "never ends",
     ),
     (
@@ -198,7 +198,7 @@ RUN({ at = "1s", do = "started" }, { at = "2s", do = "tool", name = "a" }, { at 
 RUN({ at = "2s", do = "started" }, { at = "1s", do = "answer" })"#,
         2,
         "\"1s\", do = \"answer",
-        "act.1.run.1.at",
+        "act.run.at",
         "in order of time",
     ),
     (
@@ -207,7 +207,7 @@ RUN({ at = "0s", do = "started" }, { at = "2s", do = "answer" })
 { at = "3s", user = 0, do = "stop", message = "m0000" }"#,
         3,
         "\"3s",
-        "act.2.at",
+        "act.at",
         "no quiet moment",
     ),
     (
@@ -216,7 +216,7 @@ LOST
 { at = "2001ms", user = 0, do = "ping" }"#,
         3,
         "\"2001ms",
-        "act.2.at",
+        "act.at",
         "loses its connection",
     ),
     (
@@ -225,7 +225,7 @@ LOST
 { at = "2001ms", user = 0, do = "stall", for = "1s" }"#,
         3,
         "\"2001ms",
-        "act.2.at",
+        "act.at",
         "away or does not read",
     ),
     (
@@ -233,7 +233,7 @@ LOST
 { at = "1s", user = 0, do = "disconnect", for = "3m" }"#,
         2,
         "\"3m",
-        "act.1.for",
+        "act.for",
         "recovery window",
     ),
     (
@@ -241,7 +241,7 @@ LOST
 { at = "10ms", user = 0, do = "disconnect", for = "1s" }"#,
         2,
         "\"10ms",
-        "act.1.at",
+        "act.at",
         "not all tabs are set up",
     ),
 ];
