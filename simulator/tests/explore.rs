@@ -4,8 +4,8 @@ use reports::Verdict;
 use simulator::explore::{End, NAMED, Options, Outcome, Scope, explore, report};
 
 fn explored(scope: &str, symmetry: bool) -> Outcome {
-    let scope = Scope::parse(scope).unwrap();
-    explore(Options { symmetry, ..Options::new(scope) }).unwrap()
+    let scope = Scope::parse(scope).expect("a scope");
+    explore(Options { symmetry, ..Options::new(scope) }).expect("a world of it")
 }
 
 #[test]

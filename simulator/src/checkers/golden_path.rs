@@ -404,9 +404,7 @@ impl Asked {
         let expected = &self.expected;
         let cut = match expected.terminal {
             Terminal::Cancelled | Terminal::TimedOut => true,
-            Terminal::AgentError => {
-                seen.unstarted || seen.drains && seen.frame.error_code == "SHUTTING_DOWN"
-            }
+            Terminal::AgentError => seen.unstarted || seen.drains && seen.frame.error_code == "SHUTDOWN",
             Terminal::Completed => false,
         };
         let other_end = view.ended != Some(expected.terminal);

@@ -223,7 +223,10 @@ impl<S: Subject> World<'_, S> {
             return;
         }
         let links: Vec<LinkRef> = current.tabs.iter().filter_map(|tab| tab.link).collect();
-        if links.into_iter().any(|link| self.links.get(link).is_some_and(|link| link.stalled || link.arrived > 0)) {
+        if links
+            .into_iter()
+            .any(|link| self.links.get(link).is_some_and(|link| link.stalled || link.arrived > 0))
+        {
             return; // what has come to it, it does not know
         }
         let Some(current) = self.user_ref(user) else { return };

@@ -9,6 +9,13 @@
 //!
 //! Planted defects need the feature `mutants`.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a command of its own: threads, the clock for its progress, its arguments from the environment, its page to a file"
+)]
+
 mod pool;
 
 use std::cell::Cell;
