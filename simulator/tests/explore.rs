@@ -107,10 +107,10 @@ mod mutants {
     use super::*;
 
     fn with(mutant: Mutant, scope: &str, symmetry: bool) -> Outcome {
-        let mut options = Options::new(Scope::parse(scope).unwrap());
+        let mut options = Options::new(Scope::parse(scope).expect("a scope"));
         options.config.mutant = Some(mutant);
         options.symmetry = symmetry;
-        explore(options).unwrap()
+        explore(options).expect("a world of it")
     }
 
     /// The rule and the number of steps of a defect's counter-example, which no other search makes shorter.
