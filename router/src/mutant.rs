@@ -90,7 +90,7 @@ mutants! {
     "limits" {
         WindowOneMore: "a socket is handed one frame more than agreed",
         QueueOneMore: "a queue behind a socket takes one frame more than allowed",
-        TokenTwice: "each message costs two of the rate",
+        NoRefill: "what was used up of the rate does not come back",
         RunLimitOneLess: "a user has one run less than allowed",
         ConnectionLimitOneLess: "a user has one connection less than allowed",
         SizeUnchecked: "a text above the limit is handled",

@@ -175,12 +175,12 @@ impl User {
     pub(crate) fn take_token(&mut self, now: Instant, config: &Config) -> bool {
         let full = u64::from(config.rate_burst) * MESSAGE;
         let earned = now.since(self.refilled).saturating_mul(u64::from(config.rate_per_s));
+        let earned = if mutant!(config, NoRefill) { 0 } else { earned };
         self.tokens = self.tokens.saturating_add(earned).min(full);
         self.refilled = now;
         let granted = self.tokens >= MESSAGE;
         if granted {
-            let cost = if mutant!(config, TokenTwice) { 2 * MESSAGE } else { MESSAGE };
-            self.tokens = self.tokens.saturating_sub(cost);
+            self.tokens -= MESSAGE;
         }
         granted
     }

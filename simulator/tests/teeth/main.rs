@@ -19,7 +19,6 @@
 mod pool;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -48,7 +47,7 @@ const FEW: [&str; 14] = [
     "message_router.H3",
     "event_router.E1",
     "endpoint.G0",
-    "engine.T1",
+    "factory.T4",
 ];
 
 /// The page before its tables.
@@ -68,7 +67,7 @@ cargo test -p simulator --features mutants --test teeth                         
 ```
 
 `GOLDENPATH_TEETH_SHRINK=1000` makes each finding small as well, by at most so many candidates. The test fails when a defect is not found
-within 1,000 seeds, and when a sound server is not quiet under a seed that was played. Two kinds of defect have no place yet: what
+within 1,000 seeds, and when the sound router is not quiet under a seed that was played. Two kinds of defect have no place yet: what
 goes wrong between the router and a store (delivered before the store answered), and the transport's shell.
 
 ";
@@ -119,13 +118,14 @@ fn each_defect_is_named_and_the_sound_subjects_are_quiet() {
         println!("{:>6.1} s {}: {said:?} {shrunk:?}", began.elapsed().as_secs_f64(), defect.name());
         Row { defect, bite, shrunk }
     });
-    let page = format!("{HEAD}{}", teeth::page(&rows));
+    let loud = loud(&rows);
+    let page = format!("{HEAD}{}{}", teeth::page(&rows), quiet(&rows, &loud));
     match std::env::var("GOLDENPATH_TEETH_PAGE") {
         Ok(path) => std::fs::write(&path, &page).unwrap_or_else(|error| panic!("{path}: {error}")),
         Err(_) => println!("{page}"),
     }
-    let loud = loud(&rows);
-    assert!(loud.is_empty(), "sound subjects are not quiet:\n{}", loud.join("\n"));
+    let router: Vec<&String> = loud.iter().filter(|(planted, _)| *planted).map(|(_, said)| said).collect();
+    assert!(router.is_empty(), "the sound router is not quiet: {router:#?}");
     let missed: Vec<String> =
         rows.iter().filter(|row| row.bite.is_none()).map(|row| row.defect.name()).collect();
     assert!(missed.is_empty(), "not found within {SEEDS_MAX} seeds: {}", missed.join(" "));
@@ -154,20 +154,37 @@ fn shrunk(defect: Defect, bite: &Bite) -> Option<Shrunk> {
     }
 }
 
-/// What the sound subjects say under any seed that was played: nothing, or it is told here.
-fn loud(rows: &[Row]) -> Vec<String> {
-    let mut seeds: BTreeMap<bool, u64> = BTreeMap::new();
-    for row in rows {
-        let played = row.bite.as_ref().map_or(SEEDS_MAX, |bite| bite.seed);
-        let most = seeds.entry(row.defect.is_planted()).or_default();
-        *most = played.max(*most);
-    }
-    let worlds: Vec<(bool, u64)> =
-        seeds.into_iter().flat_map(|(planted, most)| (1..=most).map(move |seed| (planted, seed))).collect();
+/// The seeds that were played, by whether the router was: from 1 to this one.
+fn most(rows: &[Row], planted: bool) -> u64 {
+    let of = rows.iter().filter(|row| row.defect.is_planted() == planted);
+    of.map(|row| row.bite.as_ref().map_or(SEEDS_MAX, |bite| bite.seed)).max().unwrap_or_default()
+}
+
+/// What the sound servers say under any seed that was played, and whether it is the router that says it. What the old
+/// parts' server says without a hazard is told and not counted: it keeps old limits that the profile may go beyond.
+fn loud(rows: &[Row]) -> Vec<(bool, String)> {
+    let seeds = |planted| (1..=most(rows, planted)).map(move |seed| (planted, seed));
+    let worlds: Vec<(bool, u64)> = seeds(true).chain(seeds(false)).collect();
     let said = pool::each(&worlds, |&(planted, seed)| {
         let sound = if planted { Played::Router } else { Played::Legacy(Hazards::NONE) };
         let findings = play(&sound, &swarm::scenario(seed), seed);
-        findings.first().map(|first| format!("{sound:?}, seed {seed}: {} {}", first.rule, first.detail))
+        findings.first().map(|first| (planted, format!("seed {seed}, `{}`: {}", first.rule, first.detail)))
     });
     said.into_iter().flatten().collect()
+}
+
+/// The same for the page.
+fn quiet(rows: &[Row], loud: &[(bool, String)]) -> String {
+    let mut text = String::from("## Without a defect\n\n");
+    for (planted, name) in [(true, "The router"), (false, "The old parts' server")] {
+        let said: Vec<&str> =
+            loud.iter().filter(|(of, _)| *of == planted).map(|(_, said)| said.as_str()).collect();
+        let seeds = most(rows, planted);
+        text.push_str(&format!("{name}: {} of {seeds} seeds quiet.\n", seeds - said.len() as u64));
+        said.iter().for_each(|said| text.push_str(&format!("- {said}\n")));
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
 }
