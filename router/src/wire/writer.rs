@@ -78,7 +78,7 @@ impl Writer {
             self.out.push_str(lead);
             self.out.push_str(pair(part));
         }
-        self.out.push_str(".");
+        self.out.push('.');
         self.six(micros % 1_000_000);
         self.out.push_str("Z\"");
     }

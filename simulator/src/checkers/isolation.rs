@@ -143,7 +143,7 @@ fn next_mark(bytes: &[u8], mut from: usize) -> Option<usize> {
 /// The high bit of each byte of a word that is a `y`, and of some above one.
 const fn words_y(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let word = word ^ ONES * b'y' as u64;
+    let word = word ^ (ONES * b'y' as u64);
     word.wrapping_sub(ONES) & !word & ONES << 7
 }
 

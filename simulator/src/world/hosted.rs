@@ -97,18 +97,18 @@ impl<S: Subject> World<'_, S> {
                 }
             }
             Deed::Topic | Deed::All => {
-                let to: Vec<u32> = match deed {
-                    Deed::Topic => self.host.subscribers.iter().copied().collect(),
-                    _ => (0..self.plan.count()).collect(),
+                let of_topic = deed == Deed::Topic;
+                let to: Vec<u32> = if of_topic {
+                    self.host.subscribers.iter().copied().collect()
+                } else {
+                    (0..self.plan.count()).collect()
                 };
                 self.host.authority =
                     self.host.authority.take().or_else(|| Router::take_authority(self.subject.hosted()?));
                 let Some(authority) = self.host.authority.take() else { return };
-                let number = self.announce(&to, deed == Deed::Topic);
-                let target = match deed {
-                    Deed::Topic => Target::Topic(&authority, TOPIC),
-                    _ => Target::All(&authority, None),
-                };
+                let number = self.announce(&to, of_topic);
+                let target =
+                    if of_topic { Target::Topic(&authority, TOPIC) } else { Target::All(&authority, None) };
                 self.deliver(number, target, "for many");
                 self.host.authority = Some(authority);
             }
@@ -154,11 +154,9 @@ impl<S: Subject> World<'_, S> {
                     self.note_fault(rule, &detail);
                 }
             }
-            Effect::Receipt(receipt) => {
-                if !self.host.receipt(receipt.receipt.0) {
-                    let detail = format!("a receipt of event {} that nobody waits for", receipt.receipt.0);
-                    self.note_fault("deliver.receipt", &detail);
-                }
+            Effect::Receipt(receipt) if !self.host.receipt(receipt.receipt.0) => {
+                let detail = format!("a receipt of event {} that nobody waits for", receipt.receipt.0);
+                self.note_fault("deliver.receipt", &detail);
             }
             _ => {}
         }
