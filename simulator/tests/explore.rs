@@ -4,8 +4,8 @@ use reports::Verdict;
 use simulator::explore::{End, NAMED, Options, Outcome, Scope, explore, report};
 
 fn explored(scope: &str, symmetry: bool) -> Outcome {
-    let scope = Scope::parse(scope).unwrap();
-    explore(Options { symmetry, ..Options::new(scope) }).unwrap()
+    let scope = Scope::parse(scope).expect("a scope");
+    explore(Options { symmetry, ..Options::new(scope) }).expect("a world of it")
 }
 
 #[test]
@@ -107,10 +107,10 @@ mod mutants {
     use super::*;
 
     fn with(mutant: Mutant, scope: &str, symmetry: bool) -> Outcome {
-        let mut options = Options::new(Scope::parse(scope).unwrap());
+        let mut options = Options::new(Scope::parse(scope).expect("a scope"));
         options.config.mutant = Some(mutant);
         options.symmetry = symmetry;
-        explore(options).unwrap()
+        explore(options).expect("a world of it")
     }
 
     /// The rule and the number of steps of a defect's counter-example, which no other search makes shorter.

@@ -3,6 +3,7 @@
 //! By default every eighth of them. `GOLDENPATH_SHRINK=all` takes all and prints, with `--nocapture`, the table of
 //! `docs/decisions/0027-shrinking.md`; `GOLDENPATH_SHRINK=show` prints the scenarios too.
 
+#![expect(clippy::print_stdout, reason = "prints its table when it is asked to")]
 #![expect(clippy::disallowed_methods, reason = "how much to do is asked of the environment")]
 
 use simulator::legacy::{Hazards, Played, shown};

@@ -168,7 +168,7 @@ impl GoldenPath {
         if self.is_known_again(seen) || self.is_forgiven(seen) {
             return;
         }
-        let unsure = seen.disturbed || self.unsure.contains(&seen.tab);
+        let unsure = seen.disturbed || seen.crowded || self.unsure.contains(&seen.tab);
         let awaited = self.answers.at(seen.tab);
         let fits = awaited.iter().position(|awaited| awaited.what.fits(&seen.frame.kind));
         if unsure {
@@ -243,7 +243,7 @@ impl GoldenPath {
     fn inspect(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
         let ready_at_us = self.ready_at_us.get(seen.tab).copied().unwrap_or_default();
         let unread = seen.touched && matches!(seen.frame.kind, FrameKind::Error { code: "TOO_LARGE" });
-        if seen.at_us < ready_at_us && !unread && !seen.forgiven && !seen.ahead {
+        if seen.at_us < ready_at_us && !unread && !seen.forgiven && !seen.ahead && !seen.drains {
             ledger.push(seen.finding("golden.setup", NAME, "answered before the connection was set up"));
         }
         let echo = seen.frame.received_type.chars().count();
@@ -404,7 +404,7 @@ impl Asked {
         let expected = &self.expected;
         let cut = match expected.terminal {
             Terminal::Cancelled | Terminal::TimedOut => true,
-            Terminal::AgentError => seen.unstarted,
+            Terminal::AgentError => seen.unstarted || seen.drains && seen.frame.error_code == "SHUTDOWN",
             Terminal::Completed => false,
         };
         let other_end = view.ended != Some(expected.terminal);

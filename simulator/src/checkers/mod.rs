@@ -117,10 +117,14 @@ pub(crate) struct Seen<'a> {
     /// What faults may have done to it: `tolerance` says what follows.
     touched: bool,
     disturbed: bool,
+    /// Whether an answer may have found no room.
+    crowded: bool,
     /// Whether the refusal, if it is one, needs no message that asked for it.
     forgiven: bool,
     /// Whether a run may end before it began because agents do not start.
     unstarted: bool,
+    /// Whether the node may have been told to drain: it settles at once what it holds, and cuts runs short.
+    drains: bool,
     /// Whether the server's clock may be ahead of ours.
     ahead: bool,
     /// Whether nothing came to any of the user's tabs for as long as a server remembers who went away.
@@ -292,8 +296,10 @@ impl Checkers {
             thread,
             touched: tolerance.touched(at_us),
             disturbed: tolerance.is_disturbed(tab),
+            crowded: tolerance.crowds(at_us),
             forgiven: tolerance.forgives(at_us, frame.error_code),
             unstarted: tolerance.services_away && tolerance.touched(at_us),
+            drains: tolerance.deploys && tolerance.touched(at_us),
             ahead: self.clock.is_some(),
             away: tolerance.touched(at_us) && tolerance.heard(at_us) >= recovery_us,
             node: tolerance.node_of(tab),

@@ -12,9 +12,12 @@
 //! | `golden.closed` | a close by the server | touched |
 //! | `golden.terminal` | another end than planned | touched |
 //! | `golden.incomplete` | fewer or more events than planned, in a run that ended as planned | touched, and a gap, or a planned stop or time-out, or a planned failure and `services_away` |
+//! | the same | fewer events than planned, in a run that was to fail and ended with `SHUTDOWN` | touched, and a `deploy` |
+//! | `golden.setup` | an answer before the connection is set up | touched, and a `deploy`: a node that drains settles what it holds; or the node's clock is ahead |
 //! | `golden.incomplete` at the end | a run without its end on a tab | a gap on that tab; or its node was replaced since, and another tab has the end |
 //! | the same | a run without its end otherwise | never: touched, it is called `live.pending` |
 //! | `golden.answer` | an answer missing, doubled, out of order | disturbed |
+//! | `golden.answer` | an answer missing | touched, and the scenario bounds what may wait for a connection |
 //! | `golden.answer` | a refusal that crowding explains: `RATE_LIMITED`, `RUN_LIMIT`, `OVERLOADED` | touched |
 //! | `golden.answer`, `golden.setup` | `CONNECTION_LIMIT`: older connections are not known to be gone | touched |
 //! | `golden.answer` | `SHUTTING_DOWN` | touched, and a `deploy` |
@@ -45,6 +48,8 @@ pub(super) struct Tolerance {
     pub(super) from_us: u64,
     pub(super) deploys: bool,
     pub(super) services_away: bool,
+    /// Whether the scenario bounds what may wait for a connection: an answer without a cursor that finds no room is dropped.
+    crowded: bool,
     tabs: Vec<Tab>,
     heard_us: u64,
 }
@@ -64,6 +69,10 @@ impl Tolerance {
             from_us: begins_us(faults, user).unwrap_or(u64::MAX),
             deploys: has(FaultKind::Deploy),
             services_away: has(FaultKind::ServicesAway),
+            crowded: {
+                let limits = &plan.scenario().limits;
+                limits.outbound_frames_max.is_some() || limits.outbound_bytes_max.is_some()
+            },
             tabs: Vec::new(),
             heard_us: 0,
         }
@@ -98,6 +107,11 @@ impl Tolerance {
 
     pub(super) fn node_of(&self, tab: u8) -> u32 {
         self.tabs.get(usize::from(tab)).map_or(0, |tab| tab.node)
+    }
+
+    /// Whether an answer may have found no room.
+    pub(super) const fn crowds(&self, at_us: u64) -> bool {
+        self.crowded && self.touched(at_us)
     }
 
     /// Whether a refusal may come without having been planned.

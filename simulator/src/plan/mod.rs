@@ -92,7 +92,7 @@ impl Plan {
         self.seed
     }
 
-    /// What the agents do; with the seed, the input of [`script`](crate::script::script).
+    /// What the agents do; with the seed, the input of [`script`].
     pub const fn profile(&self) -> &AgentProfile {
         &self.profile
     }

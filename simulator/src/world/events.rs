@@ -33,6 +33,7 @@ impl<S: Subject> World<'_, S> {
                     current.stalled = false;
                 }
                 self.read(link);
+                self.settle_reader(link);
             }
             Event::Gone { link } => self.gone(link),
             Event::Retry { user, tab } => self.connect(user, tab),
@@ -104,7 +105,10 @@ impl<S: Subject> World<'_, S> {
             return;
         };
         let again = tab_state.connections > 0;
-        let resume = if again && with_cursor { tab_state.client.resume_cursor() } else { None };
+        // A careful tab that never saw a welcome may have missed anything.
+        let first = || tab_state.care.is_some().then_some(0);
+        let resume = || tab_state.client.resume_cursor().or_else(first);
+        let resume = if again && with_cursor { resume() } else { None };
         let rules = self.trouble.as_ref();
         let rules = rules.and_then(|trouble| trouble.chain.on_link(user, tab, tab_state.connections));
         let link = self.links.open(now_us, (user, tab), tab_state.connections, rules);

@@ -489,6 +489,4 @@ impl<'a, S: Subject> World<'a, S> {
 }
 
 #[cfg(test)]
-mod fault_tests;
-#[cfg(test)]
 mod tests;

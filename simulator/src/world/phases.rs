@@ -12,6 +12,7 @@ use crate::dialect::{Dialect as _, FrameKind, Goldenpath, ServerFrame};
 use crate::faults::{Care, Step};
 use crate::network::{Event, LinkRef, Up};
 use crate::plan::ActionKind;
+use crate::scenario::FaultKind;
 
 impl<S: Subject> World<'_, S> {
     /// Whether the tab reckons with faults.
@@ -206,7 +207,8 @@ impl<S: Subject> World<'_, S> {
         self.queue.set(rest_us, Event::Rest { user });
         let faults = &self.plan.scenario().faults;
         let taken = faults.iter().any(|fault| {
-            fault.kind.takes_frames() && fault.concerns(user) && fault.during.low.us() <= now_us
+            let takes = fault.kind.takes_frames() || fault.kind == FaultKind::Stall;
+            takes && fault.concerns(user) && fault.during.low.us() <= now_us
         });
         if let Some(current) = self.user(user) {
             current.tabs.iter_mut().for_each(|tab| tab.looked = !taken);
@@ -220,10 +222,25 @@ impl<S: Subject> World<'_, S> {
         if !current.tabs.iter().all(|tab| tab.is_settled()) {
             return;
         }
+        let links: Vec<LinkRef> = current.tabs.iter().filter_map(|tab| tab.link).collect();
+        if links
+            .into_iter()
+            .any(|link| self.links.get(link).is_some_and(|link| link.stalled || link.arrived > 0))
+        {
+            return; // what has come to it, it does not know
+        }
+        let Some(current) = self.user_ref(user) else { return };
         let unlooked = current.tabs.iter().position(|tab| !tab.looked);
         match unlooked {
             Some(tab) => self.reconnect(user, tab as u8),
             None => self.depart(user),
+        }
+    }
+
+    /// A tab reads again: perhaps that was the last that its user waited for.
+    pub(super) fn settle_reader(&mut self, link: LinkRef) {
+        if let Some(user) = self.links.get(link).filter(|link| link.held).map(|link| link.user) {
+            self.settle(user);
         }
     }
 

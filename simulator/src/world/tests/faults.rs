@@ -3,7 +3,7 @@
 use router::{Effect, Effects, Input, Instant, QualityRequest};
 use serde_json::value::RawValue;
 
-use super::*;
+use super::super::*;
 use crate::checkers::bounds::{Breach, Held};
 use crate::scenario::{Fault, FaultKind, MicrosRange, Share, UserRange, Way};
 
