@@ -97,8 +97,8 @@ impl<S: Subject> World<'_, S> {
                 }
             }
             Deed::Topic | Deed::All => {
-                let is_topic = deed == Deed::Topic;
-                let to: Vec<u32> = if is_topic {
+                let of_topic = deed == Deed::Topic;
+                let to: Vec<u32> = if of_topic {
                     self.host.subscribers.iter().copied().collect()
                 } else {
                     (0..self.plan.count()).collect()
@@ -106,9 +106,9 @@ impl<S: Subject> World<'_, S> {
                 self.host.authority =
                     self.host.authority.take().or_else(|| Router::take_authority(self.subject.hosted()?));
                 let Some(authority) = self.host.authority.take() else { return };
-                let number = self.announce(&to, is_topic);
+                let number = self.announce(&to, of_topic);
                 let target =
-                    if is_topic { Target::Topic(&authority, TOPIC) } else { Target::All(&authority, None) };
+                    if of_topic { Target::Topic(&authority, TOPIC) } else { Target::All(&authority, None) };
                 self.deliver(number, target, "for many");
                 self.host.authority = Some(authority);
             }

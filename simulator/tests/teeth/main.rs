@@ -10,10 +10,10 @@
 //! Planted defects need the feature `mutants`.
 
 #![expect(
-    clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a command of its own: threads, the clock for its progress, its arguments from the environment, its page to a file"
+    clippy::print_stdout,
+    reason = "the worlds have one thread and their seed; who plays many of them has threads, a clock and wishes"
 )]
 
 mod pool;
