@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use reports::sweep::SeedRange;
+use simulator::scenario::{FaultKind, Micros};
 
 /// One canonical WebSocket router, its simulator and its load test.
 #[derive(Debug, Parser)]
@@ -11,7 +13,8 @@ use clap_complete::Shell;
     name = "goldenpath",
     version,
     after_help = "Exit codes: 0 all well, 1 internal, 2 usage, 3 regression, \
-4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged."
+4 inconclusive, 5 not comparable, 6 findings, 7 isolation breach, 8 replay diverged, 9 trace altered, \
+10 unreached."
 )]
 pub(crate) struct Arguments {
     /// More talk on stderr; repeat for still more
@@ -25,6 +28,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Play a scenario in virtual time against the router core and check every rule
     Sim(SimOptions),
+    /// Make a scenario that breaks a rule small enough to read, and keep it as a scenario of its own
+    Shrink(ShrinkOptions),
     /// Play a recorded trace again and compare it byte by byte
     Replay(ReplayOptions),
     /// Play a scenario in real time over real sockets and check the same rules
@@ -71,12 +76,17 @@ pub(crate) struct ReportOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct SimOptions {
-    /// A scenario by name or file
-    #[arg(long, default_value = crate::sources::DEFAULT_SCENARIO, value_name = "NAME|FILE")]
-    pub(crate) scenario: String,
+    /// A scenario by name or file; `golden-path` by default, or with --seeds the swarm
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) scenario: Option<String>,
+    /// Play the scenario that the seed draws
+    #[arg(long, conflicts_with = "scenario")]
+    pub(crate) swarm: bool,
     /// Seed; the scenario's own by default
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) sweep: SweepOptions,
     /// What is played: `router`, `legacy` (a server made of the models of what it replaces), or `legacy-PART` with all
     /// hazards of a part on
     #[arg(long, default_value = "router", value_name = "SUBJECT")]
@@ -85,12 +95,92 @@ pub(crate) struct SimOptions {
     /// them
     #[arg(long = "hazard", value_name = "ID")]
     pub(crate) hazards: Vec<String>,
-    /// Write a trace that `replay` can play again
+    /// Write a trace that `replay` can play again; packed if the name ends in `.gz`
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// Play everything twice and compare the two
     #[arg(long)]
     pub(crate) check_determinism: bool,
+    /// Visit every interleaving of a small world instead of playing a scenario: a scope by name (one-tab, two-users,
+    /// intruder, one-user, full) or by keys, such as users=2,tabs=1,runs=2,disconnects=1
+    #[arg(long, value_name = "SCOPE", num_args = 0..=1, default_missing_value = "two-users",
+        conflicts_with_all = ["scenario", "seed", "subject", "hazards", "trace", "check_determinism"])]
+    pub(crate) explore: Option<String>,
+    /// Most memory for the states of an exploration
+    #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = memory, requires = "explore")]
+    pub(crate) memory: u64,
+    /// Explore without taking users and tabs for interchangeable
+    #[arg(long, requires = "explore")]
+    pub(crate) no_symmetry: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
+}
+
+/// Many seeds instead of one.
+#[derive(Args, Debug)]
+pub(crate) struct SweepOptions {
+    /// Play many seeds, from A to before B
+    #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with_all = ["seed", "trace", "check_determinism"])]
+    pub(crate) seeds: Option<SeedRange>,
+    /// Threads [default: one per processor]
+    #[arg(long, requires = "seeds", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) jobs: Option<u32>,
+    /// Only part I of N of the seeds, from 1; `report merge` joins the reports of all parts
+    #[arg(long, requires = "seeds", value_name = "I/N", value_parser = shard)]
+    pub(crate) shard: Option<(u32, u32)>,
+    /// End after this time, such as 10m, wherever that is
+    #[arg(long, requires = "seeds", value_name = "TIME")]
+    pub(crate) budget: Option<Micros>,
+    /// End when so many seeds met no condition and no triple that was not met before
+    #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) plateau: Option<u64>,
+    /// Failing seeds to keep of each rule, the fastest first
+    #[arg(long, requires = "seeds", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) keep: u32,
+    /// Fail if a condition was never met in so many seeds, or `never` [default: 2000 for the swarm on the router]
+    #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = demand)]
+    pub(crate) demand: Option<Demand>,
+    /// Leave this kind of fault out of every scenario of the swarm, to see which conditions need it
+    #[arg(long, value_name = "FAULT", value_parser = fault, conflicts_with = "scenario")]
+    pub(crate) without: Option<FaultKind>,
+    /// Write the hash of each seed, a line each
+    #[arg(long, requires = "seeds", value_name = "FILE")]
+    pub(crate) hashes: Option<PathBuf>,
+}
+
+/// From how many seeds on every condition must have been met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    From(u64),
+    Never,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShrinkOptions {
+    /// A scenario by name or file
+    #[arg(long, value_name = "NAME|FILE", required_unless_present = "swarm", conflicts_with = "swarm")]
+    pub(crate) scenario: Option<String>,
+    /// What the seed draws from the swarm, as in `sim --swarm`
+    #[arg(long, requires = "seed")]
+    pub(crate) swarm: bool,
+    /// Seed; the scenario's own by default
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// What breaks the rule, as in `sim`
+    #[arg(long, default_value = "router", value_name = "SUBJECT")]
+    pub(crate) subject: String,
+    /// A hazard of the legacy server to switch on, as in `sim`; repeat for more
+    #[arg(long = "hazard", value_name = "ID")]
+    pub(crate) hazards: Vec<String>,
+    /// The rule to keep, such as iso.I1; by default the worst that is found first
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// Write the small scenario here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) into: PathBuf,
+    /// Seconds after which the smallest scenario so far is taken
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) budget: u64,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
 }
@@ -106,8 +196,28 @@ pub(crate) struct HazardsOptions {
 pub(crate) struct ReplayOptions {
     /// A trace written by `sim --trace`
     pub(crate) trace: PathBuf,
+    /// Look around: print what happened up to this virtual time, such as `12s`, and stop there
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Look around: print what concerns this user, by id or by number from 0
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Look around: print what concerns this run, by id, or by handle as the short form shows it
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// How it is printed: one state transition per line, or every input and effect in full [default: short]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) show: Option<ReplayForm>,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ReplayForm {
+    /// One state transition per line, in fixed columns
+    Short,
+    /// Every input and every effect, frames and payloads included
+    Full,
 }
 
 #[derive(Args, Debug)]
@@ -187,8 +297,22 @@ pub(crate) enum ScenarioCommand {
     },
     /// List the embedded scenarios
     List,
+    /// Print a scenario with its plan written out, row by row
+    WriteOut {
+        /// A scenario by name or file
+        #[arg(value_name = "NAME|FILE")]
+        scenario: String,
+        /// Seed; the scenario's own by default
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Print the JSON schema of scenario files, for editors
     Schema,
+    /// Print the scenario that a seed of the swarm draws
+    Swarm {
+        /// The seed
+        seed: u64,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -443,6 +567,14 @@ pub(crate) enum ReportCommand {
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
     },
+    /// Join the reports of a sweep's parts into that of the sweep that was never divided
+    Merge {
+        /// Reports written with `sim --seeds A..B --shard I/N --out FILE`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        report: ReportOptions,
+    },
     /// Join everything that a release rests on into one report; what is not given is run
     Release(Box<ReleaseOptions>),
 }
@@ -487,6 +619,48 @@ pub(crate) struct FiguresOptions {
 pub(crate) struct CompletionsOptions {
     /// Which shell
     pub(crate) shell: Shell,
+}
+
+/// `A..B`, without B.
+fn seeds(text: &str) -> Result<SeedRange, String> {
+    let (from, to) = text.split_once("..").ok_or("expected A..B, for example 0..1000")?;
+    let number = |part: &str| part.parse().map_err(|_| format!("`{part}` is not the number of a seed"));
+    let range = SeedRange { from: number(from)?, to: number(to)? };
+    if range.is_empty() {
+        return Err(format!("no seed is in {range}: B comes after the last one"));
+    }
+    Ok(range)
+}
+
+/// `I/N`, from 1.
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    let fits = |(part, of): &(u32, u32)| (1..=*of).contains(part);
+    numbers.filter(fits).ok_or_else(|| "expected I/N with I from 1 to N, for example 1/4".to_owned())
+}
+
+/// A number of seeds, or `never`.
+fn demand(text: &str) -> Result<Demand, String> {
+    if text == "never" {
+        return Ok(Demand::Never);
+    }
+    text.parse().map(Demand::From).map_err(|_| "expected a number of seeds, or `never`".to_owned())
+}
+
+/// A kind of fault by its name in scenario files.
+fn fault(text: &str) -> Result<FaultKind, String> {
+    let names = FaultKind::ALL.map(FaultKind::name);
+    let found = FaultKind::ALL.into_iter().find(|kind| kind.name() == text);
+    found.ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}
+
+/// A size with its unit, in bytes.
+fn memory(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let found = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let size = found.and_then(|(number, shift)| number.trim().parse::<u64>().ok()?.checked_mul(1 << shift));
+    size.filter(|size| *size > 0)
+        .ok_or_else(|| "expected a whole number and KiB, MiB or GiB, such as 8GiB".to_owned())
 }
 
 /// A share, 0 to 100.

@@ -15,6 +15,8 @@
 //! | 6 | findings: a checker failed |
 //! | 7 | isolation breach |
 //! | 8 | replay diverged |
+//! | 9 | trace altered |
+//! | 10 | unreached: a sweep never met a condition that it must |
 //!
 //! stdout is data, stderr is talk.
 
@@ -25,6 +27,7 @@ mod migrate;
 mod output;
 mod repository;
 mod sources;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -40,7 +43,8 @@ fn main() -> ExitCode {
     output::init_log(arguments.verbose);
     let outcome = match arguments.command {
         Command::Sim(options) => commands::sim::run(options),
-        Command::Replay(options) => commands::replay::run(&options),
+        Command::Shrink(options) => commands::shrink::run(&options),
+        Command::Replay(options) => commands::replay::run(options),
         Command::Load(options) => commands::load::run(options),
         Command::Serve(options) => commands::serve::run(options),
         Command::Scenario(options) => commands::scenario::run(&options),

@@ -57,10 +57,34 @@ pub(crate) fn progress(length: u64, what: &'static str) -> ProgressBar {
     bar
 }
 
+/// A line that says how far something without an end in sight is, on a terminal; nothing elsewhere.
+pub(crate) fn counter(what: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{prefix:>12} {spinner} {elapsed} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(style).with_prefix(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
 /// Prints a report and writes the files that were asked for; answers its verdict.
 pub(crate) fn report(report: &Report, options: &ReportOptions) -> Result<Verdict, Failure> {
     let shown = if options.json { reports::json::to_string(report) } else { reports::text::render(report) };
-    let printed = data(&shown);
+    written(data(&shown), report, options)
+}
+
+/// Writes the files that were asked for, when stdout is for something else; answers the report's verdict.
+pub(crate) fn report_files(report: &Report, options: &ReportOptions) -> Result<Verdict, Failure> {
+    written(Ok(()), report, options)
+}
+
+fn written(
+    printed: Result<(), Failure>,
+    report: &Report,
+    options: &ReportOptions,
+) -> Result<Verdict, Failure> {
     // Each file is tried, whatever became of the others: a result that took minutes is not thrown away.
     let mut failures = Vec::new();
     file(options.out.as_deref(), || reports::json::to_string(report), &mut failures);

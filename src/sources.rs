@@ -54,8 +54,8 @@ macro_rules! vectors {
 /// The project's own copy of the recorded cases.
 const VECTORS: &[(&str, &[u8])] = vectors! {
     "message_router" "message_router_intended" "message_types" "core_router" "quality_router" "event_router"
-    "scoped_router" "broadcast" "emitter" "event_validator" "tool_dispatcher" "queue_connstate" "queue_buffer"
-    "queue_generic" "queue_fifo" "queue_utils" "breaker_ws" "breaker_unified"
+    "scoped_router" "broadcast" "emitter" "event_validator" "tool_dispatcher" "queue_redis" "queue_connstate"
+    "queue_buffer" "queue_generic" "queue_fifo" "queue_utils" "breaker_ws" "breaker_unified"
 };
 
 /// The recorded cases of files and directories, or the project's own; each file with its name.

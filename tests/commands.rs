@@ -33,17 +33,38 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
 
 #[test]
 fn a_trace_replays_and_a_flipped_byte_is_named() {
-    let trace = scratch("flip.trace");
+    for name in ["flip.trace", "flip.trace.gz"] {
+        let trace = scratch(name);
+        goldenpath().args(["sim", "--scenario", "tiny", "--trace"]).arg(&trace).assert().success();
+        goldenpath().arg("replay").arg(&trace).assert().code(0);
+        let mut bytes = fs::read(&trace).expect("written");
+        let at = bytes.len() / 2;
+        bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
+        fs::write(&trace, &bytes).expect("written");
+        let output = goldenpath().arg("replay").arg(&trace).assert().code(9).get_output().stdout.clone();
+        let text = String::from_utf8(output).expect("UTF-8");
+        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let named = if name.ends_with(".gz") { "line ".to_owned() } else { format!("line {line}") };
+        assert!(text.contains(&named) && text.contains("altered"), "{text}");
+        fs::write(&trace, &bytes[..at]).expect("written");
+        let output = goldenpath().arg("replay").arg(&trace).assert().code(8).get_output().stdout.clone();
+        assert!(String::from_utf8_lossy(&output).contains("cut off"));
+    }
+}
+
+#[test]
+fn a_trace_is_looked_around_in_by_time_user_and_run() {
+    let trace = scratch("look.trace.gz");
     goldenpath().args(["sim", "--scenario", "tiny", "--trace"]).arg(&trace).assert().success();
-    goldenpath().arg("replay").arg(&trace).assert().code(0);
-    let mut bytes = fs::read(&trace).expect("written");
-    let at = bytes.len() / 2;
-    bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
-    fs::write(&trace, &bytes).expect("written");
-    let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-    let output = goldenpath().arg("replay").arg(&trace).assert().code(8).get_output().stdout.clone();
-    let text = String::from_utf8(output).expect("UTF-8");
-    assert!(text.contains(&format!("line {line}")), "{text}");
+    let look = |arguments: &[&str]| stdout(goldenpath().arg("replay").arg(&trace).args(arguments));
+    let early = look(&["--until", "3s"]);
+    assert!(early.contains("connects as") && !early.contains("Facts"), "{early}");
+    let of_one = look(&["--user", "2"]);
+    assert!(of_one.contains("user-000002-") && !of_one.contains("user-000001-"), "{of_one}");
+    let run = of_one.split_whitespace().find(|word| word.starts_with("run-")).expect("a run");
+    let full = look(&["--run", run, "--show", "full"]);
+    assert!(full.contains("\"type\":\"agent_completed\"") && full.contains(run), "{full}");
+    goldenpath().arg("replay").arg(&trace).args(["--until", "soon"]).assert().code(2);
 }
 
 #[test]

@@ -227,7 +227,11 @@ const CARRIED_OUT: &[&str] = &[
     "benches/",
     "router/server/src/driver.rs",
     "simulator/src/conform/",
+    "simulator/src/coverage/",
+    "simulator/src/explore/",
     "simulator/src/legacy/",
+    "simulator/src/sequence/",
+    "simulator/src/service/",
     "simulator/src/trace/",
     "simulator/src/world/",
 ];

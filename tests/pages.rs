@@ -183,6 +183,8 @@ fn pages(folder: &Path) -> Vec<Page> {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
+        | Verdict::Unreached
         | Verdict::Error => "do not release",
     };
     let pages = vec![

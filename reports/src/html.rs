@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::escape::{visible, visible_lines};
 use crate::table::{self, Table};
-use crate::{Comparison, Report, Side, Verdict, evidence, gate, plot, release, swimlanes};
+use crate::{Comparison, Report, Side, Verdict, evidence, gate, plot, release, sequence, sweep, swimlanes};
 
 /// Inlined, so that the page is one file.
 const STYLE: &str = include_str!("page.css");
@@ -101,7 +101,9 @@ fn sections(report: &Report) -> Markup {
         (releases(report))
         (findings(report))
         (speed(report))
+        (sweeps(report))
         (latency(report))
+        (sequences(report))
         (timelines(report))
         (checks(report))
         (origin(report))
@@ -177,6 +179,15 @@ fn speed(report: &Report) -> Markup {
     }
 }
 
+/// What many seeds saw.
+fn sweeps(report: &Report) -> Markup {
+    html! {
+        @for (heading, table) in report.sweep.iter().flat_map(|sweep| sweep::tables(sweep)) {
+            section { h2 { (heading) } (grid(&table, "stack")) }
+        }
+    }
+}
+
 fn findings(report: &Report) -> Markup {
     let shown_max = if report.release.is_some() { RELEASE_FINDINGS_SHOWN_MAX } else { FINDINGS_SHOWN_MAX };
     let shown = &report.findings[..report.findings.len().min(shown_max)];
@@ -202,6 +213,18 @@ fn latency(report: &Report) -> Markup {
                 p.soft.note {
                     "A dash stands for a quantile with no sample beyond it; the maximum says the same."
                 }
+            }
+        }
+    }
+}
+
+fn sequences(report: &Report) -> Markup {
+    html! {
+        @if let Some(sequence) = &report.sequence {
+            section {
+                h2 { "Sequence" }
+                (sequence::legend())
+                (sequence::render("sequence", sequence))
             }
         }
     }
@@ -283,8 +306,12 @@ fn tone(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "good",
         Verdict::IsolationBreach => "breach",
-        Verdict::Findings | Verdict::Regression | Verdict::ReplayDiverged | Verdict::Error => "bad",
-        Verdict::Inconclusive | Verdict::NotComparable => "unsure",
+        Verdict::Findings
+        | Verdict::Regression
+        | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
+        | Verdict::Error => "bad",
+        Verdict::Inconclusive | Verdict::NotComparable | Verdict::Unreached => "unsure",
     }
 }
 

@@ -148,7 +148,9 @@ fn verdict_case(report: &Report) -> TestCase {
             | Verdict::Findings
             | Verdict::IsolationBreach
             | Verdict::Regression
-            | Verdict::ReplayDiverged,
+            | Verdict::ReplayDiverged
+            | Verdict::TraceAltered
+            | Verdict::Unreached,
         ) => failure(NonSuccessKind::Failure),
     };
     status.set_type(report.verdict.label()).set_message(report.verdict.meaning());

@@ -30,6 +30,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod sweep;
 pub mod text;
 
 mod axis;
@@ -48,6 +49,7 @@ mod release;
 mod report;
 #[cfg(test)]
 mod sample;
+mod sequence;
 mod shape;
 mod swimlanes;
 mod table;
@@ -67,5 +69,7 @@ pub use metric::{Domain, MergeError, Metric, QUANTILES};
 pub use quantity::Unit;
 pub use release::{Changes, Collected, Commit, Gap, Goal, Measured, Release, needed, release};
 pub use report::{FINDINGS_MAX, Host, Kind, Report, SCHEMA, ScenarioRef, Tool};
+pub use sequence::{Exchange, ExchangeKind, Sequence};
+pub use sweep::Sweep;
 pub use timeline::{Lane, Mark, Timeline};
 pub use verdict::Verdict;

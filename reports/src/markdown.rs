@@ -33,6 +33,10 @@ pub fn render(report: &Report) -> String {
         blocks.push(format!("### {heading}"));
         blocks.push(piped(&table));
     }
+    for (heading, table) in report.sweep.iter().flat_map(|sweep| crate::sweep::tables(sweep)) {
+        blocks.push(format!("### {heading}"));
+        blocks.push(piped(&table));
+    }
     blocks.extend(cases(report));
     blocks.extend(findings(report));
     if let Some(replay) = &report.replay {
@@ -139,10 +143,10 @@ fn escaped(text: &str) -> String {
 fn emoji(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✅",
-        Verdict::Findings | Verdict::ReplayDiverged | Verdict::Error => "❌",
+        Verdict::Findings | Verdict::ReplayDiverged | Verdict::TraceAltered | Verdict::Error => "❌",
         Verdict::IsolationBreach => "🚨",
         Verdict::Regression => "📉",
-        Verdict::Inconclusive | Verdict::NotComparable => "❔",
+        Verdict::Inconclusive | Verdict::NotComparable | Verdict::Unreached => "❔",
     }
 }
 

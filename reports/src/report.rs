@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Case, Fact, Finding, Gate, Metric, Release, Timeline, Verdict, release};
+use crate::{Case, Fact, Finding, Gate, Metric, Release, Sequence, Sweep, Timeline, Verdict, release};
 
 /// The schema that this version writes: a name, a slash and the major version. A later `/1.x` may add fields.
 pub const SCHEMA: &str = "goldenpath.report/1";
@@ -58,12 +58,18 @@ pub struct Report {
     /// What chosen users saw, event by event.
     #[serde(default)]
     pub timelines: Vec<Timeline>,
+    /// Who sent what to whom, for a run that is small enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Box<Sequence>>,
     /// The evidence of a gate, raw values included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Box<Gate>>,
     /// What a release rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Box<Release>>,
+    /// What many seeds saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Box<Sweep>>,
     /// The machine, if the run measured the wall clock. `None` in virtual time: the machine does not matter there
     /// and the report stays byte-identical everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +104,8 @@ pub enum Kind {
     Release,
     /// A recorded run repeated.
     Replay,
+    /// Many seeds, in virtual time.
+    Sweep,
 }
 
 /// The scenario a report is of.
@@ -148,8 +156,10 @@ impl Report {
             findings_total: 0,
             findings_by_rule: BTreeMap::new(),
             timelines: Vec::new(),
+            sequence: None,
             gate: None,
             release: None,
+            sweep: None,
             host: None,
             replay: None,
         }
@@ -180,7 +190,7 @@ impl Report {
     pub(crate) fn headline(&self) -> &'static str {
         match self.kind {
             Kind::Release => release::headline(self.verdict),
-            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => {
+            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay | Kind::Sweep => {
                 self.verdict.label()
             }
         }
@@ -190,7 +200,7 @@ impl Report {
     pub(crate) fn meaning(&self) -> &'static str {
         match self.kind {
             Kind::Release => release::meaning(self.verdict),
-            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay => {
+            Kind::Simulation | Kind::Load | Kind::Conformance | Kind::Gate | Kind::Replay | Kind::Sweep => {
                 self.verdict.meaning()
             }
         }
@@ -233,6 +243,7 @@ impl fmt::Display for Kind {
             Kind::Gate => "gate",
             Kind::Release => "release",
             Kind::Replay => "replay",
+            Kind::Sweep => "sweep",
         })
     }
 }

@@ -9,6 +9,10 @@ use crate::{Comparison, Report, Side, release};
 /// How many findings are listed; the JSON report holds the rest.
 const FINDINGS_SHOWN_MAX: usize = 20;
 
+/// Columns of a sequence diagram, and how many of its exchanges are shown.
+const SEQUENCE_WIDTH: usize = 100;
+const SEQUENCE_SHOWN_MAX: usize = 60;
+
 /// `report` for a terminal: verdict first, the command that repeats the run last. Ends with a line feed.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
@@ -27,8 +31,14 @@ pub fn render(report: &Report) -> String {
     for (heading, table) in report.gate.iter().flat_map(|gate| crate::gate::tables(gate)) {
         section(&mut out, heading, &aligned(&table, true));
     }
+    for (heading, table) in report.sweep.iter().flat_map(|sweep| crate::sweep::tables(sweep)) {
+        section(&mut out, heading, &aligned(&table, true));
+    }
     cases(&mut out, report);
     findings(&mut out, report);
+    if let Some(sequence) = &report.sequence {
+        section(&mut out, "Sequence", &sequence.to_text(SEQUENCE_WIDTH, SEQUENCE_SHOWN_MAX));
+    }
     if let Some(replay) = &report.replay {
         section(&mut out, "Repeat it with", &format!("  {}\n", visible(replay)));
     }

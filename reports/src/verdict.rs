@@ -23,6 +23,10 @@ pub enum Verdict {
     NotComparable,
     /// A recorded run, repeated, did something else.
     ReplayDiverged,
+    /// A recorded run is not as it was written: its file was altered.
+    TraceAltered,
+    /// A condition that a sweep must come across never came about: it proves less than it claims to.
+    Unreached,
     /// The run could not be carried out: infrastructure or an internal error.
     Error,
 }
@@ -34,8 +38,8 @@ impl Verdict {
         findings.into_iter().map(Finding::verdict).fold(Verdict::Pass, Verdict::worst)
     }
 
-    /// The worse of two verdicts. From worst to best: isolation breach, findings, replay diverged, error,
-    /// regression, not comparable, inconclusive, pass. Commutative and associative.
+    /// The worse of two verdicts. From worst to best: isolation breach, findings, replay diverged, trace
+    /// altered, error, regression, unreached, not comparable, inconclusive, pass. Commutative and associative.
     #[must_use]
     pub fn worst(self, other: Verdict) -> Verdict {
         if other.severity() > self.severity() { other } else { self }
@@ -52,6 +56,8 @@ impl Verdict {
             Verdict::Findings => 6,
             Verdict::IsolationBreach => 7,
             Verdict::ReplayDiverged => 8,
+            Verdict::TraceAltered => 9,
+            Verdict::Unreached => 10,
         }
     }
 
@@ -65,6 +71,8 @@ impl Verdict {
             Verdict::Inconclusive => "the evidence decides nothing",
             Verdict::NotComparable => "the two sides do not measure the same thing",
             Verdict::ReplayDiverged => "the recorded run, repeated, did something else",
+            Verdict::TraceAltered => "the recorded run is not as it was written",
+            Verdict::Unreached => "a condition that must be met never was",
             Verdict::Error => "the run could not be carried out",
         }
     }
@@ -79,6 +87,8 @@ impl Verdict {
             Verdict::Inconclusive => "inconclusive",
             Verdict::NotComparable => "not comparable",
             Verdict::ReplayDiverged => "replay diverged",
+            Verdict::TraceAltered => "trace altered",
+            Verdict::Unreached => "unreached",
             Verdict::Error => "error",
         }
     }
@@ -87,10 +97,10 @@ impl Verdict {
     pub(crate) fn sign(self) -> &'static str {
         match self {
             Verdict::Pass => "✓",
-            Verdict::Findings | Verdict::ReplayDiverged | Verdict::Error => "✗",
+            Verdict::Findings | Verdict::ReplayDiverged | Verdict::TraceAltered | Verdict::Error => "✗",
             Verdict::IsolationBreach => "⚠",
             Verdict::Regression => "▼",
-            Verdict::Inconclusive | Verdict::NotComparable => "?",
+            Verdict::Inconclusive | Verdict::NotComparable | Verdict::Unreached => "?",
         }
     }
 
@@ -99,11 +109,13 @@ impl Verdict {
             Verdict::Pass => 0,
             Verdict::Inconclusive => 1,
             Verdict::NotComparable => 2,
-            Verdict::Regression => 3,
-            Verdict::Error => 4,
-            Verdict::ReplayDiverged => 5,
-            Verdict::Findings => 6,
-            Verdict::IsolationBreach => 7,
+            Verdict::Unreached => 3,
+            Verdict::Regression => 4,
+            Verdict::Error => 5,
+            Verdict::TraceAltered => 6,
+            Verdict::ReplayDiverged => 7,
+            Verdict::Findings => 8,
+            Verdict::IsolationBreach => 9,
         }
     }
 }
@@ -119,12 +131,14 @@ mod tests {
     use super::*;
 
     /// From worst to best, as documented.
-    const PRECEDENCE: [Verdict; 8] = [
+    const PRECEDENCE: [Verdict; 10] = [
         Verdict::IsolationBreach,
         Verdict::Findings,
         Verdict::ReplayDiverged,
+        Verdict::TraceAltered,
         Verdict::Error,
         Verdict::Regression,
+        Verdict::Unreached,
         Verdict::NotComparable,
         Verdict::Inconclusive,
         Verdict::Pass,
@@ -142,7 +156,7 @@ mod tests {
 
     #[test]
     fn exit_codes_are_the_published_ones() {
-        assert_eq!(PRECEDENCE.map(Verdict::exit_code), [7, 6, 8, 1, 3, 5, 4, 0]);
+        assert_eq!(PRECEDENCE.map(Verdict::exit_code), [7, 6, 8, 9, 1, 3, 10, 5, 4, 0]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use core::hash::{BuildHasher, Hasher};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::contract::Instant;
+use crate::{contract::Instant, fingerprint::Walk};
 
 /// Up to here a look through all of them is quicker than any index, and most users never have more.
 const INDEXED_FROM: usize = 16;
@@ -28,7 +28,7 @@ pub(crate) struct Seen {
 }
 
 /// Bounded by count and age; the oldest leave first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Dedupe {
     /// Few: looked through.
     Short(SmallVec<[Seen; 2]>),
@@ -36,7 +36,7 @@ pub(crate) enum Dedupe {
     Long(Box<Indexed>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Indexed {
     recent: VecDeque<Seen>,
     /// Looked up only; nothing ever depends on its order.
@@ -116,6 +116,23 @@ impl Dedupe {
             Dedupe::Long(indexed) => indexed.recent.back(),
         };
         youngest.map(|seen| seen.at.after(reach.ttl_us))
+    }
+
+    /// What is still known, oldest first.
+    pub(crate) fn digest(&self, reach: Reach, walk: &mut Walk<'_>) {
+        let (few, many) = match self {
+            Dedupe::Short(recent) => (&recent[..], None),
+            Dedupe::Long(indexed) => (&[][..], Some(&indexed.recent)),
+        };
+        let now = walk.now;
+        let known = few.iter().chain(many.into_iter().flatten());
+        let known = known.filter(|seen| now.since(seen.at) < reach.ttl_us);
+        walk.len(known.clone().count());
+        for seen in known {
+            walk.message_mark(seen.fingerprint);
+            walk.run(seen.number);
+            walk.time(seen.at);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

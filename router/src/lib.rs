@@ -15,11 +15,13 @@
 //! | [`handlers`] | custom handlers of the host, the built-in ones, profiles |
 //! | [`audience`] | the isolation boundary: who may be written to, and the value that proves it |
 //! | [`run`] | the automaton of the five events |
-//! | [`queue`] | what waits: lanes, leases, retries, dead letters, fair to its users
+//! | [`queue`] | what waits: lanes, leases, retries, dead letters, fair to its users |
 //! | [`quality`] | what quality messages ask for, and the embedded services that answer |
 //! | [`wire`] | frames as they leave: run events, replies, errors; what is taken out of agents' values |
 //! | [`error`] | the codes a client can meet |
+//! | [`store`] | what is asked of a store that several nodes share, and what its answers mean |
 //! | [`tools`] | tool calls: one dispatcher per run, permissions, validation |
+//! | [`fingerprint`] | what of a router's state can change what it does next |
 //! | [`stats`] | outcome accounting that adds up at every step |
 //! | [`compat`] | the names of the routers before this one, as thin adapters; on its way out |
 //!
@@ -57,6 +59,7 @@ macro_rules! mutant {
         }
         #[cfg(not(feature = "mutants"))]
         {
+            let _ = &$config;
             false
         }
     }};
@@ -68,6 +71,7 @@ pub mod config;
 pub mod contract;
 mod dedupe;
 pub mod error;
+pub mod fingerprint;
 pub mod handlers;
 pub mod message;
 #[cfg(feature = "mutants")]
@@ -78,6 +82,7 @@ pub mod router;
 pub mod routes;
 pub mod run;
 pub mod stats;
+pub mod store;
 mod timers;
 pub mod tools;
 pub mod wire;

@@ -1,7 +1,7 @@
 //! Outcome accounting: every inbound frame and every outbound event ends in exactly one place, and the sums
 //! hold after every input ([`Stats::check`]).
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, string::String};
 
 use crate::{contract::DeliveryRefusal, error::ErrorCode, message::Kind, run::Rule, tools::ToolStats};
 
@@ -244,10 +244,10 @@ pub struct Stats {
     pub quality: Quality,
     /// Deliveries of the host.
     pub deliveries: Deliveries,
-    by_refusal: Vec<u64>,
-    by_kind: Vec<u64>,
-    by_code: Vec<u64>,
-    by_rule: Vec<u64>,
+    by_refusal: [u64; DeliveryRefusal::ALL.len()],
+    by_kind: [u64; Kind::ALL.len()],
+    by_code: [u64; ErrorCode::ALL.len()],
+    by_rule: [u64; Rule::ALL.len()],
 }
 
 impl Default for Stats {
@@ -262,10 +262,10 @@ impl Default for Stats {
             tools: ToolStats::default(),
             quality: Quality::default(),
             deliveries: Deliveries::default(),
-            by_refusal: vec![0; DeliveryRefusal::ALL.len()],
-            by_kind: vec![0; Kind::ALL.len()],
-            by_code: vec![0; ErrorCode::ALL.len()],
-            by_rule: vec![0; Rule::ALL.len()],
+            by_refusal: [0; DeliveryRefusal::ALL.len()],
+            by_kind: [0; Kind::ALL.len()],
+            by_code: [0; ErrorCode::ALL.len()],
+            by_rule: [0; Rule::ALL.len()],
         }
     }
 }
@@ -303,8 +303,28 @@ impl Stats {
             .filter(|(_, count)| *count > 0)
     }
 
-    /// Whether all sums hold; if not, the equation that broke, with its numbers. Costs a few additions.
+    /// Whether all sums hold; if not, the equation that broke, with its numbers. Costs a few additions: it is asked after
+    /// every step of a simulation, so all equations are looked at together, and one by one only if any is broken.
     pub fn check(&self) -> Result<(), String> {
+        let mut difference = 0;
+        self.equations(|_, whole, parts| difference |= whole ^ parts);
+        if difference == 0 { Ok(()) } else { Err(self.first_imbalance()) }
+    }
+
+    #[cold]
+    fn first_imbalance(&self) -> String {
+        let mut told = String::new();
+        self.equations(|name, whole, parts| {
+            if told.is_empty() && whole != parts {
+                told = format!("{name}: {whole} came in, {parts} accounted for");
+            }
+        });
+        told
+    }
+
+    /// What is counted twice, as a whole and in parts: name, whole, sum of the parts.
+    #[inline]
+    fn equations(&self, mut balance: impl FnMut(&'static str, u64, u64)) {
         let Self {
             inbound: i,
             events: e,
@@ -317,38 +337,29 @@ impl Stats {
             quality: q,
             ..
         } = self;
-        balance("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held)?;
-        balance("routed", i.routed, i.unknown + self.by_kind.iter().sum::<u64>())?;
-        balance("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting)?;
+        balance("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held);
+        balance("routed", i.routed, i.unknown + self.by_kind.iter().sum::<u64>());
+        balance("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting);
         balance(
             "refused events",
             e.refused,
             e.refused_foreign + e.refused_malformed + deliveries.refused + self.by_rule.iter().sum::<u64>(),
-        )?;
-        balance("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued)?;
-        balance(
-            "runs",
-            r.started,
-            r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open,
-        )?;
-        balance("connections", c.accepted, c.closed + c.open)?;
-        balance("dispatches", d.offered, d.refused + d.dropped + d.unrouted + d.routed)?;
-        balance("histories", d.offered - d.refused, d.kept + d.forgotten)?;
-        balance("tool calls", t.executed, t.completed + t.failed + t.timed_out + t.cancelled + t.in_flight)?;
-        balance("dispatchers", t.created, t.closed + t.active)?;
-        balance("quality", q.asked, q.answered + q.failed + q.timed_out + q.abandoned + q.open)?;
-        balance("deliveries", deliveries.requested, deliveries.admitted + deliveries.refused)?;
-        balance(
-            "receipts",
-            deliveries.receipts_opened,
-            deliveries.receipts_given + deliveries.receipts_open,
-        )?;
+        );
+        balance("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued);
+        balance("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open);
+        balance("connections", c.accepted, c.closed + c.open);
+        balance("dispatches", d.offered, d.refused + d.dropped + d.unrouted + d.routed);
+        balance("histories", d.offered, d.refused + d.kept + d.forgotten);
+        balance("tool calls", t.executed, t.completed + t.failed + t.timed_out + t.cancelled + t.in_flight);
+        balance("dispatchers", t.created, t.closed + t.active);
+        balance("quality", q.asked, q.answered + q.failed + q.timed_out + q.abandoned + q.open);
+        balance("deliveries", deliveries.requested, deliveries.admitted + deliveries.refused);
+        balance("receipts", deliveries.receipts_opened, deliveries.receipts_given + deliveries.receipts_open);
         balance(
             "addressed connections",
             deliveries.attempted,
             deliveries.delivered + deliveries.failed + deliveries.awaited,
-        )?;
-        Ok(())
+        );
     }
 
     /// A delivery that was refused: one event, and nobody's.
@@ -380,15 +391,4 @@ impl Stats {
         };
         *slot += 1;
     }
-}
-
-/// Asked of every equation after every step of a simulation: no text is made while it holds.
-#[inline]
-fn balance(name: &str, whole: u64, parts: u64) -> Result<(), String> {
-    if whole == parts { Ok(()) } else { Err(imbalance(name, whole, parts)) }
-}
-
-#[cold]
-fn imbalance(name: &str, whole: u64, parts: u64) -> String {
-    format!("{name}: {whole} came in, {parts} accounted for")
 }

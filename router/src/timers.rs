@@ -34,7 +34,7 @@ pub(crate) enum Timer {
 const _: () = assert!(size_of::<Timer>() <= 24);
 
 /// The pending deadlines.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64, Timer)>>,
     /// Runs all have the same time to live, so their deadlines come in order: no heap is needed for the one
@@ -90,6 +90,24 @@ impl Timers {
             };
             (at, wake)
         })
+    }
+
+    /// When that timer fires next; none if it does not.
+    pub(crate) fn due(&self, wanted: Timer) -> Option<Instant> {
+        self.all().filter(|(.., timer)| *timer == wanted).map(|(at, ..)| at).min()
+    }
+
+    /// The timers that fire at that moment and ahead of that one.
+    pub(crate) fn ahead(&self, of: Timer, at: Instant) -> impl Iterator<Item = Timer> + '_ {
+        let same = move |entry: &(Instant, u64, Timer)| entry.0 == at;
+        let own = self.all().filter(same).filter(|(.., timer)| *timer == of).map(|(_, set, _)| set).min();
+        let ahead = self.all().filter(same).filter(move |(_, set, _)| own.is_some_and(|own| *set < own));
+        ahead.map(|(.., timer)| timer)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Instant, u64, Timer)> + '_ {
+        let runs = self.runs.iter().map(|(at, set, run)| (*at, *set, Timer::Run(*run)));
+        self.heap.iter().map(|Reverse(entry)| *entry).chain(runs)
     }
 
     pub(crate) fn len(&self) -> usize {

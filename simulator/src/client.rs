@@ -3,6 +3,11 @@
 //!
 //! **Cursor rule.** A frame whose cursor is not above the last one seen is a repeat and is dropped. With it a
 //! client sees each event once, however often the server replays.
+//!
+//! A [careful](Client::careful) client also reckons with a network that takes frames away. A frame whose cursor is not
+//! the next one, with no gap announced, is ahead of a hole: it is not taken, so that the client can reconnect with the
+//! last cursor up to which it has everything. A welcome below that cursor, or from another incarnation of the server than
+//! before, says that the server has forgotten; whatever comes next is new.
 
 use crate::dialect::{FrameKind, Outgoing, ServerFrame};
 use crate::plan::ActionKind;
@@ -18,6 +23,17 @@ pub struct Client {
     confirm: Option<u64>,
     pong_due: bool,
     runs: Vec<OpenRun>,
+    careful: bool,
+    /// Whether this connection's welcome has come, which is its first frame.
+    welcomed: bool,
+    /// What it resumes with, as the connection began.
+    resumes: Option<u64>,
+    /// The incarnation of the server that its cursor is from.
+    node: Box<str>,
+    /// Announced as missing up to here.
+    gap_to: u64,
+    /// Whether the server has forgotten what it issued, and nothing new has come since.
+    forgotten: bool,
 }
 
 /// A run that this tab knows of and that has not ended.
@@ -36,12 +52,19 @@ pub enum Verdict {
     Repeat,
     /// It carries no cursor: taken.
     Uncounted,
+    /// Something before it is missing and was not announced: not taken. Only a careful client looks for it.
+    Hole,
 }
 
 impl Client {
     /// A tab that has never been connected.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A tab that looks for holes.
+    pub fn careful() -> Self {
+        Self { careful: true, ..Self::default() }
     }
 
     /// The cursor to reconnect with: the last one seen, or the one of the first welcome.
@@ -52,6 +75,12 @@ impl Client {
     /// The newest cursor seen; 0 before the first.
     pub fn seen(&self) -> u64 {
         self.seen
+    }
+
+    /// Something of each line of memory that a frame needs.
+    pub(crate) fn lines(&self) -> u64 {
+        let run = self.runs.first().and_then(|run| run.run_id.as_bytes().first());
+        self.seen ^ u64::from(run.copied().unwrap_or_default())
     }
 
     /// Frames that the cursor rule dropped.
@@ -69,9 +98,28 @@ impl Client {
             self.repeats += 1;
             return Verdict::Repeat;
         }
+        if self.careful && self.is_ahead(frame.cursor) {
+            return Verdict::Hole;
+        }
+        self.forgotten = false;
         self.seen = frame.cursor;
         self.note(frame);
         Verdict::Fresh
+    }
+
+    /// Whether everything up to `cursor` was seen, or announced as missing.
+    pub fn is_up_to(&self, cursor: u64) -> bool {
+        self.forgotten || self.seen.max(self.gap_to).max(self.base.unwrap_or_default()) >= cursor
+    }
+
+    /// Whether the last welcome said that the server has forgotten, and nothing new has come since.
+    pub fn was_forgotten(&self) -> bool {
+        self.forgotten
+    }
+
+    /// Whether runs are open that this tab did not ask for, as far as `own` says.
+    pub fn follows_others(&self, own: &dyn Fn(&str) -> bool) -> bool {
+        self.runs.iter().any(|run| !own(&run.request_id))
     }
 
     /// The next thing to send in answer to what was received, if anything is due.
@@ -86,6 +134,8 @@ impl Client {
     pub fn disconnected(&mut self) {
         self.pong_due = false;
         self.confirm = None;
+        self.resumes = self.resume_cursor();
+        self.welcomed = false;
     }
 
     /// The run of a message, while it is open.
@@ -117,9 +167,41 @@ impl Client {
         }
     }
 
+    /// Whether frames between the last one seen and this one are missing, and nobody said so.
+    fn is_ahead(&self, cursor: u64) -> bool {
+        // The first frame of a connection is its welcome: without one, that is missing too.
+        !self.welcomed || self.resume_cursor().is_none_or(|last| cursor > last.max(self.gap_to) + 1)
+    }
+
+    fn welcomed(&mut self, cursor: u64, node: &str) {
+        if self.careful {
+            let other = !self.node.is_empty() && *self.node != *node;
+            self.forgotten = other || self.resumes.is_some_and(|last| cursor < last);
+            self.node = node.into();
+            self.welcomed = true;
+        }
+        if self.forgotten {
+            // The old numbers mean nothing here.
+            (self.seen, self.base, self.gap_to, self.resumes) = (0, None, 0, None);
+            self.runs.clear();
+        }
+        self.base = self.base.or(Some(cursor));
+    }
+
+    fn announced(&mut self, from: u64, to: u64) {
+        if self.forgotten {
+            (self.forgotten, self.base, self.gap_to) = (false, Some(to), to);
+        } else if self.careful && self.resume_cursor().is_some_and(|last| from <= last.max(self.gap_to) + 1) {
+            self.gap_to = self.gap_to.max(to);
+            // How those runs ended may be in the gap.
+            self.runs.clear();
+        }
+    }
+
     fn note(&mut self, frame: &ServerFrame<'_>) {
         match frame.kind {
-            FrameKind::Welcome { cursor } => self.base = self.base.or(Some(cursor)),
+            FrameKind::Welcome { cursor } => self.welcomed(cursor, frame.node()),
+            FrameKind::Gap { from, to } => self.announced(from, to),
             FrameKind::Heartbeat => self.pong_due = true,
             FrameKind::Event(event) if event.is_terminal() => {
                 self.runs.retain(|run| &*run.run_id != frame.run_id);
@@ -131,9 +213,9 @@ impl Client {
             | FrameKind::Ack { .. }
             | FrameKind::Error { .. }
             | FrameKind::Stopped
-            | FrameKind::Gap { .. }
             | FrameKind::System
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => {}
         }
     }
@@ -169,6 +251,32 @@ mod tests {
         assert_eq!(receive(&mut client, &event("agent_started", 1, 5)), Verdict::Repeat);
         assert_eq!(receive(&mut client, r#"{"type":"pong"}"#), Verdict::Uncounted);
         assert_eq!((client.repeats(), client.resume_cursor()), (1, Some(5)));
+    }
+
+    #[test]
+    fn a_careful_client_takes_nothing_beyond_a_hole() {
+        let mut client = Client::careful();
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 5)), Verdict::Hole, "no welcome came");
+        let welcome = |cursor| format!(r#"{{"type":"connection_established","data":{{"cursor":{cursor}}}}}"#);
+        receive(&mut client, &welcome(4));
+        assert_eq!(receive(&mut client, &event("agent_thinking", 2, 6)), Verdict::Hole);
+        assert_eq!((client.resume_cursor(), client.is_up_to(4), client.is_up_to(5)), (Some(4), true, false));
+        receive(&mut client, r#"{"type":"recovery_gap","from":5,"to":7}"#);
+        assert!(client.is_up_to(7));
+        assert_eq!(receive(&mut client, &event("agent_thinking", 4, 8)), Verdict::Fresh);
+        assert_eq!(receive(&mut client, &event("agent_thinking", 4, 8)), Verdict::Repeat);
+        receive(&mut client, &welcome(2));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 3)), Verdict::Repeat, "a late welcome");
+        client.disconnected();
+        receive(&mut client, &welcome(2));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 3)), Verdict::Fresh, "the server forgot");
+        assert_eq!((client.resume_cursor(), client.repeats()), (Some(3), 2));
+        for (node, verdict) in [("n0", Verdict::Hole), ("n1", Verdict::Fresh)] {
+            client.disconnected();
+            let data = format!(r#"{{"cursor":6,"connection_id":"conn-{node}-1"}}"#);
+            receive(&mut client, &format!(r#"{{"type":"connection_established","data":{data}}}"#));
+            assert_eq!(receive(&mut client, &event("agent_thinking", 2, 7)), verdict, "{node}");
+        }
     }
 
     #[test]

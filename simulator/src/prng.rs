@@ -32,6 +32,8 @@ pub enum Domain {
     Schedule = 6,
     /// Jitter handed to the core as an argument.
     Jitter = 7,
+    /// What a seed of a sweep plays; index = section of the scenario.
+    Swarm = 8,
 }
 
 /// A deterministic stream of random numbers.
@@ -68,14 +70,16 @@ impl Prng {
 
     /// A whole number from 0 to `n - 1`, without bias; 0 if `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        // Lemire: multiply and keep the high half; redraw while the low half falls into the biased remainder.
-        let threshold = if n == 0 { 0 } else { n.wrapping_neg() % n };
-        loop {
-            let product = u128::from(self.next_u64()) * u128::from(n);
-            if (product as u64) >= threshold {
-                return (product >> 64) as u64;
+        // Lemire: multiply and keep the high half; redraw while the low half falls into the biased remainder, which is
+        // smaller than `n`: the division is needed only where the low half is, too.
+        let mut product = u128::from(self.next_u64()) * u128::from(n);
+        if (product as u64) < n {
+            let threshold = n.wrapping_neg() % n;
+            while (product as u64) < threshold {
+                product = u128::from(self.next_u64()) * u128::from(n);
             }
         }
+        (product >> 64) as u64
     }
 
     /// A whole number of the range, both ends included; the start if the range is empty.
@@ -99,9 +103,14 @@ impl Prng {
 
     /// An index, each with probability weight / sum of weights (exact); 0 if all weights are 0.
     pub fn weighted(&mut self, weights: &[u32]) -> usize {
-        let total = weights.iter().map(|&weight| u64::from(weight)).sum();
+        self.weighted_by(weights.iter().copied())
+    }
+
+    /// [`weighted`](Self::weighted), for weights that are in no slice.
+    pub(crate) fn weighted_by(&mut self, weights: impl Iterator<Item = u32> + Clone) -> usize {
+        let total = weights.clone().map(u64::from).sum();
         let mut rest = self.below(total);
-        for (index, &weight) in weights.iter().enumerate() {
+        for (index, weight) in weights.enumerate() {
             if rest < u64::from(weight) {
                 return index;
             }
@@ -120,6 +129,11 @@ impl Prng {
         median * exp(sigma * self.normal())
     }
 
+    /// [`log_normal`](Self::log_normal), rounded down.
+    pub fn log_normal_whole(&mut self, median: f64, sigma: f64) -> u64 {
+        whole_exp(median, sigma * self.normal())
+    }
+
     /// Exponential with this mean.
     pub fn exponential(&mut self, mean: f64) -> f64 {
         -mean * ln(self.open_unit())
@@ -128,15 +142,33 @@ impl Prng {
     /// A whole number of the range, both ends included, uniform in its logarithm: small ones as common as
     /// large ones.
     pub fn log_uniform(&mut self, range: RangeInclusive<u64>) -> u64 {
-        let (low, high) = range.into_inner();
-        let (from, to) = (ln(low.max(1) as f64), ln(high.max(1) as f64 + 1.0));
-        let drawn = exp(from + (to - from) * self.unit_f64());
-        (drawn as u64).clamp(low, high.max(low))
+        LogUniform::new(range).draw(self)
     }
 
     /// In `(0, 1)`, both ends excluded.
     fn open_unit(&mut self) -> f64 {
         ((self.next_u64() >> 11) as f64 + 0.5) * UNIT
+    }
+}
+
+/// What all draws of one [`Prng::log_uniform`] have in common, worked out once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LogUniform {
+    low: u64,
+    high: u64,
+    from: f64,
+    width: f64,
+}
+
+impl LogUniform {
+    pub(crate) fn new(range: RangeInclusive<u64>) -> Self {
+        let (low, high) = range.into_inner();
+        let (from, to) = (ln(low.max(1) as f64), ln(high.max(1) as f64 + 1.0));
+        Self { low, high: high.max(low), from, width: to - from }
+    }
+
+    pub(crate) fn draw(&self, prng: &mut Prng) -> u64 {
+        whole_exp(1.0, self.from + self.width * prng.unit_f64()).clamp(self.low, self.high)
     }
 }
 
@@ -155,10 +187,54 @@ pub(crate) fn mix(value: u64) -> u64 {
 /// `e` to the `x`, for |x| up to 700, the same bits everywhere.
 pub(crate) fn exp(x: f64) -> f64 {
     let x = x.clamp(-700.0, 700.0);
-    let k = (x / std::f64::consts::LN_2 + 0.5).floor();
+    let k = floor(x / std::f64::consts::LN_2 + 0.5);
     let r = (x - k * LN_2_HIGH) - k * LN_2_LOW;
     let series = (1..=14).rev().fold(1.0, |sum, n| 1.0 + sum * r / f64::from(n));
     series * f64::from_bits(((k as i64 + 1023) as u64) << 52)
+}
+
+/// `(scale * exp(x)) as u64`. The divisions of [`exp`] take most of a draw's time, and nearly always what is rounded down
+/// does not depend on the last bits: only where it might are they worked out.
+fn whole_exp(scale: f64, x: f64) -> u64 {
+    /// Far above the error of what is compared, for numbers below [`LARGE`].
+    const MARGIN: f64 = 1e-4;
+    const LARGE: f64 = 1e9;
+    let near = scale * exp_near(x);
+    let whole = near as u64;
+    let rest = near - whole as f64;
+    if near < LARGE && rest > MARGIN && rest < 1.0 - MARGIN { whole } else { (scale * exp(x)) as u64 }
+}
+
+/// [`exp`] but for a relative error of at most 1e-14: the series' terms are multiplied where `exp` divides.
+fn exp_near(x: f64) -> f64 {
+    /// `1 / n!`, from 14 down to 2.
+    const TERMS: [f64; 13] = [
+        1.0 / 87_178_291_200.0,
+        1.0 / 6_227_020_800.0,
+        1.0 / 479_001_600.0,
+        1.0 / 39_916_800.0,
+        1.0 / 3_628_800.0,
+        1.0 / 362_880.0,
+        1.0 / 40_320.0,
+        1.0 / 5_040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        1.0 / 2.0,
+    ];
+    let x = x.clamp(-700.0, 700.0);
+    let k = floor(x / std::f64::consts::LN_2 + 0.5);
+    let r = (x - k * LN_2_HIGH) - k * LN_2_LOW;
+    let series = TERMS.iter().fold(0.0, |sum, term| sum * r + term);
+    (1.0 + r * (1.0 + r * series)) * f64::from_bits(((k as i64 + 1023) as u64) << 52)
+}
+
+/// Largest whole number at most `x`, for numbers of a few digits: where the processor has no instruction for it, the
+/// library's takes longer than the rest of an exponential.
+fn floor(x: f64) -> f64 {
+    let cut = x as i64 as f64;
+    if cut > x { cut - 1.0 } else { cut }
 }
 
 /// Natural logarithm of a normal positive number, the same bits everywhere.
@@ -318,6 +394,23 @@ mod tests {
             (mean_of(&mut |p| f64::from(u8::from(p.weighted(&[15, 45, 20, 12, 8]) == 1))) - 0.45).abs()
                 < 0.005
         );
+    }
+
+    #[test]
+    fn rounding_down_early_gives_what_rounding_down_late_gives() {
+        let mut prng = Prng::stream(5, Domain::User, 1);
+        for _ in 0..200_000 {
+            let (scale, x) = (prng.unit_f64() * 1e4, prng.normal() * 3.0);
+            assert_eq!(whole_exp(scale, x), (scale * exp(x)) as u64, "{scale} {x}");
+            let (exact, near) = (exp(x), exp_near(x));
+            assert!((exact - near).abs() <= exact * 1e-14, "{x}");
+        }
+        for (scale, x) in [(1.0, 0.0), (7.0, 0.0), (1e12, 0.1), (1.0, 700.0), (0.0, 5.0), (1.0, -800.0)] {
+            assert_eq!(whole_exp(scale, x), (scale * exp(x)) as u64, "{scale} {x}");
+        }
+        for x in [-2.5, -2.0, -0.5, 0.0, 0.5, 3.0, 699.9] {
+            assert_eq!(floor(x), x.floor());
+        }
     }
 
     #[test]

@@ -11,12 +11,14 @@
 mod beats;
 mod filler;
 mod lines;
+mod written;
 
-use crate::prng::{Domain, Prng};
+use crate::prng::{Domain, LogUniform, Prng};
 use crate::scenario::{Agent, Micros, Scenario};
 
 pub use filler::{CANARY_BYTES, canary_in, filler, render};
 pub use lines::Lines;
+pub use written::{steps, written};
 
 /// What a scenario says about agents, with the deadline that ends their runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,27 @@ pub struct AgentProfile {
     pub agent: Agent,
     /// The agent deadline in force, microseconds from the start of the run.
     pub deadline_us: u64,
+    sizes: Sizes,
+}
+
+/// The sizes of an agent's texts, ready to be drawn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sizes {
+    task: LogUniform,
+    thinking: LogUniform,
+    result: LogUniform,
+    answer: LogUniform,
+}
+
+impl From<&Agent> for Sizes {
+    fn from(agent: &Agent) -> Self {
+        Self {
+            task: agent.task_bytes.sampler(),
+            thinking: agent.thinking_bytes.sampler(),
+            result: agent.result_bytes.sampler(),
+            answer: agent.answer_bytes.sampler(),
+        }
+    }
 }
 
 impl From<&Scenario> for AgentProfile {
@@ -34,7 +57,7 @@ impl From<&Scenario> for AgentProfile {
             // Looked up by name once, and not in every run.
             tool.estimate = Some(Micros::new(tool.estimate_us()));
         }
-        Self { agent, deadline_us: scenario.limits.agent_deadline_us() }
+        Self { sizes: Sizes::from(&agent), agent, deadline_us: scenario.limits.agent_deadline_us() }
     }
 }
 
@@ -161,17 +184,15 @@ impl Terminal {
 /// A run that would outlast four fifths of the agent deadline is compressed to that, so that only planned
 /// time-outs happen.
 pub fn script(profile: &AgentProfile, seed: u64, user_id: &str, request_id: &str) -> Script {
-    const NAMES: [&str; 5] = ["supervisor", "triage", "data", "optimization", "reporting"];
     let mut prng = Prng::keyed(seed, Domain::Agent, &[user_id, request_id]);
-    let agent_name = NAMES[prng.below(NAMES.len() as u64) as usize];
-    let mut beats = beats::full_run(&profile.agent, &mut prng);
+    let agent_name = draw_name(&mut prng);
+    let mut beats = beats::full_run(&profile.agent, &profile.sizes, &mut prng);
     beats::spread(&mut beats, profile.agent.event_gap.us());
     beats::compress(&mut beats, profile.deadline_us / 5 * 4);
     let fate = prng.unit_f64();
     let (error, silent) = (profile.agent.agent_error_share.get(), profile.agent.timeout_share.get());
     let terminal = if fate < error {
-        let fail = Step::Fail { code: "AGENT_FAILED", message: "The agent could not finish this request" };
-        beats::cut(&mut beats, fail, &mut prng);
+        beats::cut(&mut beats, AGENT_FAILED, &mut prng);
         Terminal::AgentError
     } else if fate < error + silent {
         beats::cut(&mut beats, Step::Silence, &mut prng);
@@ -182,6 +203,21 @@ pub fn script(profile: &AgentProfile, seed: u64, user_id: &str, request_id: &str
     let last_us = beats.last().map_or(0, |beat| beat.at_us);
     let end_us = if terminal == Terminal::TimedOut { profile.deadline_us } else { last_us };
     Script { agent_name, beats, terminal, end_us }
+}
+
+/// How an agent fails by itself.
+const AGENT_FAILED: Step =
+    Step::Fail { code: "AGENT_FAILED", message: "The agent could not finish this request" };
+
+/// The first draw of a script.
+fn draw_name(prng: &mut Prng) -> &'static str {
+    const NAMES: [&str; 5] = ["supervisor", "triage", "data", "optimization", "reporting"];
+    NAMES[prng.below(NAMES.len() as u64) as usize]
+}
+
+/// Name of the agent of a run, whatever it does.
+fn agent_name(seed: u64, user_id: &str, request_id: &str) -> &'static str {
+    draw_name(&mut Prng::keyed(seed, Domain::Agent, &[user_id, request_id]))
 }
 
 #[cfg(test)]

@@ -62,10 +62,6 @@ pub(super) fn judged(files: &[(String, Vec<Case>)], unit: Option<&str>) -> Resul
             conform::NAMES.join(", ")
         )));
     }
-    if !tallies.values().any(Tally::is_played) {
-        let units: Vec<&str> = tallies.keys().map(String::as_str).collect();
-        return Err(Failure::Usage(format!("nothing to judge: {} not played yet", units.join(", "))));
-    }
     Ok(conform::report(&tallies, Tool::new("goldenpath", env!("CARGO_PKG_VERSION"))))
 }
 

@@ -248,6 +248,8 @@ fn annotate(report: &Report) {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
+        | Verdict::Unreached
         | Verdict::Error => "error",
     };
     for reason in &report.reasons {

@@ -30,6 +30,14 @@ pub(super) struct Played {
 /// Plays the scenario; the report is kept apart from how our own server ended.
 pub(super) fn play(options: &LoadOptions) -> Result<Played, Failure> {
     let scenario = sources::scenario(&options.scenario)?;
+    if !scenario.faults.is_empty() {
+        let name = &scenario.name;
+        return Err(Failure::Usage(format!(
+            "{name}: its [[fault]] rules exist in virtual time only, and real sockets have faults of their own\n\
+             play it with `goldenpath sim --scenario {}`, or take a scenario without faults",
+            options.scenario
+        )));
+    }
     let seed = options.seed.unwrap_or(scenario.seed);
     let own = if options.target.is_none() { Some(OwnServer::start(&options.scenario, seed)?) } else { None };
     let url = options.target.clone().or_else(|| own.as_ref().map(|server| server.url.clone()));

@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod conform;
+pub(crate) mod explore;
 pub(crate) mod figures;
 pub(crate) mod gate;
 pub(crate) mod hazards;
@@ -12,4 +13,6 @@ pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod scenario;
 pub(crate) mod serve;
+pub(crate) mod shrink;
 pub(crate) mod sim;
+mod sweep;

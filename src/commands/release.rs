@@ -23,10 +23,16 @@ use crate::{
 const LOAD: &str = "load";
 
 /// Scenarios that take a minute and more, with the reason that the report gives when they are left out.
-const LONG: &[(&str, &str)] = &[(
-    "many-users",
-    "a hundred thousand users take a minute and 300 MB: play it with --all, or give its report with --sim",
-)];
+const LONG: &[(&str, &str)] = &[
+    (
+        "many-users",
+        "a hundred thousand users take a minute and 300 MB: play it with --all, or give its report with --sim",
+    ),
+    (
+        "million-users",
+        "a million users take minutes and gigabytes: play it with --all, or give its report with --sim",
+    ),
+];
 
 pub(crate) fn run(options: &ReleaseOptions) -> Result<Verdict, Failure> {
     let repository = Repository::here();

@@ -1,8 +1,11 @@
 //! `goldenpath report`.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use reports::{Report, Verdict};
+use reports::{Report, Verdict, sweep::MergeRefusal};
 
 use crate::{
     arguments::{ReportCommand, ReportCommandOptions},
@@ -28,7 +31,24 @@ pub(crate) fn run(options: &ReportCommandOptions) -> Result<Verdict, Failure> {
             output::file(junit.as_deref(), || reports::junit::render_comparison(&comparison), &mut failures);
             output::settled(printed, failures, comparison.verdict())
         }
+        ReportCommand::Merge { files, report } => {
+            let named = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
+            let parts = files.iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
+            let merged = reports::sweep::merge(&parts).map_err(refused)?;
+            output::report(&merged, report)
+        }
         ReportCommand::Release(options) => release::run(options),
+    }
+}
+
+/// Parts of different sweeps do not compare; anything else is a file that is not what it should be.
+fn refused(refusal: MergeRefusal) -> Failure {
+    match refusal {
+        MergeRefusal::Different { .. } => Failure::NotComparable(refusal.to_string()),
+        MergeRefusal::Empty
+        | MergeRefusal::NoSweep { .. }
+        | MergeRefusal::Inconsistent { .. }
+        | MergeRefusal::Overlap { .. } => Failure::Usage(refusal.to_string()),
     }
 }
 

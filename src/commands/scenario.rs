@@ -3,7 +3,11 @@
 use std::fmt::Write as _;
 
 use reports::Verdict;
-use simulator::{plan::Plan, scenario};
+use simulator::{
+    plan::Plan,
+    scenario::{self, Scenario},
+    swarm,
+};
 
 use crate::{
     arguments::{ScenarioCommand, ScenarioOptions},
@@ -15,6 +19,11 @@ pub(crate) fn run(options: &ScenarioOptions) -> Result<Verdict, Failure> {
     match &options.command {
         ScenarioCommand::Check { scenarios } => check(scenarios),
         ScenarioCommand::List => list(),
+        ScenarioCommand::WriteOut { scenario, seed } => write_out(scenario, *seed),
+        ScenarioCommand::Swarm { seed } => {
+            output::data(&swarm::text(*seed))?;
+            Ok(Verdict::Pass)
+        }
         ScenarioCommand::Schema => {
             let schema = serde_json::to_string_pretty(&scenario::schema())
                 .map_err(|error| Failure::Internal(format!("schema: {error}")))?;
@@ -34,6 +43,15 @@ fn check(scenarios: &[String]) -> Result<Verdict, Failure> {
         }
     }
     if bad.is_empty() { Ok(Verdict::Pass) } else { Err(Failure::Usage(bad.join("\n"))) }
+}
+
+fn write_out(name: &str, seed: Option<u64>) -> Result<Verdict, Failure> {
+    let scenario = sources::scenario(name)?;
+    let seed = seed.unwrap_or(scenario.seed);
+    let acts = Plan::new(scenario.clone(), seed).acts();
+    let comment = format!("{}, its plan under seed {seed} written out.", scenario.name);
+    output::data(&Scenario { acts, seed, ..scenario }.to_toml(&comment))?;
+    Ok(Verdict::Pass)
 }
 
 fn list() -> Result<Verdict, Failure> {

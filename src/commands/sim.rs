@@ -1,15 +1,14 @@
 //! `goldenpath sim`.
 
-use std::{
-    fs::File,
-    io::{BufWriter, Write as _},
-    path::Path,
-};
+use std::path::Path;
 
 use reports::{Report, Verdict};
-use simulator::{Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, trace::Header};
+use simulator::{
+    Options, legacy::Played, plan::Plan, run::TIMELINES, scenario::Scenario, swarm::Plays, trace::Header,
+};
 
-use crate::{arguments::SimOptions, failure::Failure, output, sources};
+use super::sweep;
+use crate::{arguments::SimOptions, failure::Failure, output, sources, trace::Writer};
 
 /// Plays a scenario as `sim --scenario NAME` does.
 pub(super) fn played(name: &str) -> Result<Report, Failure> {
@@ -20,7 +19,7 @@ pub(super) fn played(name: &str) -> Result<Report, Failure> {
     Ok(report)
 }
 
-fn replay(name: &str, seed: u64, played: &Played) -> String {
+pub(super) fn replay(name: &str, seed: u64, played: &Played) -> String {
     format!("goldenpath sim --scenario {name} --seed {seed}{}", played.arguments())
 }
 
@@ -29,14 +28,34 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
         output::data(&super::hazards::table())?;
         return Ok(Verdict::Pass);
     }
+    if let Some(scope) = &options.explore {
+        return super::explore::run(scope, &options);
+    }
     let played = Played::named(&options.subject, &options.hazards).map_err(Failure::Usage)?;
-    let scenario = sources::scenario(&options.scenario)?;
-    let seed = options.seed.unwrap_or(scenario.seed);
+    if let Some(seeds) = options.sweep.seeds {
+        return sweep::run(seeds, &played, &options);
+    }
+    let source = options.scenario.as_deref().unwrap_or(sources::DEFAULT_SCENARIO);
+    let (scenario, seed) = if options.swarm {
+        let seed = options.seed.unwrap_or_default();
+        let plays = Plays::Swarm { without: options.sweep.without };
+        (plays.scenario(seed).into_owned(), seed)
+    } else {
+        let scenario = sources::scenario(source)?;
+        let seed = options.seed.unwrap_or(scenario.seed);
+        (scenario, seed)
+    };
     let mut report = match &options.trace {
         Some(path) => traced(&scenario, seed, &played, path)?,
         None => simulate(&scenario, seed, &played, None)?,
     };
-    report.replay = Some(replay(&options.scenario, seed, &played));
+    report.replay = Some(match options.swarm {
+        true => {
+            let without = sweep::without(options.sweep.without);
+            format!("goldenpath sim --swarm --seed {seed}{}{without}", played.arguments())
+        }
+        false => replay(source, seed, &played),
+    });
     if options.check_determinism {
         let again = simulate(&scenario, seed, &played, None)?;
         if again.hash != report.hash {
@@ -64,7 +83,9 @@ fn simulate(
         bar.set_message(format!("{} s of virtual time", at_us / 1_000_000));
     };
     let progress: Option<&mut dyn FnMut(u64, u64)> = Some(&mut show);
-    let mut options = Options { timelines: TIMELINES, progress, ..Options::default() };
+    // A plan that somebody wrote down is small enough to be drawn.
+    let sequence = !scenario.acts.is_empty();
+    let mut options = Options { timelines: TIMELINES, progress, sequence, ..Options::default() };
     if let Some(trace) = trace {
         options.trace = Some(trace);
     }
@@ -76,14 +97,15 @@ fn simulate(
 /// Runs and writes every input and effect to a file.
 fn traced(scenario: &Scenario, seed: u64, played: &Played, path: &Path) -> Result<Report, Failure> {
     let failed = |error: std::io::Error| Failure::Internal(format!("{}: {error}", path.display()));
-    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-    writeln!(file, "{}", Header::new(scenario, seed).with(played).to_line()).map_err(failed)?;
+    let mut file = Writer::create(path).map_err(failed)?;
+    file.header(&Header::new(scenario, seed).with(played)).map_err(failed)?;
     let mut outcome = Ok(());
     let mut write = |line: &str| {
-        outcome = writeln!(file, "{line}");
+        outcome = file.line(line);
         outcome.is_ok()
     };
     let report = simulate(scenario, seed, played, Some(&mut write))?;
-    outcome.and_then(|()| file.flush()).map_err(failed)?;
+    outcome.map_err(failed)?;
+    file.end(report.hash.as_deref().unwrap_or_default()).map_err(failed)?;
     Ok(report)
 }

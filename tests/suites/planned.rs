@@ -6,7 +6,7 @@ use router::{AgentEvent, Config, ConnId, Effect, Input, Refusal, ToolStep, handl
 
 use crate::{
     simulated::{flawless, longest},
-    strategic::{DISPATCHER, GLOBALS, MAKER, ROUTER},
+    strategic::{DISPATCHER, GLOBALS, MAKERS, ROUTER},
     structure::{competing, factories, globals, import_paths, makers, nothing, stand_ins, workspace},
     world::{FIVE, World, json},
 };
@@ -47,7 +47,7 @@ fn planned_04_one_path() {
 
 #[test]
 fn planned_05_private_constructors() {
-    nothing(&factories(workspace(), "Router", &[MAKER]));
+    nothing(&factories(workspace(), "Router", MAKERS));
     for (made, place) in [
         ("Dispatcher", "router/src/tools/toolbox.rs"),
         ("Router", ROUTER.0),

@@ -13,6 +13,7 @@ mod simulation;
 
 use reports::{Case, Fact, Kind, Outcome, Report, Tool, Unit, Verdict};
 
+pub use self::process::cpu_time;
 pub use self::replay::Recording;
 pub use self::rounds::{ROUNDS, Rounds, Spread};
 

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 /// Time that this thread was on a processor.
-pub(super) fn cpu_time() -> Option<Duration> {
+pub fn cpu_time() -> Option<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }

@@ -326,6 +326,7 @@ impl Tab {
             | FrameKind::Heartbeat
             | FrameKind::Gap { .. }
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => {}
         }
     }

@@ -1,10 +1,11 @@
 //! From what the workers brought home to one report.
 
 use reports::{
-    Case, Fact, Host, Kind, Metric, Outcome as CaseOutcome, Report, ScenarioRef, Tool, Unit, Verdict,
+    Case, Domain, Fact, Finding, Host, Kind, Metric, Outcome as CaseOutcome, Report, ScenarioRef, Tool, Unit,
+    Verdict,
 };
 use simulator::{
-    checkers::Counts,
+    checkers::{Counts, JourneyTimes},
     plan::{Plan, Summary},
     projection::Projection,
     scenario::Expect,
@@ -48,6 +49,12 @@ pub(super) fn result(
     // Whose timelines they are is decided by index, and ids begin with it.
     report.timelines.sort_by(|one, two| one.user.cmp(&two.user));
     report.metrics = merged.metrics();
+    // Virtual or real, a journey that took too long is the same finding.
+    for (rule, detail) in merged.journeys.iter().flat_map(JourneyTimes::missed_objectives) {
+        let mut finding = Finding::new(rule, "objectives", merged.ended_us, detail);
+        finding.domain = Domain::Wall;
+        report.push_finding(finding);
+    }
     report.facts = merged.facts(planned, &report);
     report.cases = simulator::checkers::cases(&report);
     judge(options, &merged, &mut report);
@@ -60,6 +67,7 @@ struct Merged {
     counts: Counts,
     ledger: Ledger,
     metrics: Vec<Metric>,
+    journeys: Vec<JourneyTimes>,
     ended_us: u64,
 }
 
@@ -68,6 +76,12 @@ impl Merged {
         self.counts += &outcome.checkers.ledger().counts;
         self.ledger.merge(&outcome.ledger);
         self.ended_us = self.ended_us.max(outcome.ended_us);
+        let journeys = &outcome.checkers.ledger().journeys;
+        if self.journeys.is_empty() {
+            self.journeys.clone_from(journeys);
+        } else {
+            self.journeys.iter_mut().zip(journeys).for_each(|(all, part)| all.merge(part));
+        }
         for metric in outcome.checkers.ledger().metrics() {
             match self.metrics.iter_mut().find(|known| known.key == metric.key) {
                 // Key, unit and domain come from one table, so this cannot fail.
@@ -121,6 +135,7 @@ impl Merged {
             Fact::count("impatient", "tabs that left before everything had arrived", ledger.impatient),
             Fact::count("stalls", "times the generator stood still for 50 ms or more", lateness.stalls_total),
         ];
+        facts.extend(self.journeys.iter().map(JourneyTimes::fact));
         if ledger.unsaid > 0 {
             facts.push(Fact::count("unsaid", "messages the dialect cannot say", ledger.unsaid));
         }

@@ -72,6 +72,35 @@ fn a_plan_is_played_over_sockets_and_nothing_is_missing() {
 }
 
 #[test]
+fn a_journey_is_judged_over_sockets_as_in_virtual_time() {
+    // An answer takes several of the agent's pauses: no machine brings it within a microsecond.
+    let scenario = scenario(
+        "[users]\ncount = 3\narrival = { over = \"50ms\" }\n\
+         [session]\nmessages = \"2\"\nthink_time = \"50ms..100ms\"\nlinger = \"100ms\"\n\
+         mix = { user_message = 1 }\n\
+         [agent]\nthinking_gap = \"5ms..10ms\"\nstart_delay = \"1ms..5ms\"\ntool_scale = 0.005\n\
+         agent_error_share = 0\ntimeout_share = 0\n\
+         [network]\ndisconnect_share = 0\n\
+         [[expect.journey]]\nname = \"answer\"\nmax = \"1us\"\n\
+         [[expect.journey.step]]\nto = \"agent_started\"\nmax = \"1h\"\n",
+    );
+    let simulated = simulator::simulate(&scenario, 3, simulator::Options::default()).unwrap();
+    let (_handle, target) = serve(&scenario, 3);
+    let mut options = LoadOptions::new(target, scenario, TokenSource::Hs256(KEY.to_vec()));
+    options.seed = 3;
+    options.late_limit_us = 10_000_000;
+    let played = run(options).unwrap().report;
+    for report in [simulated, played] {
+        assert_eq!(report.verdict, Verdict::Findings, "{:?}", report.reasons);
+        assert_eq!(report.findings_by_rule.keys().collect::<Vec<_>>(), ["objective.journey.answer"]);
+        assert!(report.findings[0].detail.contains("expected at most 1us"), "{:?}", report.findings);
+        let complete = report.facts.iter().find(|fact| fact.key == "journey_answer").unwrap();
+        assert_eq!(complete.shown(), "100 %");
+        assert!(report.metrics.iter().any(|metric| metric.key == "journey.answer.1"));
+    }
+}
+
+#[test]
 fn a_target_that_cannot_be_used_is_named() {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let scenario = scenario("[users]\ncount = 20\narrival = { over = \"1ms\" }\n");

@@ -113,8 +113,9 @@ pub(super) fn work(
     told: &mpsc::Sender<()>,
     started: &mpsc::Receiver<(Instant, u64)>,
 ) -> Result<Outcome, LoadError> {
-    let users: Vec<(UserPlan, String)> = (part.index..plan.count())
-        .step_by(part.of as usize)
+    let users: Vec<(UserPlan, String)> = plan
+        .numbers()
+        .filter(|index| index % part.of == part.index)
         .map(|index| {
             let user = plan.user(index);
             let ttl = Duration::from_micros(user.leave_at_us) + TOKEN_SLACK;

@@ -26,7 +26,7 @@ impl Counts {
     pub(super) fn of(part: &Report) -> Option<Counts> {
         match part.kind {
             Kind::Simulation | Kind::Load => {}
-            Kind::Conformance | Kind::Gate | Kind::Release | Kind::Replay => return None,
+            Kind::Conformance | Kind::Gate | Kind::Release | Kind::Replay | Kind::Sweep => return None,
         }
         let runs = count(part, "runs").or_else(|| count(part, "runs_asked"))?;
         let golden = count(part, "runs_complete").or_else(|| {

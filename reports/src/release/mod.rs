@@ -191,6 +191,8 @@ pub(crate) fn headline(verdict: Verdict) -> &'static str {
         | Verdict::IsolationBreach
         | Verdict::Regression
         | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
+        | Verdict::Unreached
         | Verdict::Error => "do not release",
     }
 }
@@ -207,6 +209,8 @@ pub(crate) fn meaning(verdict: Verdict) -> &'static str {
         Verdict::IsolationBreach => "something of one user crossed to another",
         Verdict::Regression => "it is slower than the last release, and that is proven",
         Verdict::ReplayDiverged => "a run, repeated, did something else",
+        Verdict::TraceAltered => "a recorded run is not as it was written",
+        Verdict::Unreached => "a condition that must be met never was",
         Verdict::Error => "a run that the release rests on could not be carried out",
     }
 }
@@ -217,9 +221,12 @@ fn take(report: &mut Report, part: &Report) {
     let outcome = match part.verdict {
         Verdict::Pass => Outcome::Passed,
         Verdict::Inconclusive | Verdict::NotComparable | Verdict::Error => Outcome::Errored,
-        Verdict::Findings | Verdict::IsolationBreach | Verdict::Regression | Verdict::ReplayDiverged => {
-            Outcome::Failed
-        }
+        Verdict::Findings
+        | Verdict::IsolationBreach
+        | Verdict::Regression
+        | Verdict::ReplayDiverged
+        | Verdict::TraceAltered
+        | Verdict::Unreached => Outcome::Failed,
     };
     report.cases.push(Case::new("release", subject.clone(), outcome, part.reasons.join("\n")));
     if matches!(part.kind, Kind::Gate | Kind::Conformance) {

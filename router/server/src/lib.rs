@@ -17,6 +17,7 @@
 //! | [`agents`] | who works on a run; the scripted agent |
 //! | [`tools`] | what agents may call |
 //! | [`quality`] | who answers questions about quality |
+//! | [`store`] | the store that several nodes share, on Redis |
 //! | `metrics` | the router's counters as Prometheus text |
 //! | `tls` | certificates |
 #![forbid(unsafe_code)]
@@ -33,6 +34,7 @@ mod http;
 mod metrics;
 pub mod quality;
 mod server;
+pub mod store;
 mod tls;
 pub mod tools;
 

@@ -19,7 +19,7 @@ pub(crate) enum ConnState {
 }
 
 /// A frame waiting behind the socket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Queued {
     pub(crate) frame: Frame,
     /// 0 for a frame outside the recovery window.
@@ -27,7 +27,7 @@ pub(crate) struct Queued {
 }
 
 /// One connection. What every message touches comes first; the rest is boxed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Conn {
     generation: u32,
@@ -55,7 +55,7 @@ pub(crate) struct Conn {
 }
 
 /// What few messages touch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cold {
     /// Number in the connection's id.
     pub(crate) number: u64,
@@ -136,7 +136,7 @@ impl Conn {
         self.user = user;
         self.filtered = connect.thread.is_some();
         self.partial = self.filtered;
-        self.credit = flow.config.socket_window_frames;
+        self.credit = flow.config.socket_window_frames + u32::from(mutant!(flow.config, WindowOneMore));
         self.last_inbound = flow.now;
         self.written = acked;
         self.taken = acked;
@@ -159,7 +159,7 @@ impl Conn {
     }
 
     /// The handle of this connection, which stands at `index`.
-    pub(super) const fn id(&self, index: u32) -> ConnId {
+    pub(crate) const fn id(&self, index: u32) -> ConnId {
         ConnId { index, generation: self.generation, user_hint: self.user.index }
     }
 

@@ -169,8 +169,14 @@ impl Audience {
         for index in &user.conns {
             let conn = &mut conns[*index as usize];
             if conn.is_open() && conn.wants(entry.thread.as_deref()) {
+                if wanted && mutant!(fan.flow.config, FirstTabOnly) {
+                    continue;
+                }
                 wanted = true;
                 fan.offer(conn, *index);
+                if user.conns.len() > 1 && mutant!(fan.flow.config, TwiceWithTabs) {
+                    fan.offer(conn, *index);
+                }
             }
         }
         fan.finish();
@@ -209,7 +215,7 @@ impl Audience {
         cursor: u64,
         flow: &mut Flow<'_>,
     ) {
-        self.raise(owner, cursor, flow);
+        self.raise(owner, member, cursor, flow);
         let cursor = cursor.min(self.user(owner.user).cursor);
         self.user_mut(owner.user).standing.confirm(cursor);
         let conn = &mut self.conns[member.index as usize];
@@ -279,7 +285,7 @@ impl Audience {
         if conn.state == ConnState::Closing {
             return;
         }
-        give_up_queue(conn, flow.stats);
+        give_up_queue(conn, flow.config, flow.stats);
         conn.state = ConnState::Closing;
         flow.out.push(Effect::Close { conn: id, close });
     }
@@ -288,10 +294,14 @@ impl Audience {
     pub(crate) fn remove_conn(&mut self, id: ConnId, flow: &mut Flow<'_>) {
         let Some(conn) = self.conn_mut(id) else { return };
         let (user, acked) = (conn.user, conn.cold.acked);
-        give_up_queue(conn, flow.stats);
-        flow.miss_all(conn, id);
+        give_up_queue(conn, flow.config, flow.stats);
+        if !mutant!(flow.config, ReceiptLost) {
+            flow.miss_all(conn, id);
+        }
         flow.stats.frames.dropped += conn.in_flight.len() as u64;
-        flow.stats.frames.in_flight -= conn.in_flight.len() as u64;
+        if !mutant!(flow.config, ForgetInFlight) {
+            flow.stats.frames.in_flight -= conn.in_flight.len() as u64;
+        }
         self.drop_name(id.index);
         self.conns[id.index as usize].free();
         self.free_conns.push(id.index);
@@ -306,6 +316,10 @@ impl Audience {
             }
         }
         slot.ghosts.push(Ghost { acked, until: flow.now.after(flow.config.recovery_ttl_us) });
+        if slot.conns.is_empty() && mutant!(flow.config, WindowGoesWithLastTab) {
+            slot.log.clear();
+            slot.log_bytes = 0;
+        }
         self.with_owner(user, |audience, owner| {
             audience.note_unheard(&owner);
             audience.settle(&owner, flow);
@@ -340,11 +354,19 @@ impl Audience {
         flow: &mut Flow<'_>,
     ) {
         let Self { conns, users, .. } = self;
+        let mut foreign = None;
+        if mutant!(flow.config, ReplayNeighbour) {
+            let neighbour = users.get(owner.user.index as usize + 1).and_then(|user| user.log.front());
+            foreign = neighbour.map(|logged| logged.frame.clone());
+        }
         let user = &mut users[owner.user.index as usize];
         let conn = &mut conns[member.index as usize];
+        if flagged && mutant!(flow.config, DropReplay) {
+            return;
+        }
         let first = user.log_first();
         let mut skipped = None;
-        if from < user.cursor && first > from + 1 {
+        if from < user.cursor && first > from + 1 && !mutant!(flow.config, SilentGap) {
             let frame = wire::gap(flow.writer, flow.now, from + 1, first - 1);
             flow.stats.frames.encoded += 1;
             flow.stats.connections.gaps += 1;
@@ -352,7 +374,9 @@ impl Audience {
             let cursor = if conn.lagging { 0 } else { first - 1 };
             offer(conn, member.index, &frame, &mut None, cursor, flow);
         }
-        let skip = (from + 1).saturating_sub(first) as usize;
+        let again = u64::from(mutant!(flow.config, ReplayInclusive) && from > 0);
+        let skip = (from + 1 - again).saturating_sub(first) as usize;
+        let skip = skip + usize::from(mutant!(flow.config, ReplayOneShort));
         for (n, logged) in user.log.iter().enumerate().skip(skip) {
             let cursor = first + n as u64;
             let logged = if mutant!(flow.config, ReverseReplay) {
@@ -368,7 +392,8 @@ impl Audience {
                 break; // the rest is caught up with when there is room
             }
             if flagged {
-                let frame = wire::recovered(flow.writer, &logged.frame);
+                let frame = wire::recovered(flow.writer, foreign.as_ref().unwrap_or(&logged.frame));
+                foreign = None;
                 flow.stats.frames.encoded += 1;
                 flow.stats.frames.replayed += 1;
                 offer(conn, member.index, &frame, &mut None, cursor, flow);
@@ -388,31 +413,54 @@ impl Audience {
             return;
         }
         while conn.credit > 0 {
-            let Some(queued) = conn.queued.pop_front() else { break };
+            let newest = mutant!(flow.config, PumpNewestFirst);
+            let queued = if newest { conn.queued.pop_back() } else { conn.queued.pop_front() };
+            let Some(queued) = queued else { break };
             conn.queued_bytes -= queued.frame.len() as u32;
             flow.stats.frames.queued -= 1;
             flow.stats.frames.in_flight += 1;
             let ix = flow.out.share(queued.frame);
             hand_over(conn, member.index, ix, queued.cursor, flow.out);
         }
+        if mutant!(flow.config, ForgetRest) {
+            give_up_queue(conn, flow.config, flow.stats);
+        }
         if conn.queued.is_empty() {
             conn.queued.shrink_to(16);
             if conn.lagging {
                 conn.lagging = false;
                 let from = conn.taken;
-                self.replay(owner, member, from, false, flow);
+                if !mutant!(flow.config, LagForgotten) {
+                    self.replay(owner, member, from, false, flow);
+                }
             }
         }
     }
 
-    /// A client knows cursors that this router never issued (it has lost its memory): goes on above them.
-    fn raise(&mut self, owner: &Owner<'_>, cursor: u64, flow: &mut Flow<'_>) {
-        let cursor = cursor.min(RAISE_MAX);
-        if cursor > self.user(owner.user).cursor {
-            self.expire(owner, flow);
-            let user = self.user_mut(owner.user);
-            (user.cursor, user.settled, user.delivered) = (cursor, cursor, cursor);
+    /// A client knows cursors that this router never issued (it has lost its memory): goes on above them, and tells the
+    /// user's other connections that something is missing; the one that resumes is told by its replay. Others of the user's
+    /// clients may know more. Whoever knows more by a whole window has a gap in any case, so that much room is left: else
+    /// what comes now would bear cursors that they have seen, and be dropped as repeats.
+    fn raise<'b>(&mut self, owner: &Owner<'b>, member: &Member<'b>, cursor: u64, flow: &mut Flow<'_>) {
+        let (cursor, known) = (cursor.min(RAISE_MAX), self.user(owner.user).cursor);
+        if cursor <= known {
+            return;
         }
+        self.expire(owner, flow);
+        let raised = cursor + u64::from(flow.config.recovery_frames_max).max(1);
+        let Self { conns, users, .. } = self;
+        let user = &mut users[owner.user.index as usize];
+        (user.cursor, user.settled, user.delivered) = (raised, raised, raised);
+        let (frame, mut shared) = (wire::gap(flow.writer, flow.now, known + 1, raised), None);
+        for index in user.conns.iter().filter(|index| **index != member.index) {
+            let conn = &mut conns[*index as usize];
+            // Who lags behind is told when it catches up.
+            if conn.is_open() && !conn.lagging {
+                flow.stats.connections.gaps += 1;
+                offer(conn, *index, &frame, &mut shared, raised, flow);
+            }
+        }
+        flow.stats.frames.encoded += u64::from(shared.is_some());
     }
 
     /// Drops from the window what every client, here or expected back, has seen.
@@ -538,7 +586,7 @@ fn offer(
     cursor: u64,
     flow: &mut Flow<'_>,
 ) {
-    if conn.lagging && cursor > 0 {
+    if conn.lagging && cursor > 0 && !mutant!(flow.config, OvertakeLag) {
         return; // it catches up from the window
     }
     let bytes = frame.len() as u32;
@@ -550,7 +598,8 @@ fn offer(
         hand_over(conn, index, ix, cursor, flow.out);
         return;
     }
-    let full = conn.queued.len() >= flow.config.outbound_frames_max as usize
+    let more = usize::from(mutant!(flow.config, QueueOneMore));
+    let full = conn.queued.len() >= flow.config.outbound_frames_max as usize + more
         || conn.queued_bytes + bytes > flow.config.outbound_bytes_max;
     if full {
         flow.stats.frames.dropped += 1;
@@ -568,7 +617,11 @@ fn offer(
     }
     conn.queued_bytes += bytes;
     conn.taken = conn.taken.max(cursor);
-    conn.queued.push_back(super::conn::Queued { frame: frame.clone(), cursor });
+    if cursor > 0 && mutant!(flow.config, QueueEventsFirst) {
+        conn.queued.push_front(super::conn::Queued { frame: frame.clone(), cursor });
+    } else {
+        conn.queued.push_back(super::conn::Queued { frame: frame.clone(), cursor });
+    }
     flow.stats.frames.queued += 1;
 }
 
@@ -611,9 +664,11 @@ fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64, out: &mut
     out.push(Effect::Send { conn: conn.id(index), frame });
 }
 
-fn give_up_queue(conn: &mut Conn, stats: &mut Stats) {
+fn give_up_queue(conn: &mut Conn, config: &Config, stats: &mut Stats) {
     stats.frames.queued -= conn.queued.len() as u64;
-    stats.frames.dropped += conn.queued.len() as u64;
+    if !mutant!(config, GiveUpUncounted) {
+        stats.frames.dropped += conn.queued.len() as u64;
+    }
     conn.queued.clear();
     conn.queued_bytes = 0;
 }

@@ -63,6 +63,7 @@
 
 mod conn;
 mod delivery;
+mod digest;
 mod receipts;
 mod registry;
 mod standing;
@@ -133,7 +134,7 @@ impl<'b> Owner<'b> {
 }
 
 /// Connections and users, in dense tables.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Audience {
     conns: Vec<Conn>,
     free_conns: Vec<u32>,
@@ -179,6 +180,14 @@ impl Audience {
         {
             core::hint::black_box(conn.credit ^ user.lines());
         }
+    }
+
+    /// The same for an event of the user's.
+    pub(crate) fn warm_user(&self, user: UserRef) {
+        let Some(user) = self.users.get(user.index as usize) else { return };
+        let conns = user.conns.iter().filter_map(|index| self.conns.get(*index as usize));
+        let lines = conns.fold(0, |lines, conn| lines ^ conn.credit ^ conn.cold.frames_written as u32);
+        core::hint::black_box(lines ^ user.lines() ^ user.log.len() as u32);
     }
 
     pub(crate) fn conn(&self, id: ConnId) -> Option<&Conn> {

@@ -3,14 +3,17 @@
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use super::{Conn, Flow, User};
-use crate::contract::{ConnId, Effect, Missed, Receipt, ReceiptId};
+use crate::{
+    contract::{ConnId, Effect, Missed, Receipt, ReceiptId},
+    fingerprint::Walk,
+};
 
 /// What a connection owes a receipt: one frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Awaited {
-    receipt: u64,
-    part: u32,
-    at: At,
+    pub(super) receipt: u64,
+    pub(super) part: u32,
+    pub(super) at: At,
 }
 
 /// Which frame of the connection it is.
@@ -30,7 +33,7 @@ struct Part {
     delivered: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     /// Addressed connections that have neither been written nor missed it.
     waiting: u32,
@@ -43,12 +46,12 @@ struct Open {
 /// The share of a receipt that one user's connections are booked on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
-    receipt: u64,
-    part: u32,
+    pub(super) receipt: u64,
+    pub(super) part: u32,
 }
 
 /// All open receipts, by a number of our own: callers may use theirs as they like.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Receipts {
     open: BTreeMap<u64, Open>,
     opened: u64,
@@ -61,6 +64,31 @@ impl Receipts {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Where an open receipt stands among all of them: its name in a fingerprint.
+    pub(super) fn place(&self, receipt: u64) -> usize {
+        self.open.range(..receipt).count()
+    }
+
+    pub(crate) fn digest(&self, walk: &mut Walk<'_>) {
+        walk.len(self.open.len());
+        for open in self.open.values() {
+            let Open { waiting, sealed, parts, account } = open;
+            walk.number(u64::from(*waiting));
+            walk.flag(*sealed);
+            walk.len(parts.len());
+            for part in parts {
+                walk.flag(part.kept);
+                walk.flag(part.delivered);
+            }
+            walk.number(account.receipt.0);
+            walk.text(&account.event_type);
+            walk.number(u64::from(account.attempted));
+            walk.number(u64::from(account.delivered));
+            walk.len(account.failed.len());
+            account.failed.iter().for_each(|(_, missed)| walk.number(*missed as u64));
+        }
     }
 
     /// Connections that any open receipt waits for.

@@ -11,7 +11,7 @@ use crate::contract::{Delivery, DeliveryState};
 const RANGES_MAX: usize = 16;
 
 /// How far clients have confirmed, and what nobody was ever written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Standing {
     /// Highest cursor that a client said it has.
     confirmed: u64,

@@ -15,7 +15,12 @@ impl Audience {
 
     /// Hands a frame to the open connections of all who are subscribed to a topic now.
     pub(crate) fn tell_topic(&mut self, topic: &str, frame: &Frame, flow: &mut Flow<'_>) {
-        for user in self.topic_subscribers(topic) {
+        let users = if mutant!(flow.config, AlertEverybody) {
+            self.by_id.values().map(|index| self.user_ref(*index)).collect()
+        } else {
+            self.topic_subscribers(topic)
+        };
+        for user in users {
             self.with_owner(user, |audience, owner| {
                 audience.tell(&owner, &owner.seal(frame.clone()), flow);
             });

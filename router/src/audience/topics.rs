@@ -10,7 +10,7 @@ use super::{Audience, UserRef};
 
 /// Users by topic, and topics by user. A subscription lives as long as the router knows the user: while the user has a
 /// connection or a recovery window.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Topics {
     by_topic: BTreeMap<Arc<str>, BTreeSet<UserRef>>,
     by_user: BTreeMap<UserRef, Vec<Arc<str>>>,
@@ -59,6 +59,11 @@ impl Topics {
         if users.is_empty() {
             self.by_topic.remove(topic);
         }
+    }
+
+    /// What a user is subscribed to.
+    pub(super) fn of(&self, user: UserRef) -> &[Arc<str>] {
+        self.by_user.get(&user).map_or(&[], Vec::as_slice)
     }
 
     /// Forgets everything about a user.

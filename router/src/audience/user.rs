@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// Micro-tokens of one inbound message in the token bucket.
-const MESSAGE: u64 = 1_000_000;
+pub(super) const MESSAGE: u64 = 1_000_000;
 
 /// A run event in the recovery window.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Logged {
     pub(crate) frame: Frame,
     /// `None`: of interest to every connection.
@@ -38,7 +38,7 @@ const SHORT_ID: usize = 30;
 ///
 /// What every message touches comes first and needs no pointer followed: with a million users each line of
 /// memory is a miss.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct User {
     generation: u32,
@@ -47,8 +47,8 @@ pub(crate) struct User {
     short_len: u8,
     short_id: [u8; SHORT_ID],
     /// Token bucket in micro-tokens.
-    tokens: u64,
-    refilled: Instant,
+    pub(super) tokens: u64,
+    pub(super) refilled: Instant,
     /// Fingerprint of `thread`.
     thread_mark: u64,
     pub(crate) runs: SmallVec<[RunRef; 2]>,
@@ -72,7 +72,7 @@ pub(crate) struct User {
     pub(crate) idle_since: Instant,
     pub(crate) audited: Option<Instant>,
     pub(crate) audits_suppressed: u64,
-    threads: u64,
+    pub(super) threads: u64,
     pub(super) standing: Standing,
     /// Shares of receipts that count an event of the window as kept, and its cursor, ascending.
     pub(super) promised: VecDeque<(Share, u64)>,
@@ -175,6 +175,7 @@ impl User {
     pub(crate) fn take_token(&mut self, now: Instant, config: &Config) -> bool {
         let full = u64::from(config.rate_burst) * MESSAGE;
         let earned = now.since(self.refilled).saturating_mul(u64::from(config.rate_per_s));
+        let earned = if mutant!(config, NoRefill) { 0 } else { earned };
         self.tokens = self.tokens.saturating_add(earned).min(full);
         self.refilled = now;
         let granted = self.tokens >= MESSAGE;

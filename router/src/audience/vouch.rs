@@ -8,8 +8,8 @@ use super::{Audience, Conn, Flow, Member, Owner, User, user::Logged};
 /// Events that a connection may have passed over although it wants them now: from the first to the last cursor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passed {
-    first: u64,
-    last: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
 }
 
 impl Conn {

@@ -27,6 +27,10 @@ impl Router {
             self.cancel_tools(run, out);
         }
         match self.admit(run, event) {
+            Ok(Admitted::Event)
+                if mutant!(self.config, HideSecondTool)
+                    && matches!(event, AgentEvent::ToolExecuting { .. })
+                    && self.run(run).is_some_and(|run| run.automaton.open_tools().len() > 1) => {}
             Ok(Admitted::Event) => self.publish_report(run, event, &[], out),
             Ok(Admitted::Tool(tool)) => self.publish_report(run, event, &[tool], out),
             Ok(Admitted::Failure(open)) => self.publish_report(run, event, &open, out),
@@ -34,6 +38,9 @@ impl Router {
                 self.refuse_report(run, rule.into(), out);
                 return;
             }
+        }
+        if mutant!(self.config, TerminalTwice) && matches!(event, AgentEvent::Completed { .. }) {
+            self.publish_report(run, event, &[], out);
         }
         match event {
             AgentEvent::Completed { response, .. } => self.run_over(run, Some(response), out),
@@ -76,6 +83,9 @@ impl Router {
 
     /// Ends a run by the router's own decision and tells its agent.
     pub(crate) fn end_run(&mut self, run: RunRef, ending: Ending, reason: CancelReason, out: &mut Effects) {
+        if mutant!(self.config, CancelOnlySaid) && ending == Ending::Cancelled {
+            return self.publish(run, &Own::Error { code: ending.code(), message: ending.text() }, out);
+        }
         let Some(state) = self.run_mut(run) else { return };
         if state.automaton.phase() == Phase::Idle {
             // The word of a run begins with `agent_started`, also when its agent never said so.
@@ -90,6 +100,7 @@ impl Router {
         let end = match ending {
             Ending::Cancelled => {
                 self.stats.runs.cancelled += 1;
+                self.stats.runs.completed += u64::from(mutant!(self.config, CancelCountedTwice));
                 RunEnd::Cancelled
             }
             Ending::TimedOut => {
@@ -162,11 +173,18 @@ impl Router {
 
     /// The automaton's verdict; its state has moved when the answer is `Ok`.
     fn admit(&mut self, run: RunRef, event: &AgentEvent<'_>) -> Result<Admitted, Rule> {
+        let again = mutant!(self.config, StartTwice);
         // A run that is no more has had its terminal event.
+        let run = if mutant!(self.config, StaleRunHandle) {
+            RunRef { generation: self.runs.get(run.index()).map_or(0, |slot| slot.generation), ..run }
+        } else {
+            run
+        };
         let slot = self.run_mut(run).ok_or(Rule::R6)?;
         match *event {
             // Read elsewhere: what it does to the automaton stands in its members.
             AgentEvent::Data { .. } => {}
+            AgentEvent::Started { .. } if again && slot.automaton.phase() == Phase::Running => {}
             AgentEvent::Started { agent, .. } => {
                 slot.automaton.started()?;
                 slot.agent =
@@ -214,7 +232,18 @@ impl Router {
                 Own::Completed { response, execution_time_ms }
             }
             AgentEvent::Failed { code, message } => {
+                if mutant!(self.config, ErrorBeforeTools) {
+                    self.publish(run, &Own::Error { code, message }, out);
+                    return self.close_tools(run, tools, out);
+                }
                 self.close_tools(run, tools, out);
+                if mutant!(self.config, FailureAsSuccess) {
+                    return self.publish(
+                        run,
+                        &Own::Completed { response: message, execution_time_ms: None },
+                        out,
+                    );
+                }
                 Own::Error { code, message }
             }
         };
@@ -239,7 +268,18 @@ impl Router {
     pub(super) fn publish(&mut self, run: RunRef, own: &Own<'_>, out: &mut Effects) {
         let Some(slot) = self.runs.get_mut(run.index as usize) else { return };
         let Some(user) = slot.owner else { return };
-        slot.seq += 1;
+        let user = if mutant!(self.config, RunForConn) {
+            self.audience.conn_at(run.index % self.audience.slots().0 as u32).user
+        } else {
+            user
+        };
+        if mutant!(self.config, DropTerminalWhenAway)
+            && self.audience.user(user).conns.is_empty()
+            && matches!(own, Own::Completed { .. } | Own::Error { .. })
+        {
+            return;
+        }
+        slot.seq += 1 + u64::from(mutant!(self.config, SkipSeq) && slot.seq == 4);
         let entry = Entry { thread: Some(slot.thread.clone()), run: slot.number, seq: slot.seq };
         let (audience, mut flow) = (
             &mut self.audience,
@@ -264,7 +304,8 @@ impl Router {
                 agent: own.agent().unwrap_or(&slot.agent),
                 now: flow.now,
                 seq: slot.seq,
-                cursor: audience.next_cursor(&owner),
+                cursor: audience.next_cursor(&owner)
+                    - u64::from(mutant!(flow.config, ReuseCursor) && slot.seq == 3),
                 tier: owned.tier,
             };
             let frame_max = flow.config.outbound_frame_bytes_max as usize;

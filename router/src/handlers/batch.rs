@@ -5,15 +5,16 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
-use super::{BatchFigures, Message, control::THREAD_BYTES_MAX};
+use super::{BatchFigures, Handlers, Message, control::THREAD_BYTES_MAX};
 use crate::{
     audience::{Audience, Conn, UserRef},
     contract::{ConnId, Effects, Frame},
     error::ErrorCode,
+    fingerprint::Walk,
     message::{Kind, Raw},
     router::Router,
     stats::Outcome,
-    timers::Timer,
+    timers::{Timer, Timers},
     wire::{self, BatchedMessage},
 };
 
@@ -24,7 +25,14 @@ const MEMBERS_BYTES: usize = 2048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BatchKey(UserRef, u64);
 
-#[derive(Debug)]
+impl BatchKey {
+    /// Whose batch it is.
+    pub(crate) const fn user(self) -> UserRef {
+        self.0
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Queued {
     from: ConnId,
     kind: Kind,
@@ -46,7 +54,7 @@ impl Queued {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Queue {
     number: u64,
     bytes: usize,
@@ -69,7 +77,7 @@ pub struct PendingMessage<'a> {
 }
 
 /// Messages that wait, one queue per user that has any: nothing is kept of a user without.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Batches {
     queues: BTreeMap<UserRef, Queue>,
     issued: u64,
@@ -107,6 +115,33 @@ impl Batches {
         let queue = self.queues.remove(&user)?;
         self.counts.pending -= queue.messages.len() as u64;
         Some(queue)
+    }
+}
+
+impl Handlers {
+    /// What waits for a user's batch, and until when.
+    pub(crate) fn digest_batch(
+        &self,
+        user: UserRef,
+        audience: &Audience,
+        timers: &Timers,
+        walk: &mut Walk<'_>,
+    ) {
+        let Some(queue) = self.batches.queues.get(&user) else { return walk.flag(false) };
+        let Queue { number, bytes, messages } = queue;
+        walk.flag(true);
+        walk.time(timers.due(Timer::Batch(BatchKey(user, *number))).unwrap_or(walk.now));
+        walk.len(*bytes);
+        walk.len(messages.len());
+        for Queued { from, kind, thread, priority, payload } in messages {
+            let from = audience.conn(*from).map(|conn| conn.cold.number);
+            walk.flag(from.is_some());
+            from.into_iter().for_each(|number| walk.connection(number));
+            walk.number(*kind as u64);
+            walk.optional_text(thread.as_deref());
+            walk.number(*priority as u64);
+            walk.text(payload);
+        }
     }
 }
 

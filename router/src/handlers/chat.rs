@@ -47,7 +47,7 @@ impl Router {
         if id.is_some_and(|id| id.len() > MESSAGE_ID_BYTES_MAX) {
             return self.bad_field(message, "message_id", "at most 128 bytes", out);
         }
-        if self.is_draining() {
+        if self.is_draining() && !mutant!(self.config, AcceptInDrain) {
             self.answer_error(conn, ErrorCode::ShuttingDown, None, None, id, out);
             return Outcome::Rejected;
         }
@@ -68,7 +68,8 @@ impl Router {
             return Outcome::Unhandled;
         }
         let limit = self.config.runs_per_user_max;
-        if self.audience.user(user).runs.len() >= limit as usize {
+        let one = usize::from(mutant!(self.config, RunLimitOneLess));
+        if self.audience.user(user).runs.len() + one >= limit as usize {
             return self.reject(conn, ErrorCode::RunLimit, None, Some(u64::from(limit)), id, out);
         }
         let thread = match self.thread_of(message) {
@@ -100,6 +101,12 @@ impl Router {
             )
             .map(|(open, run)| (open, run.number))
             .collect();
+        let stops = if mutant!(self.config, StopBySlot) {
+            let by_slot = self.open_runs().filter(|open| run == Some(u64::from(open.index) + 1));
+            by_slot.zip(run).collect()
+        } else {
+            stops
+        };
         let shown = if named { None } else { thread.as_deref() };
         let numbers = stops.iter().map(|(_, number)| *number);
         let frame = wire::stopped(&mut self.writer, self.now, &self.config.node, numbers, shown, &user.id);
@@ -184,11 +191,17 @@ impl Router {
         });
         let user = self.audience.user_mut(message.user);
         user.runs.push(run);
-        if let Some((_, mark)) = message_id {
+        if let Some((_, mark)) = message_id
+            && !mutant!(self.config, ForgetDedupe)
+        {
             user.remember(mark, number, self.now, &self.config);
         }
-        let deadline = self.now.after(self.config.agent_deadline_us);
-        self.timers.set(deadline, Timer::Run(run));
+        let allowed_us = self.config.agent_deadline_us;
+        let half = mutant!(self.config, HalfDeadline);
+        let deadline = self.now.after(if half { allowed_us / 2 } else { allowed_us });
+        if !mutant!(self.config, NoAgentDeadline) {
+            self.timers.set(deadline, Timer::Run(run));
+        }
         self.stats.runs.started += 1;
         self.stats.runs.open += 1;
         out.push(Effect::StartRun(Box::new(RunRequest {

@@ -36,6 +36,9 @@ impl Router {
             ServerData::Typing { kind, user: &id, thread: named.or(message.payload().find("thread_id")) }
         };
         let frame = self.encode(data);
+        if kind == Kind::Ping && mutant!(self.config, AnswerTwice) {
+            self.reply(conn, frame.clone(), out);
+        }
         self.reply(conn, frame, out);
         Outcome::Handled
     }

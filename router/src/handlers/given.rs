@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::agent::{NAME_BYTES_MAX, UNKNOWN_AGENT};
 use crate::{
-    contract::{Effects, Refusal, RunRef},
+    contract::{AgentEvent, Effects, Refusal, RunRef},
     router::Router,
     run::{self, EventKind, OpenTool, Rule},
     wire::{self, Context, Own, Read},
@@ -43,6 +43,9 @@ impl Router {
                         | EventKind::ToolCompleted,
                     ) => {}
                 }
+            }
+            Err(Refusal::ForeignId) if mutant!(self.config, WrapForeignEvent) => {
+                self.report(run, &AgentEvent::Progress { data }, out);
             }
             Err(why) => self.refuse_report(run, why, out),
         }

@@ -2,11 +2,12 @@
 
 use alloc::collections::BTreeMap;
 
-use super::LaterReplies;
+use super::{Handlers, LaterReplies};
 use crate::{
     contract::{ConnId, Effects, Frame},
+    fingerprint::Walk,
     router::Router,
-    timers::Timer,
+    timers::{Timer, Timers},
 };
 
 /// Names one answer.
@@ -14,7 +15,7 @@ use crate::{
 struct LaterKey(ConnId, u64);
 
 /// Answers that wait, by connection and in the order in which they were given.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Later {
     waiting: BTreeMap<LaterKey, Frame>,
     given: u64,
@@ -56,6 +57,18 @@ impl Later {
             self.waiting.remove(&key);
             self.counts.waiting -= 1;
             self.counts.dropped += 1;
+        }
+    }
+}
+
+impl Handlers {
+    /// What waits for a connection, in the order in which it was given.
+    pub(crate) fn digest_later(&self, conn: ConnId, timers: &Timers, walk: &mut Walk<'_>) {
+        let own = self.later.waiting.range(LaterKey(conn, 0)..=LaterKey(conn, u64::MAX));
+        walk.len(own.clone().count());
+        for (key, frame) in own {
+            walk.time(timers.due(Timer::Later(key.0, key.1)).unwrap_or(walk.now));
+            walk.frame(frame);
         }
     }
 }

@@ -100,6 +100,19 @@ impl Handlers {
         }
     }
 
+    /// The same, if no custom handler is registered.
+    pub(crate) fn fork(&self) -> Option<Self> {
+        Some(Self {
+            registry: self.registry.fork()?,
+            counts: self.counts.clone(),
+            errors: self.errors.clone(),
+            batches: self.batches.clone(),
+            later: self.later.clone(),
+            replies: Vec::new(),
+            ..*self
+        })
+    }
+
     /// Notes the first reading of the clock.
     #[inline]
     pub(crate) fn begin(&mut self, now: Instant) {

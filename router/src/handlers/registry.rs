@@ -101,6 +101,11 @@ impl Registry {
         self.entries.is_empty()
     }
 
+    /// The same, if nobody is registered: a handler is the host's, and there is one of it.
+    pub(super) fn fork(&self) -> Option<Self> {
+        self.is_empty().then(|| Self { issued: self.issued, ..Self::new(self.built_ins) })
+    }
+
     /// Registrations, and connections that one is bound to.
     pub(super) fn sizes(&self) -> (usize, usize) {
         (self.entries.len(), self.bound.len())

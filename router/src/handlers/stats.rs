@@ -202,7 +202,7 @@ impl fmt::Display for Readiness {
 }
 
 /// Counts of the built-in handlers, one slot each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct BuiltInCounts([Counts; BuiltIn::ALL.len()]);
 
 impl BuiltInCounts {

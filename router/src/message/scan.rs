@@ -435,29 +435,68 @@ fn slot_of(key: &[u8]) -> usize {
 }
 
 /// Offset of the first byte from `at` on that a string cannot hold as it is: quote, backslash, control.
-/// Eight bytes a step ("has zero byte" trick, Mycroft 1987; exact for the lowest byte that matches).
 #[inline]
 pub(crate) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        let word = u64::from_le_bytes(word);
-        let quote = zero_in(word ^ (ONES * b'"' as u64));
-        let backslash = zero_in(word ^ (ONES * b'\\' as u64));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let hit = quote | backslash | control;
-        if hit != 0 {
-            return at + hit.trailing_zeros() as usize / 8;
+    // Most strings end within two words; long texts go on in blocks that the compiler turns into vector code.
+    for _ in 0..2 {
+        let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
+            return skip_plain_end(bytes, at);
+        };
+        match not_plain(u64::from_le_bytes(*chunk)) {
+            Some(offset) => return at + offset,
+            None => at += 8,
         }
-        at += 8;
+    }
+    skip_plain_long(bytes, at)
+}
+
+fn skip_plain_long(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<32>) {
+        let mut any = 0;
+        for byte in block {
+            any |= u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+        }
+        if any != 0 {
+            break;
+        }
+        at += 32;
+    }
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        match not_plain(u64::from_le_bytes(*chunk)) {
+            Some(offset) => return at + offset,
+            None => at += 8,
+        }
+    }
+    skip_plain_end(bytes, at)
+}
+
+/// The last bytes, fewer than a word: taken from the word that the text ends with, if it has one.
+#[inline]
+fn skip_plain_end(bytes: &[u8], mut at: usize) -> usize {
+    const SPACES: u64 = 0x2020_2020_2020_2020;
+    let left = bytes.len().saturating_sub(at);
+    if let Some(chunk) = bytes.last_chunk::<8>().filter(|_| left > 0) {
+        let rest = u64::from_le_bytes(*chunk) >> (8 * (8 - left)) | SPACES.wrapping_shl(8 * left as u32);
+        return not_plain(rest).map_or(bytes.len(), |offset| at + offset);
     }
     while at < bytes.len() && !matches!(bytes[at], b'"' | b'\\' | 0..=0x1f) {
         at += 1;
     }
     at
+}
+
+/// Position of the first byte of a word, lowest first, that is not plain ("has zero byte" trick, Mycroft 1987; exact for
+/// the lowest byte that matches).
+#[inline]
+fn not_plain(word: u64) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let quote = zero_in(word ^ (ONES * b'"' as u64));
+    let backslash = zero_in(word ^ (ONES * b'\\' as u64));
+    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+    let hit = quote | backslash | control;
+    (hit != 0).then(|| hit.trailing_zeros() as usize / 8)
 }
 
 /// The path of a refusal, found by walking the frame's keys and indices up to its offset.

@@ -47,7 +47,8 @@ fn in_seconds(seconds: f64) -> Option<Instant> {
     })
 }
 
-fn parse_text(text: &str) -> Option<Instant> {
+/// [`parse`] of a text without its quotes.
+pub(crate) fn parse_text(text: &str) -> Option<Instant> {
     let decimal = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if decimal {
         let digits = text.bytes().filter(u8::is_ascii_digit).count();

@@ -7,6 +7,7 @@ use crate::{
     audience::UserRef,
     config::Config,
     contract::{AskRef, Instant},
+    fingerprint::Walk,
 };
 
 /// The ids of a message: they live with its question and go with its answer, and nowhere else.
@@ -18,7 +19,7 @@ pub(crate) struct Ids {
 }
 
 /// What a question is asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Work {
     /// `get_quality_metrics`: the answer goes out as it is.
     Metrics,
@@ -37,7 +38,7 @@ pub(crate) enum Work {
 }
 
 /// A report under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReportWork {
     pub(crate) report_type: Box<str>,
     /// Hours of an agent's report, in a detailed report.
@@ -49,7 +50,7 @@ pub(crate) struct ReportWork {
 }
 
 /// A message whose answer is not complete. Exactly one question of it is open at any time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) ids: Ids,
     pub(crate) work: Work,
@@ -59,7 +60,7 @@ pub(crate) struct Pending {
 }
 
 /// All open questions, and the monitor that the router feeds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Desk {
     pub(crate) monitor: Monitor,
     open: BTreeMap<AskRef, Pending>,
@@ -98,6 +99,39 @@ impl Desk {
     /// Any open question.
     pub(crate) fn any(&self) -> Option<AskRef> {
         self.open.first_key_value().map(|(ask, _)| *ask)
+    }
+
+    /// A user's open questions, oldest first.
+    pub(crate) fn digest_user(&self, user: UserRef, walk: &mut Walk<'_>) {
+        walk.len(self.len_of(user));
+        let first_number = self.of(user).next().map_or(0, |(ask, _)| ask.number);
+        for (ask, pending) in self.of(user) {
+            let Pending { ids, work, first, deadline } = pending;
+            for id in [&ids.message, &ids.thread, &ids.run] {
+                walk.optional_text(id.as_deref());
+            }
+            walk.number(ask.number - first_number);
+            walk.number(first.wrapping_sub(first_number));
+            walk.time(*deadline);
+            match work {
+                Work::Metrics => walk.number(0),
+                Work::Validate => walk.number(1),
+                Work::Report(report) => {
+                    let ReportWork { report_type, detailed, agents, bytes } = &**report;
+                    walk.number(2);
+                    walk.text(report_type);
+                    walk.number(detailed.map_or(0, |hours| u64::from(hours) + 1));
+                    walk.len(*bytes);
+                    walk.len(agents.len());
+                    agents.iter().for_each(|agent| walk.text(agent));
+                }
+                Work::Response { run, thread, request, agent } => {
+                    walk.number(3);
+                    walk.run(*run);
+                    [&**thread, &**request, &**agent].into_iter().for_each(|id| walk.text(id));
+                }
+            }
+        }
     }
 
     /// How many questions of a user are open.

@@ -27,7 +27,7 @@ use super::{
     QualityMonitor, thousandths,
     verdict::{LEVELS, level},
 };
-use crate::{config::Config, contract::Instant, wire::Writer};
+use crate::{config::Config, contract::Instant, fingerprint::Walk, wire::Writer};
 
 /// Alerts that a dashboard shows, newest last.
 const RECENT_ALERTS_MAX: usize = 32;
@@ -297,6 +297,23 @@ impl Monitor {
             self.recent.push_back(alert.clone());
         }
         raised
+    }
+
+    /// What decides which alerts are raised.
+    pub(crate) fn digest(&self, walk: &mut Walk<'_>) {
+        walk.len(self.agents.len());
+        for (name, profile) in self.known() {
+            walk.text(name);
+            profile.alarmed.iter().for_each(|on| walk.flag(*on));
+            walk.len(profile.newest.len());
+            for sample in &profile.newest {
+                let Sample { at, duration_ms, quality, end, tools, tool_errors } = *sample;
+                walk.time(at);
+                for number in [duration_ms, u32::from(quality), end as u32, tools, tool_errors] {
+                    walk.number(u64::from(number));
+                }
+            }
+        }
     }
 
     /// How many agents are told apart.

@@ -6,6 +6,7 @@ use super::Router;
 use crate::{
     audience::{ConnState, UserRef},
     contract::{CancelReason, Close, ConnId, Effect, Effects, Instant, RunRef},
+    fingerprint::Walk,
     run::Ending,
     timers::Timer,
     wire::{self, ServerData},
@@ -14,7 +15,7 @@ use crate::{
 /// How long after the drain deadline the last events may take to reach their sockets.
 const DRAIN_FLUSH_US: u64 = 2_000_000;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Drain {
     deadline: Instant,
     /// Nobody is being set up any more, so that a batch meets all who are to get it.
@@ -65,8 +66,12 @@ impl Router {
 
     pub(super) fn heartbeat(&mut self, conn: ConnId, out: &mut Effects) {
         let Some(state) = self.audience.conn_mut(conn) else { return };
-        state.missed = state.missed.saturating_add(1);
         state.cold.last_heartbeat = self.now;
+        if mutant!(self.config, NoHeartbeat) {
+            return;
+        }
+        let kept = mutant!(self.config, UnresponsiveForever);
+        state.missed = if kept { 0 } else { state.missed.saturating_add(1) };
         let connection = state.cold.number;
         let data = ServerData::Heartbeat { node: &self.config.node, connection };
         let frame = wire::server_message(&mut self.writer, self.now, data);
@@ -123,6 +128,7 @@ impl Router {
         self.forget_asks(user);
         match remembered {
             Some(until) => self.wake_for(user, until),
+            None if mutant!(self.config, KeepUserForever) => {}
             None => {
                 self.forget_dispatches(user);
                 self.tools.forget(self.now, &self.audience.user(user).id);
@@ -130,6 +136,21 @@ impl Router {
                 self.stats.connections.users = self.audience.users_len() as u64;
             }
         }
+    }
+
+    pub(crate) fn digest_drain(&self, walk: &mut Walk<'_>) {
+        walk.flag(self.draining.is_some());
+        let Some(Drain { deadline, all_open, left, reported }) = &self.draining else { return };
+        walk.time(*deadline);
+        walk.flag(*all_open);
+        walk.flag(*reported);
+        walk.flag(left.is_some());
+        // Who is gone is told nothing, and counts for nothing.
+        let left = left.iter().flatten().filter_map(|conn| self.audience.conn(*conn));
+        let mut waiting: Vec<u64> = left.map(|conn| conn.cold.number).collect();
+        waiting.sort_unstable();
+        walk.len(waiting.len());
+        waiting.into_iter().for_each(|number| walk.connection(number));
     }
 
     fn wake_for(&mut self, user: UserRef, at: Instant) {
@@ -191,7 +212,9 @@ impl Router {
             drain.left = Some(left);
             if !drain.reported && self.stats.connections.open == 0 {
                 drain.reported = true;
-                out.push(Effect::Drained);
+                if !mutant!(self.config, DrainUnsaid) {
+                    out.push(Effect::Drained);
+                }
             }
         }
         self.draining = Some(drain);

@@ -147,6 +147,9 @@ impl Router {
         receipt: Option<u64>,
         out: &mut Effects,
     ) {
+        if mutant!(self.config, NoticeNotKept) && self.audience.user(user).conns.is_empty() {
+            return;
+        }
         if let Some(body) = body {
             self.writer.begin();
             self.writer.raw(body);

@@ -127,7 +127,10 @@ impl Router {
 
     /// Ends a subscription; `false` when there was none.
     pub fn unsubscribe_user(&mut self, user: &str, topic: &str) -> bool {
-        self.audience.find(user).is_some_and(|user| self.audience.unsubscribe_topic(user, topic))
+        let user = self.audience.find(user);
+        user.is_some_and(|user| {
+            mutant!(self.config, LeakSubscription) || self.audience.unsubscribe_topic(user, topic)
+        })
     }
 
     /// Users with a live connection, and how many, in order of their ids.

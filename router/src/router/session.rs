@@ -61,7 +61,9 @@ impl Router {
     fn has_room(&self, conns: &[u32], replaces: bool) -> bool {
         let limit = self.config.connections_per_user_max as usize;
         let closing = conns.iter().filter(|index| self.audience.conn_at(**index).state == ConnState::Closing);
-        conns.len() < limit || (replaces && conns.len() < 2 * limit && conns.len() - closing.count() <= limit)
+        let one = usize::from(mutant!(self.config, ConnectionLimitOneLess));
+        conns.len() + one < limit
+            || (replaces && conns.len() < 2 * limit && conns.len() - closing.count() <= limit)
     }
 
     /// What [`has_room`](Self::has_room) keeps, for those who verify.
@@ -91,7 +93,8 @@ impl Router {
         self.in_flow(conn, out, |audience, owner, member, flow| audience.attach(owner, member, flow));
         while let Some(text) = self.audience.conn_mut(conn).and_then(|conn| conn.cold.held.pop_front()) {
             self.stats.inbound.held -= 1;
-            let outcome = self.route(conn, &text, out);
+            let lost = mutant!(self.config, LoseHeld);
+            let outcome = if lost { Outcome::Handled } else { self.route(conn, &text, out) };
             self.stats.count_outcome(outcome);
         }
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What a router has for messages between services. Empty, it owns no memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     /// Shared with messages under way, hence replaced rather than changed while there are any.
     pipeline: Arc<Pipeline>,

@@ -51,7 +51,7 @@ impl Record {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ring {
     records: VecDeque<Record>,
     bytes: usize,
@@ -78,7 +78,7 @@ impl Ring {
 }
 
 /// Bounded rings: one of the services' own messages, one per user whom the router knows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Histories {
     services: Ring,
     users: BTreeMap<UserRef, Ring>,

@@ -16,6 +16,7 @@
 //! its deadline, `tool_completed` once, whatever happened, the figures, the answer. A refused call has no events.
 
 mod context;
+mod digest;
 mod dispatcher;
 mod figures;
 mod permission;

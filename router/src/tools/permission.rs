@@ -8,6 +8,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     format,
     string::String,
+    sync::Arc,
     vec::Vec,
 };
 
@@ -15,7 +16,10 @@ use super::{
     policy::{Level, ParameterRule, Person, Policy},
     text::Members,
 };
-use crate::contract::{Instant, UserId};
+use crate::{
+    contract::{Instant, UserId},
+    fingerprint::Walk,
+};
 
 /// One second in microseconds.
 const SECOND: u64 = 1_000_000;
@@ -130,7 +134,7 @@ pub struct PermissionCounts {
 }
 
 /// What one user did with one tool.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Usage {
     /// Calls within the policy's widest window, oldest first.
     calls: VecDeque<Instant>,
@@ -147,7 +151,8 @@ impl Usage {
 /// The permission layer of a toolbox.
 #[derive(Debug)]
 pub struct Permissions {
-    policies: BTreeMap<Box<str>, Policy>,
+    /// Shared with forks of the router, hence replaced rather than changed while there are any.
+    policies: Arc<BTreeMap<Box<str>, Policy>>,
     any_tool: Policy,
     usage: BTreeMap<UserId, BTreeMap<Box<str>, Usage>>,
     pairs: usize,
@@ -163,7 +168,9 @@ pub struct Permissions {
 impl Default for Permissions {
     fn default() -> Self {
         Self {
-            policies: Policy::defaults().into_iter().map(|(tool, policy)| (tool.into(), policy)).collect(),
+            policies: Arc::new(
+                Policy::defaults().into_iter().map(|(tool, policy)| (tool.into(), policy)).collect(),
+            ),
             any_tool: Policy::of_any_tool(),
             usage: BTreeMap::new(),
             pairs: 0,
@@ -179,7 +186,7 @@ impl Default for Permissions {
 impl Permissions {
     /// Sets the policy of a tool.
     pub fn set_policy(&mut self, tool: &str, policy: Policy) {
-        self.policies.insert(tool.into(), policy);
+        Arc::make_mut(&mut self.policies).insert(tool.into(), policy);
     }
 
     /// The policy of a tool: its own, or that of any tool.
@@ -320,6 +327,30 @@ impl Permissions {
         }
         usage.running += u32::from(holds_slot);
         holds_slot
+    }
+
+    /// The same a second time.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            policies: self.policies.clone(),
+            any_tool: self.any_tool.clone(),
+            usage: self.usage.clone(),
+            audit: self.audit.clone(),
+            ..*self
+        }
+    }
+
+    /// A user's calls that a window still sees, and those that hold a slot, by tool.
+    pub(super) fn digest_user(&self, user: &str, walk: &mut Walk<'_>) {
+        let used = self.usage.get(user).into_iter().flatten();
+        let now = walk.now;
+        for (tool, usage) in used.filter(|(_, usage)| !usage.is_over(now)) {
+            walk.text(tool);
+            walk.number(u64::from(usage.running));
+            walk.len(usage.calls.len());
+            usage.calls.iter().for_each(|at| walk.time(*at));
+        }
+        walk.flag(false);
     }
 
     /// Pairs of user and tool that are remembered.

@@ -94,7 +94,11 @@ impl Router {
             }
             ToolStep::Done { call, result } => {
                 let answered = Ending::Answered(result.map(RawValue::get));
-                self.end_call(run, call, answered, out);
+                let mixed_up = mutant!(self.config, ToolsMixedUp);
+                let oldest = mixed_up.then(|| self.dispatcher_of(run)).flatten().and_then(Dispatcher::oldest);
+                let owner = mutant!(self.config, ToolOfFirstRun).then(|| self.run(run)?.owner).flatten();
+                let first = owner.and_then(|owner| self.audience.user(owner).runs.first().copied());
+                self.end_call(first.unwrap_or(run), oldest.as_deref().unwrap_or(call), answered, out);
             }
         }
         self.stats.tools = *self.tools.stats();
@@ -139,7 +143,9 @@ impl Router {
         let event =
             AgentEvent::ToolExecuting { call: asked.call, tool: asked.tool, parameters: &begun.shown };
         self.report_of_tool(run, asked.tool, &event, out);
-        self.timers.set(begun.deadline, Timer::Tool(run, begun.serial));
+        if !mutant!(self.config, ToolDeadlineLost) {
+            self.timers.set(begun.deadline, Timer::Tool(run, begun.serial));
+        }
         let Some(user) = self.run(run).and_then(|state| state.owner) else { return };
         out.push(Effect::RunTool(Box::new(ToolRequest {
             run,
@@ -270,6 +276,10 @@ impl Router {
     fn answer(&self, run: RunRef, call: Arc<str>, tool: Box<str>, outcome: ToolOutcome, out: &mut Effects) {
         let number = self.run(run).map(|state| state.number);
         let run_id = number.map(|number| run::id("run", &self.node, number)).unwrap_or_default();
-        out.push(Effect::ToolAnswered(Box::new(ToolAnswer { run, call, tool, outcome, run_id })));
+        let answer = Box::new(ToolAnswer { run, call, tool, outcome, run_id });
+        if mutant!(self.config, ToolAnsweredTwice) {
+            out.push(Effect::ToolAnswered(answer.clone()));
+        }
+        out.push(Effect::ToolAnswered(answer));
     }
 }

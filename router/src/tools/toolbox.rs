@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     contract::{Instant, ToolRefusal, ToolRefusalReason, UserId},
+    fingerprint::Walk,
     wire::sanitise::{Part, Sanitise, sanitise},
 };
 
@@ -45,7 +46,7 @@ pub struct Call<'a> {
     pub parameters: &'a str,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct User {
     dispatchers: u32,
     in_flight: u32,
@@ -87,6 +88,30 @@ impl Toolbox {
             serial: 0,
             stats: ToolStats::default(),
         }
+    }
+
+    /// The same a second time, for a fork of the router.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            catalogue: self.catalogue.clone(),
+            permissions: self.permissions.fork(),
+            users: self.users.clone(),
+            ..*self
+        }
+    }
+
+    /// What a user has under way, and has called within the last minute.
+    pub(crate) fn digest_user(&self, user: &str, walk: &mut Walk<'_>) {
+        let known = self.users.get(user);
+        let (dispatchers, in_flight) = known.map_or((0, 0), |known| (known.dispatchers, known.in_flight));
+        walk.number(u64::from(dispatchers));
+        walk.number(u64::from(in_flight));
+        let calls = known.map(|known| &known.calls).into_iter().flatten();
+        let now = walk.now;
+        let recent = calls.filter(|at| now.since(**at) < MINUTE_US);
+        walk.len(recent.clone().count());
+        recent.for_each(|at| walk.time(*at));
+        self.permissions.digest_user(user, walk);
     }
 
     /// Adds a tool for every dispatcher; the last description of a name holds. An empty one becomes

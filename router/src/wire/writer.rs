@@ -55,7 +55,7 @@ impl Writer {
         self.out.push_str(key);
         self.integer(now.as_micros() / 1_000_000);
         self.out.push('.');
-        self.padded(now.as_micros() % 1_000_000, 6);
+        self.six(now.as_micros() % 1_000_000);
     }
 
     /// ISO 8601 in UTC with microseconds, quoted.
@@ -74,12 +74,12 @@ impl Writer {
         };
         self.out.push_str(core::str::from_utf8(&text).unwrap_or_default());
         let seconds = micros / 1_000_000 % 86_400;
-        for (lead, part) in [('T', seconds / 3600), (':', seconds / 60 % 60), (':', seconds % 60)] {
-            self.out.push(lead);
-            self.padded(part, 2);
+        for (lead, part) in [("T", seconds / 3600), (":", seconds / 60 % 60), (":", seconds % 60)] {
+            self.out.push_str(lead);
+            self.out.push_str(pair(part));
         }
         self.out.push('.');
-        self.padded(micros % 1_000_000, 6);
+        self.six(micros % 1_000_000);
         self.out.push_str("Z\"");
     }
 
@@ -112,27 +112,37 @@ impl Writer {
         push_integer(&mut self.out, number);
     }
 
-    fn padded(&mut self, number: u64, width: u32) {
-        for place in (0..width).rev() {
-            self.out.push((b'0' + (number / 10_u64.pow(place) % 10) as u8) as char);
+    /// Six digits of a number below a million.
+    fn six(&mut self, number: u64) {
+        for part in [number / 10_000, number / 100, number] {
+            self.out.push_str(pair(part));
         }
     }
 }
 
+/// The last two digits of a number.
+fn pair(number: u64) -> &'static str {
+    const PAIRS: &str = "00010203040506070809101112131415161718192021222324252627282930313233343536373839\
+                         40414243444546474849505152535455565758596061626364656667686970717273747576777879\
+                         8081828384858687888990919293949596979899";
+    let at = (number % 100) as usize * 2;
+    &PAIRS[at..at + 2]
+}
+
 /// Appends a number in decimal.
 pub(crate) fn push_integer(out: &mut String, number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+    let mut pairs = [""; 10];
+    let (mut count, mut rest) = (0, number);
+    while rest >= 100 {
+        pairs[count] = pair(rest);
+        count += 1;
+        rest /= 100;
     }
-    out.push_str(core::str::from_utf8(&digits[at..]).unwrap_or_default());
+    let first = pair(rest);
+    out.push_str(first.strip_prefix('0').unwrap_or(first));
+    for pair in pairs[..count].iter().rev() {
+        out.push_str(pair);
+    }
 }
 
 /// `YYYY-MM-DD` of a day since the Unix epoch (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
@@ -190,6 +200,20 @@ mod tests {
             w.string(&text);
             let back: String = serde_json::from_str(w.finish()).expect("JSON");
             proptest::prop_assert_eq!(back, text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are() {
+        let mut numbers = alloc::vec![0, u64::MAX, 7_000_000_001];
+        numbers.extend((0..20).flat_map(|power| {
+            let ten = 10_u64.pow(power);
+            [ten, ten - 1, ten + 1]
+        }));
+        for number in numbers {
+            let mut out = String::new();
+            push_integer(&mut out, number);
+            assert_eq!(out, alloc::format!("{number}"));
         }
     }
 }

@@ -9,6 +9,7 @@ mod compat;
 mod connections;
 mod deliver;
 mod emitter;
+mod fingerprint;
 mod frames;
 mod golden_path;
 mod handlers;

@@ -101,7 +101,45 @@ fn a_cursor_from_before_a_restart_raises_ours() {
     let tab = resume(&mut world, 500);
     let run = world.chat(tab, "m1");
     world.play(&run);
-    assert_eq!(world.frames(tab)[1]["cursor"], 501);
+    let (gap, first) = (&world.frames(tab)[1], &world.frames(tab)[2]);
+    assert_eq!((&gap["type"], &gap["from"], &gap["to"]), (&"recovery_gap".into(), &501.into(), &700.into()));
+    assert_eq!((&first["type"], &first["cursor"]), (&"agent_started".into(), &701.into()));
+}
+
+/// Each tab of a user comes back to a router without a memory, with a cursor of its own.
+#[test]
+fn after_a_restart_every_tab_is_told_that_something_is_missing_and_gets_all_that_is_new() {
+    for cursors in [[10, 12], [12, 10]] {
+        let mut world = World::new(Config::default());
+        let first = resume(&mut world, cursors[0]);
+        let run = world.chat(first, "m1");
+        world.play(&run);
+        let second = resume(&mut world, cursors[1]);
+        for (tab, cursor) in [(first, cursors[0]), (second, cursors[1])] {
+            let frames = world.frames(tab);
+            let (gap, events) = (&frames[1], &frames[2..]);
+            assert_eq!((&gap["type"], &gap["from"]), (&"recovery_gap".into(), &(cursor + 1).into()));
+            let newest: Vec<u64> = events.iter().filter_map(|frame| frame["cursor"].as_u64()).collect();
+            let next = gap["to"].as_u64().expect("a cursor") + 1;
+            assert_eq!(newest, (next..next + 5).collect::<Vec<_>>(), "{cursors:?}");
+        }
+    }
+}
+
+#[test]
+fn a_raised_cursor_is_announced_to_the_tabs_that_are_there() {
+    let mut world = World::new(Config::default());
+    let (here, run) = {
+        let here = world.connect("ada");
+        (here, world.chat(here, "m1"))
+    };
+    let back = resume(&mut world, 500);
+    world.play(&run);
+    let gap = &world.frames(here)[1];
+    assert_eq!((&gap["from"], &gap["to"]), (&1.into(), &700.into()));
+    assert_eq!(world.types(here), world.types(back));
+    assert_eq!(world.frames(here)[2]["cursor"], 701);
+    assert_eq!(world.router.stats().connections.gaps, 2);
 }
 
 #[test]

@@ -1,17 +1,22 @@
 //! Agents: each run the router starts plays its script, with texts that carry the canary of the request, and
 //! reports every step back to the router.
 
+use std::collections::BTreeMap;
+
 use router::{AgentEvent, RunRef, RunRequest};
 
-use crate::plan::Plan;
-use crate::prng::{Domain, Prng};
-use crate::script::{Beat, Lines, Script, Step, canary_in, script};
+use crate::plan::{Plan, Ways};
+use crate::script::{Beat, Lines, Script, Step, canary_in};
 
 /// The agents at work, by the index of their run.
 #[derive(Debug, Default)]
 pub(crate) struct Agents {
     runs: Vec<Option<Box<Run>>>,
+    /// Whose run each is, or was last; `u32::MAX` if nobody's of the plan.
+    users: Vec<u32>,
     at_work: usize,
+    /// Agents that did not hear that their run was ended.
+    late: BTreeMap<(u32, u32), Box<Run>>,
 }
 
 /// One agent at work.
@@ -23,6 +28,9 @@ struct Run {
     canary: Box<str>,
     /// The owner of the run, if its agent is unruly.
     unruly: Option<router::UserId>,
+    /// It goes on after its run was ended.
+    deaf: bool,
+    dispatched: bool,
     beats: std::vec::IntoIter<Beat>,
 }
 
@@ -35,41 +43,61 @@ pub(crate) struct Report {
     elapsed_us: u64,
     /// The owner of the run, if its agent goes on with what it must not.
     pub(crate) unruly: Option<router::UserId>,
+    /// The run was ended before.
+    pub(crate) late: bool,
+    /// Its tools are run by the router.
+    pub(crate) dispatched: bool,
 }
 
 impl Agents {
-    /// Begins a run; when its first step is due.
-    pub(crate) fn start(&mut self, now_us: u64, plan: &Plan, request: &RunRequest) -> Option<u64> {
-        let Script { agent_name, beats, .. } =
-            script(plan.profile(), plan.seed(), &request.user, &request.request_id);
+    /// Begins a run that goes by this script; when its first step is due.
+    pub(crate) fn start(
+        &mut self,
+        now_us: u64,
+        plan: &Plan,
+        request: &RunRequest,
+        script: Script,
+    ) -> Option<u64> {
+        let Script { agent_name, beats, .. } = script;
         let canary = canary_in(request.text()).unwrap_or_default().into();
-        let share = plan.profile().agent.unruly_share;
-        let names = [&*request.user, &request.request_id];
-        let unruly = !share.is_zero() && Prng::keyed(plan.seed(), Domain::Fault, &names).chance(share.get());
+        let Ways { unruly, deaf, dispatched } = plan.ways(&request.user, &request.request_id);
         let run = Run {
             run: request.run,
             since_us: now_us,
             agent_name,
             canary,
             unruly: unruly.then(|| request.user.clone()),
+            deaf,
+            dispatched,
             beats: beats.into_iter(),
         };
         let next_at = run.next_at();
         let index = request.run.index();
         if self.runs.len() <= index {
             self.runs.resize_with(index + 1, || None);
+            self.users.resize(index + 1, u32::MAX);
         }
+        let place = Plan::place_of(&request.user, &request.request_id);
+        self.users[index] = place.map_or(u32::MAX, |(user, _)| user);
         self.runs[index] = Some(Box::new(run));
         self.at_work += 1;
         next_at
     }
 
-    /// Stops a run's agent.
+    /// Stops a run's agent, if it hears.
     pub(crate) fn cancel(&mut self, run: RunRef) {
-        if self.current(run.index(), run.generation()).is_some() {
-            self.runs[run.index()] = None;
-            self.at_work -= 1;
+        if self.current(run.index(), run.generation()).is_none() {
+            return;
         }
+        self.at_work -= 1;
+        if let Some(deaf) = self.runs[run.index()].take().filter(|run| run.deaf) {
+            self.late.insert((run.index() as u32, run.generation()), deaf);
+        }
+    }
+
+    /// The node dies, and with it all agents at work on it.
+    pub(crate) fn die(&mut self) {
+        *self = Self::default();
     }
 
     /// The step that is due, and when the next one is. An agent that has nothing more to say is gone.
@@ -80,22 +108,42 @@ impl Agents {
         generation: u32,
         lines: &mut Lines,
     ) -> Option<(Report, Option<u64>)> {
-        let run = self.current(index as usize, generation)?;
+        let late = self.current(index as usize, generation).is_none();
+        let run = if late {
+            self.late.get_mut(&(index, generation))?
+        } else {
+            self.current(index as usize, generation)?
+        };
         let step = run.beats.next().map_or(Step::Silence, |beat| beat.step);
         let report = Report {
             run: run.run,
             agent_name: run.agent_name,
             elapsed_us: now_us.saturating_sub(run.since_us),
             step,
-            unruly: run.unruly.clone(),
+            unruly: run.unruly.clone().filter(|_| !late),
+            late,
+            dispatched: run.dispatched,
         };
         lines.write(&report.step, &run.canary);
         let next_at = run.next_at();
-        if next_at.is_none() {
+        if next_at.is_none() && late {
+            self.late.remove(&(index, generation));
+        } else if next_at.is_none() {
             self.runs[index as usize] = None;
             self.at_work -= 1;
         }
         Some((report, next_at))
+    }
+
+    /// Something of each line of memory that a run's next step needs.
+    pub(crate) fn lines(&self, index: u32) -> u64 {
+        let run = self.runs.get(index as usize).and_then(Option::as_deref);
+        run.map_or(0, |run| run.since_us ^ run.next_at().unwrap_or_default() ^ run.canary.len() as u64)
+    }
+
+    /// Whose run it is, if it is one of the plan's users.
+    pub(crate) fn user_of(&self, index: u32) -> Option<u32> {
+        self.users.get(index as usize).copied().filter(|user| *user != u32::MAX)
     }
 
     /// How many are at work.

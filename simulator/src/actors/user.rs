@@ -2,9 +2,11 @@
 //! its last leave.
 
 use crate::client::Client;
+use crate::faults::Care;
 use crate::network::LinkRef;
 use crate::plan::{Action, Plan, UserPlan};
 use crate::prng::{Domain, Prng};
+use crate::script::Script;
 
 /// A user in session.
 #[derive(Debug)]
@@ -14,6 +16,10 @@ pub(crate) struct User {
     pub(crate) tier: router::Tier,
     pub(crate) tabs: Vec<Tab>,
     pub(crate) tabs_left: usize,
+    /// The script of each of its runs, until the run begins.
+    scripts: Vec<Option<Script>>,
+    /// Since when the user would be gone but for what is not done yet; only of users who reckon with faults.
+    pub(crate) leaving: bool,
 }
 
 /// One of a user's tabs.
@@ -23,15 +29,54 @@ pub(crate) struct Tab {
     pub(crate) link: Option<LinkRef>,
     /// How often it has connected.
     pub(crate) connections: u32,
+    /// What it minds, if its user reckons with faults.
+    pub(crate) care: Option<Box<Care>>,
+    /// Whether it has looked, at the very end, if anything is missing.
+    pub(crate) looked: bool,
+    /// Welcomes in a row that said that the server has forgotten.
+    pub(crate) forgotten: u32,
+}
+
+impl Tab {
+    fn new(careful: bool) -> Self {
+        if !careful {
+            return Self::default();
+        }
+        Self { client: Client::careful(), care: Some(Box::new(Care::new())), ..Self::default() }
+    }
+
+    /// Whether what the welcome spoke of has not all come.
+    pub(crate) fn is_behind(&self) -> bool {
+        let owed = self.care.as_ref().and_then(|care| care.owed());
+        owed.is_some_and(|owed| !self.client.is_up_to(owed))
+    }
+
+    /// Whether runs that another tab asked for are open, as far as this one knows.
+    pub(crate) fn follows_others(&self) -> bool {
+        let own = |request: &str| self.care.as_ref().is_some_and(|care| care.awaits(request));
+        self.client.follows_others(&own)
+    }
+
+    /// Whether nothing is left to do, as far as the tab knows.
+    pub(crate) fn is_settled(&self) -> bool {
+        let settled = |care: &Care| care.asked().is_empty() && care.is_welcomed();
+        self.link.is_some()
+            && self.care.as_deref().is_none_or(settled)
+            && !self.is_behind()
+            && !self.follows_others()
+    }
 }
 
 impl User {
-    pub(crate) fn new(plan: UserPlan) -> Self {
+    /// A user of a plan, with the scripts of its runs; `careful`: one who reckons with faults.
+    pub(crate) fn new(plan: UserPlan, scripts: Vec<Script>, careful: bool) -> Self {
         Self {
+            scripts: scripts.into_iter().map(Some).collect(),
             id: plan.id,
             tier: tier_of(plan.tier),
-            tabs: (0..plan.tabs).map(|_| Tab::default()).collect(),
+            tabs: (0..plan.tabs).map(|_| Tab::new(careful)).collect(),
             tabs_left: 0,
+            leaving: false,
             actions: plan.actions.into_iter(),
         }
     }
@@ -41,6 +86,18 @@ impl User {
         if self.next_at()? > now_us { None } else { self.actions.next() }
     }
 
+    /// The script of the run of its message of that number, which it has once.
+    pub(crate) fn take_script(&mut self, number: usize) -> Option<Script> {
+        self.scripts.get_mut(number)?.take()
+    }
+
+    /// Something of each line of memory that a frame for it needs.
+    pub(crate) fn lines(&self) -> u64 {
+        let tabs =
+            self.tabs.iter().fold(0, |lines, tab| lines ^ tab.client.lines() ^ u64::from(tab.connections));
+        tabs ^ self.tabs_left as u64
+    }
+
     pub(crate) fn next_at(&self) -> Option<u64> {
         self.actions.as_slice().first().map(|action| action.at_us)
     }
@@ -48,8 +105,8 @@ impl User {
 
 /// When every user arrives, earliest first, without generating the users.
 pub(crate) fn arrivals(plan: &Plan) -> Vec<(u64, u32)> {
-    let mut arrivals: Vec<(u64, u32)> =
-        (0..plan.count()).map(|index| (arrival_us(plan, index), index)).collect();
+    let drawn = || (0..plan.count()).map(|index| (arrival_us(plan, index), index)).collect();
+    let mut arrivals: Vec<(u64, u32)> = plan.written_arrivals().unwrap_or_else(drawn);
     arrivals.sort_unstable();
     arrivals
 }

@@ -84,6 +84,11 @@ impl Bounds {
         }
     }
 
+    /// Whether some socket held as many unwritten frames as it may.
+    pub fn window_is_full(&self) -> bool {
+        self.window_peak >= self.socket_window_frames
+    }
+
     /// What the subject says of itself; the first breach is the one that matters.
     pub fn accounts(&mut self, at_us: u64, check: Result<(), Breach>, ledger: &mut Ledger) {
         if let Err(breach) = check

@@ -4,7 +4,7 @@ use reports::{Case, Outcome, Report};
 
 /// One case per checker, failed when one of its rules was broken: what a test report lists.
 pub fn cases(report: &Report) -> Vec<Case> {
-    const CHECKERS: [(&str, &str); 8] = [
+    const CHECKERS: [(&str, &str); 11] = [
         ("isolation", "iso."),
         ("order", "run."),
         ("delivery", "deliver."),
@@ -12,6 +12,9 @@ pub fn cases(report: &Report) -> Vec<Case> {
         ("wire", "wire."),
         ("bounds", "bounds."),
         ("accounting", "account."),
+        ("tools", "tools."),
+        ("drain", "drain."),
+        ("liveness", "live."),
         ("objectives", "objective."),
     ];
     let case = |(name, prefix): (&str, &str)| {

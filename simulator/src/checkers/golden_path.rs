@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Ledger, Seen, key_of};
+use super::{Ledger, Seen, key_of, per_tab::PerTab};
 use crate::dialect::{FrameKind, RunEventKind, ServerFrame};
 use crate::plan::{ActionKind, ExpectedRun, Say};
 use crate::script::Terminal;
@@ -25,11 +25,15 @@ const INTERNALS: [&str; 3] = ["MessageType.", "is not defined", "Traceback"];
 #[derive(Clone, Debug, Default)]
 pub(super) struct GoldenPath {
     open: Vec<Asked>,
-    /// Keys of requests whose runs ended on every tab.
-    done: Vec<u64>,
-    answers: Vec<VecDeque<Awaited>>,
+    /// Keys of requests whose runs ended on every tab, and of those runs.
+    done: Vec<(u64, u64)>,
+    /// Requests that were sent again, and by which tab; once for each time.
+    repeated: Vec<(u64, u8)>,
+    answers: PerTab<VecDeque<Awaited>>,
+    /// Tabs one of whose messages was refused without having been planned: which one, nobody can tell.
+    unsure: Vec<u8>,
     /// When each tab's connection is set up, at the earliest.
-    ready_at_us: Vec<u64>,
+    ready_at_us: PerTab<u64>,
     questions: Vec<Question>,
 }
 
@@ -51,7 +55,11 @@ struct Asked {
     /// When it may be taken up, at the earliest.
     ready_at_us: u64,
     expected: ExpectedRun,
-    tabs: Vec<View>,
+    tabs: PerTab<View>,
+    /// Keys of its runs, each with its node; more than one only if a node was replaced.
+    runs: Vec<(u64, u32)>,
+    /// Whether it ended otherwise than planned, and a fault explains that.
+    forgiven: bool,
 }
 
 /// A run as one tab sees it.
@@ -61,6 +69,11 @@ struct View {
     tools: u32,
     tool_errors: u32,
     ended: Option<Terminal>,
+    /// The run, and its node.
+    run: u64,
+    node: u32,
+    /// Whether something was announced as missing since the run was asked for.
+    torn: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,11 +96,17 @@ enum Answer {
 impl GoldenPath {
     /// A tab connects; what it says is not taken up before `ready_at_us`.
     pub(super) fn connecting(&mut self, tab: u8, ready_at_us: u64) {
-        let tab = usize::from(tab);
-        if self.ready_at_us.len() <= tab {
-            self.ready_at_us.resize(tab + 1, 0);
-        }
-        self.ready_at_us[tab] = ready_at_us;
+        *self.ready_at_us.at(tab) = ready_at_us;
+    }
+
+    pub(super) fn here(&self) -> u64 {
+        self.open.len() as u64 ^ self.done.len() as u64 ^ self.questions.len() as u64
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        let tools = |asked: &Asked| asked.tabs.get(0).map_or(0, |view| view.tools);
+        let open = self.open.first().map_or(0, |asked| asked.key ^ u64::from(tools(asked)));
+        open ^ self.ready_at_us.get(0).copied().unwrap_or_default()
     }
 
     pub(super) fn sent(&mut self, at_us: u64, tab: u8, tabs: u8, action: &ActionKind) {
@@ -110,13 +129,29 @@ impl GoldenPath {
             | ActionKind::StallReading { .. }
             | ActionKind::Leave => return,
         };
-        self.awaited(tab).push_back(Awaited { at_us, what });
+        self.answers.at(tab).push_back(Awaited { at_us, what });
     }
 
     /// Answers that were on their way are lost with their connection; the plan keeps them apart.
     pub(super) fn disconnected(&mut self, tab: u8) {
-        self.awaited(tab).clear();
+        self.answers.at(tab).clear();
+        self.unsure.retain(|unsure| *unsure != tab);
+        self.repeated.retain(|(_, by)| *by != tab);
         self.questions.retain(|question| question.tab != tab);
+    }
+
+    /// A tab sent a message again, word for word.
+    pub(super) fn repeated(&mut self, tab: u8, say: &Say) {
+        self.repeated.push((key_of(&say.message_id), tab));
+    }
+
+    /// Something was announced as missing on a tab.
+    pub(super) fn torn(&mut self, tab: u8) {
+        for asked in &mut self.open {
+            if let Some(view) = asked.tabs.get_mut(tab) {
+                view.torn = true;
+            }
+        }
     }
 
     pub(super) fn answered(&mut self, seen: &Seen<'_>, in_time: bool, ledger: &mut Ledger) {
@@ -126,9 +161,21 @@ impl GoldenPath {
         if !is_answer(&seen.frame.kind) {
             return;
         }
+        if seen.touched && seen.frame.kind == (FrameKind::Error { code: "CONNECTION_LIMIT" }) {
+            return; // said of the connection, which never was one: it answers no message
+        }
         self.inspect(seen, ledger);
-        let awaited = self.awaited(seen.tab);
+        if self.is_known_again(seen) || self.is_forgiven(seen) {
+            return;
+        }
+        let unsure = seen.disturbed || seen.crowded || self.unsure.contains(&seen.tab);
+        let awaited = self.answers.at(seen.tab);
         let fits = awaited.iter().position(|awaited| awaited.what.fits(&seen.frame.kind));
+        if unsure {
+            // What was asked before may have been lost; what fits nothing may have come twice.
+            awaited.drain(..fits.map_or(0, |fits| fits + 1));
+            return;
+        }
         // Answers come in order: what was asked before has got none.
         for Awaited { at_us, what } in awaited.drain(..fits.unwrap_or_default()) {
             let detail = format!("no answer {what:?} to a message of {:.6} s", at_us as f64 / 1e6);
@@ -140,7 +187,7 @@ impl GoldenPath {
                 if what == Answer::Pong {
                     ledger.times.pong.record(took_us);
                 }
-                if in_time && took_us > ANSWER_MAX_US {
+                if in_time && !seen.touched && took_us > ANSWER_MAX_US {
                     let detail = format!("the answer {what:?} took {:.6} s", took_us as f64 / 1e6);
                     ledger.push(seen.finding("golden.late", NAME, detail));
                 }
@@ -154,6 +201,29 @@ impl GoldenPath {
                 ledger.push(seen.finding("golden.answer", NAME, detail));
             }
         }
+    }
+
+    /// Whether it says that a message was known already, and that message was sent again.
+    fn is_known_again(&mut self, seen: &Seen<'_>) -> bool {
+        if seen.frame.kind != (FrameKind::Ack { status: "duplicate" }) {
+            return false;
+        }
+        let again = (key_of(seen.frame.message_id), seen.tab);
+        let known = self.repeated.iter().position(|repeated| *repeated == again);
+        known.map(|at| self.repeated.swap_remove(at)).is_some()
+    }
+
+    /// Whether it is a refusal that a fault explains. Which message it is about is said of those with a name only.
+    fn is_forgiven(&mut self, seen: &Seen<'_>) -> bool {
+        if !seen.forgiven {
+            return false;
+        }
+        let message = seen.frame.message_id;
+        self.questions.retain(|question| message.is_empty() || *question.message != *message);
+        if message.is_empty() {
+            self.unsure.push(seen.tab);
+        }
+        true
     }
 
     /// An answer about quality goes to all tabs; the one that asked must get it, with the ids of its question.
@@ -171,8 +241,9 @@ impl GoldenPath {
 
     /// What holds for every answer, whatever was asked.
     fn inspect(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let ready_at_us = self.ready_at_us.get(usize::from(seen.tab)).copied().unwrap_or_default();
-        if seen.at_us < ready_at_us {
+        let ready_at_us = self.ready_at_us.get(seen.tab).copied().unwrap_or_default();
+        let unread = seen.touched && matches!(seen.frame.kind, FrameKind::Error { code: "TOO_LARGE" });
+        if seen.at_us < ready_at_us && !unread && !seen.forgiven && !seen.ahead && !seen.drains {
             ledger.push(seen.finding("golden.setup", NAME, "answered before the connection was set up"));
         }
         let echo = seen.frame.received_type.chars().count();
@@ -180,27 +251,40 @@ impl GoldenPath {
             let detail = format!("repeats {echo} characters of the type, at most {ECHO_MAX} agreed");
             ledger.push(seen.finding("wire.echo", NAME, detail));
         }
-        if let Some(internal) = INTERNALS.into_iter().find(|internal| seen.text.contains(internal)) {
+        if may_say_internals(seen.text)
+            && let Some(internal) = INTERNALS.into_iter().find(|internal| seen.text.contains(internal))
+        {
             ledger.push(seen.finding("wire.internals", NAME, format!("says `{internal}`")));
         }
     }
 
     /// Takes in an event that the cursor rule let through.
-    pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
+    pub(super) fn received(
+        &mut self,
+        seen: &Seen<'_>,
+        event: RunEventKind,
+        dedupes: bool,
+        ledger: &mut Ledger,
+    ) {
         let request = seen.frame.request_id;
         let key = seen.request;
         let Some(index) = self.open.iter().position(|asked| asked.key == key) else {
-            if !self.done.contains(&key) {
-                ledger.push(seen.finding("golden.unasked", NAME, format!("nobody sent request {request}")));
+            match self.done.iter().find(|(done, _)| *done == key) {
+                None => {
+                    let detail = format!("nobody sent request {request}");
+                    ledger.push(seen.finding("golden.unasked", NAME, detail));
+                }
+                Some((_, run)) if *run != seen.run && dedupes => {
+                    let detail = format!("request {request} is run again after it ended");
+                    ledger.push(seen.finding("golden.twice", NAME, detail));
+                }
+                Some(_) => {}
             }
             return;
         };
         let asked = &mut self.open[index];
-        let tab = usize::from(seen.tab);
-        if asked.tabs.len() <= tab {
-            asked.tabs.resize(tab + 1, View::default());
-        }
-        if seen.at_us < asked.ready_at_us {
+        asked.runs_as(seen, dedupes, ledger);
+        if seen.at_us < asked.ready_at_us && !seen.ahead {
             ledger.push(seen.finding("golden.setup", NAME, "taken up before the connection was set up"));
         }
         if says_something(event, seen.frame) && !seen.frame.body.starts_with("cny-") {
@@ -208,14 +292,14 @@ impl GoldenPath {
             let detail = format!("says `{head}`, which is not what the agent said");
             ledger.push(seen.finding("golden.value", NAME, detail));
         }
-        asked.tabs[tab].step(event, seen.frame);
+        asked.tabs.at(seen.tab).step(event, seen.frame);
         if !event.is_terminal() {
             return;
         }
         asked.judge(seen, ledger);
         if asked.tabs.iter().all(|view| view.ended.is_some()) {
             asked.settle(ledger);
-            self.done.push(key);
+            self.done.push((key, seen.run));
             self.open.swap_remove(index);
         }
     }
@@ -225,8 +309,11 @@ impl GoldenPath {
         &self,
         finding: &dyn Fn(&'static str, &str) -> reports::Finding,
         connection: &dyn Fn(u8) -> String,
+        (node, touched, careful): (u32, bool, bool),
         ledger: &mut Ledger,
     ) {
+        let incomplete = if touched { "live.pending" } else { "golden.incomplete" };
+        let mut forgiven = 0;
         let mut push = |rule, detail: &str, tab: Option<u8>, event: &str| {
             let mut finding = finding(rule, detail);
             finding.checker = NAME.to_owned();
@@ -240,54 +327,90 @@ impl GoldenPath {
         for asked in &self.open {
             let seconds = asked.at_us as f64 / 1e6;
             let what = format!("request {} of {seconds:.6} s", asked.request_id);
-            if asked.tabs.iter().all(|view| *view == View::default()) {
-                push("golden.incomplete", &format!("{what} got no event at all"), None, &asked.request_id);
+            if asked.tabs.iter().all(|view| view.is_blank() && !view.torn) {
+                push(incomplete, &format!("{what} got no event at all"), None, &asked.request_id);
                 continue;
             }
-            for (tab, _) in asked.tabs.iter().enumerate().filter(|(_, view)| view.ended.is_none()) {
+            // What one tab has to its end, another may have lost with the node or in a gap.
+            let ended = touched && asked.tabs.iter().any(|view| view.ended.is_some());
+            let lost = |view: &View| touched && (view.torn || (ended && view.node < node));
+            let open = asked.tabs.iter().enumerate().filter(|(_, view)| view.ended.is_none());
+            let mut named = false;
+            for (tab, _) in open.filter(|(_, view)| !lost(view)) {
+                named = true;
                 let detail = format!("{what} has no end on this tab");
-                push("golden.incomplete", &detail, Some(tab as u8), &asked.request_id);
+                push(incomplete, &detail, Some(tab as u8), &asked.request_id);
             }
+            forgiven += u64::from(!named);
         }
         for Question { at_us, tab, message, .. } in &self.questions {
             let detail = format!("no answer to the question of {:.6} s", *at_us as f64 / 1e6);
             push("golden.answer", &detail, Some(*tab), message);
         }
         for (tab, awaited) in self.answers.iter().enumerate() {
-            for Awaited { at_us, what } in awaited {
+            // A careful user leaves when all that has a name is answered; other answers are lost with the connection.
+            for Awaited { at_us, what } in awaited.iter().filter(|_| !careful) {
                 let detail = format!("no answer {what:?} to a message of {:.6} s", *at_us as f64 / 1e6);
                 push("golden.answer", &detail, Some(tab as u8), "");
             }
         }
+        ledger.counts.forgiven += forgiven;
     }
 
     fn said(&mut self, at_us: u64, tab: u8, tabs: u8, say: &Say) {
-        let ready_at_us = self.ready_at_us.get(usize::from(tab)).copied().unwrap_or_default();
+        let ready_at_us = self.ready_at_us.get(tab).copied().unwrap_or_default();
         self.open.push(Asked {
             key: key_of(&say.message_id),
             request_id: say.message_id.as_str().into(),
             at_us,
             ready_at_us,
             expected: say.expected,
-            tabs: vec![View::default(); usize::from(tabs)],
+            tabs: PerTab::of(tabs),
+            runs: Vec::new(),
+            forgiven: false,
         });
-    }
-
-    fn awaited(&mut self, tab: u8) -> &mut VecDeque<Awaited> {
-        let tab = usize::from(tab);
-        if self.answers.len() <= tab {
-            self.answers.resize_with(tab + 1, VecDeque::new);
-        }
-        &mut self.answers[tab]
     }
 }
 
 impl Asked {
+    /// Notes which run the event is of. A request has one run, and another only if the node of the first was replaced.
+    fn runs_as(&mut self, seen: &Seen<'_>, dedupes: bool, ledger: &mut Ledger) {
+        let view = self.tabs.at(seen.tab);
+        if view.run == seen.run {
+            return;
+        }
+        if view.run == 0 {
+            (view.run, view.node) = (seen.run, seen.node);
+        } else if seen.node > view.node {
+            *view = View { run: seen.run, node: seen.node, torn: view.torn, ..View::default() };
+        }
+        if self.runs.iter().any(|(run, _)| *run == seen.run) {
+            return;
+        }
+        if !dedupes {
+            // Two runs in one: what either lacks cannot be told.
+            let again = !self.runs.is_empty();
+            self.tabs.iter_mut().for_each(|view| view.torn |= again);
+        } else if self.runs.iter().any(|(_, node)| *node >= seen.node) {
+            let detail = format!("request {} has a second run", seen.frame.request_id);
+            ledger.push(seen.finding("golden.twice", NAME, detail));
+        }
+        self.runs.push((seen.run, seen.node));
+    }
+
     /// Compares one tab's view of a run that has just ended with the plan.
-    fn judge(&self, seen: &Seen<'_>, ledger: &mut Ledger) {
-        let view = self.tabs[usize::from(seen.tab)];
+    fn judge(&mut self, seen: &Seen<'_>, ledger: &mut Ledger) {
+        let view = self.tabs.get(seen.tab).copied().unwrap_or_default();
         let expected = &self.expected;
-        if view.ended != Some(expected.terminal) {
+        let cut = match expected.terminal {
+            Terminal::Cancelled | Terminal::TimedOut => true,
+            Terminal::AgentError => seen.unstarted || seen.drains && seen.frame.error_code == "SHUTDOWN",
+            Terminal::Completed => false,
+        };
+        let other_end = view.ended != Some(expected.terminal);
+        if seen.touched && (other_end || cut || view.torn) {
+            self.forgiven = true;
+        } else if other_end {
             let ended = view.ended.map_or("nothing", Terminal::name);
             let detail = format!("ended with {ended}, planned was {}", expected.terminal.name());
             ledger.push(seen.finding("golden.terminal", NAME, detail));
@@ -306,12 +429,19 @@ impl Asked {
         let as_planned = |view: &View| view.ended == Some(self.expected.terminal) && view.counts() == planned;
         let full =
             |view: &View| view.ended == Some(Terminal::Completed) && view.thinking > 0 && view.tools > 0;
-        ledger.counts.golden += u64::from(self.tabs.iter().all(as_planned));
+        let golden = self.tabs.iter().all(as_planned);
+        ledger.counts.golden += u64::from(golden);
+        ledger.counts.forgiven += u64::from(!golden && self.forgiven);
         ledger.counts.full_golden += u64::from(self.tabs.iter().all(full));
     }
 }
 
 impl View {
+    /// Whether nothing of a run was seen, but its start perhaps.
+    fn is_blank(&self) -> bool {
+        self.counts() == [0; 3] && self.ended.is_none()
+    }
+
     fn step(&mut self, event: RunEventKind, frame: &ServerFrame<'_>) {
         match event {
             RunEventKind::Started | RunEventKind::Progress => {}
@@ -335,6 +465,15 @@ impl View {
     }
 }
 
+/// Whether a text has one of the bytes of which each of [`INTERNALS`] has at least one; most answers have none.
+fn may_say_internals(text: &str) -> bool {
+    let mut any = 0;
+    for byte in text.bytes() {
+        any |= u8::from(byte == b'M') | u8::from(byte == b' ') | u8::from(byte == b'T');
+    }
+    any != 0
+}
+
 const fn is_answer(kind: &FrameKind<'_>) -> bool {
     match kind {
         FrameKind::Pong
@@ -348,6 +487,7 @@ const fn is_answer(kind: &FrameKind<'_>) -> bool {
         | FrameKind::Heartbeat
         | FrameKind::Gap { .. }
         | FrameKind::Quality
+        | FrameKind::Notice { .. }
         | FrameKind::Other => false,
     }
 }

@@ -34,6 +34,14 @@ struct Identity {
 const RUNS_MAX: usize = 64;
 
 impl Isolation {
+    pub(super) fn here(&self) -> u64 {
+        self.threads.len() as u64 ^ self.runs.len() as u64
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        self.threads.first().copied().unwrap_or_default() ^ self.runs.back().map_or(0, |run| run.run)
+    }
+
     pub(super) fn said(&mut self, say: &Say) {
         self.owns(&say.thread);
     }
@@ -106,17 +114,37 @@ fn foreign_canary<'a>(text: &'a str, own: &str) -> Option<&'a str> {
 
 /// Position after the next `y-` that ends after `from`.
 fn next_mark(bytes: &[u8], mut from: usize) -> Option<usize> {
-    const STEP: usize = 32;
+    const STEP: usize = 64;
     // Whole blocks first, without a branch per byte, so that the compiler compares many bytes at once.
     while let Some(block) = bytes.get(from..).and_then(<[u8]>::first_chunk::<{ STEP + 1 }>) {
-        let hit = (0..STEP).fold(false, |hit, at| hit | ((block[at] == b'y') & (block[at + 1] == b'-')));
-        if hit {
+        let mut any = 0;
+        for at in 0..STEP {
+            any |= u8::from(block[at] == b'y') & u8::from(block[at + 1] == b'-');
+        }
+        if any != 0 {
             break;
         }
         from += STEP;
     }
-    let rest = bytes.get(from..)?;
-    rest.windows(2).position(|pair| pair == b"y-").map(|found| from + found + 2)
+    while let Some(word) = bytes.get(from..).and_then(<[u8]>::first_chunk::<8>) {
+        let mut ys = words_y(u64::from_le_bytes(*word));
+        while ys != 0 {
+            let at = from + ys.trailing_zeros() as usize / 8;
+            if bytes.get(at..at + 2) == Some(b"y-") {
+                return Some(at + 2);
+            }
+            ys &= ys - 1;
+        }
+        from += 8;
+    }
+    bytes.get(from..)?.windows(2).position(|pair| pair == b"y-").map(|found| from + found + 2)
+}
+
+/// The high bit of each byte of a word that is a `y`, and of some above one.
+const fn words_y(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = word ^ (ONES * b'y' as u64);
+    word.wrapping_sub(ONES) & !word & ONES << 7
 }
 
 #[cfg(test)]

@@ -1,16 +1,20 @@
 //! Times as a user meets them. Judges nothing.
 
-use super::{Ledger, Seen, key_of};
+use super::journeys::Milestones;
+use super::{Ledger, Seen, key_of, per_tab::PerTab};
 use crate::dialect::{FrameKind, RunEventKind};
-use crate::plan::Say;
+use crate::faults::NodeClock;
+use crate::plan::{ExpectedRun, Say};
+use crate::scenario::Tier;
 
 /// Events of which not every tab has told are forgotten beyond this many.
 const FAN_OUT_MAX: usize = 32;
 
 /// What one user waits for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Journey {
-    tabs: Vec<Tab>,
+    tier: Tier,
+    tabs: PerTab<Tab>,
     asked: Vec<Asked>,
     fan_out: Vec<FanOut>,
 }
@@ -28,6 +32,16 @@ struct Asked {
     tab: u8,
     at_us: u64,
     last_event_at_us: Option<u64>,
+    /// If the scenario declares journeys.
+    milestones: Option<Box<Way>>,
+}
+
+/// A run on its way along the journeys that the scenario declares.
+#[derive(Clone, Debug)]
+struct Way {
+    request: Box<str>,
+    expected: ExpectedRun,
+    seen: Milestones,
 }
 
 /// An event on its way to several tabs.
@@ -39,19 +53,55 @@ struct FanOut {
 }
 
 impl Journey {
+    pub(super) fn of(tier: Tier) -> Self {
+        Self { tier, tabs: PerTab::default(), asked: Vec::new(), fan_out: Vec::new() }
+    }
+
     pub(super) fn connecting(&mut self, at_us: u64, tab: u8, again: bool) {
-        let tab = self.tab(tab);
+        let tab = self.tabs.at(tab);
         tab.connecting_at_us = Some(at_us);
         tab.resume = again.then_some((at_us, at_us));
     }
 
-    pub(super) fn said(&mut self, at_us: u64, tab: u8, say: &Say) {
-        let request = key_of(&say.message_id);
-        self.asked.push(Asked { request, tab, at_us, last_event_at_us: None });
+    pub(super) fn here(&self) -> u64 {
+        self.asked.len() as u64 ^ self.fan_out.len() as u64
     }
 
-    pub(super) fn received(&mut self, seen: &Seen<'_>, epoch_us: u64, ledger: &mut Ledger) {
-        let tab = self.tab(seen.tab);
+    pub(super) fn lines(&self) -> u64 {
+        let tabs = self.tabs.get(0).map_or(0, |tab| u64::from(tab.resume.is_some()));
+        tabs ^ self.asked.first().map_or(0, |asked| asked.request)
+    }
+
+    pub(super) fn said(&mut self, at_us: u64, tab: u8, say: &Say, has_milestones: bool) {
+        let request = key_of(&say.message_id);
+        let way = || {
+            let request = say.message_id.as_str().into();
+            Box::new(Way { request, expected: say.expected, seen: Milestones::sent(at_us) })
+        };
+        let milestones = has_milestones.then(way);
+        self.asked.push(Asked { request, tab, at_us, last_event_at_us: None, milestones });
+    }
+
+    /// What has not come until now does not come any more.
+    pub(super) fn left(&mut self, ledger: &mut Ledger) {
+        let open: Vec<_> = self.asked.drain(..).filter_map(|asked| asked.milestones).collect();
+        open.iter().for_each(|way| self.end(way, ledger));
+    }
+
+    fn end(&self, way: &Way, ledger: &mut Ledger) {
+        for journey in &mut ledger.journeys {
+            journey.run(&way.request, &way.seen, &way.expected, self.tier);
+        }
+    }
+
+    pub(super) fn received(
+        &mut self,
+        seen: &Seen<'_>,
+        epoch_us: u64,
+        clock: Option<&NodeClock>,
+        ledger: &mut Ledger,
+    ) {
+        let tab = self.tabs.at(seen.tab);
         match seen.frame.kind {
             FrameKind::Welcome { .. } => {
                 let since = tab.connecting_at_us.take();
@@ -71,7 +121,10 @@ impl Journey {
             FrameKind::Event(event) => {
                 self.resumed(seen.tab, ledger);
                 self.progress(seen, event, ledger);
-                self.latency(seen, event, epoch_us, ledger);
+                let made_at_us = seen.frame.emitted_at_us().and_then(|us| us.checked_sub(epoch_us));
+                // A clock that goes wrong is read back: what it showed then is not what it shows now.
+                let made_at_us = made_at_us.map(|us| clock.map_or(us, |clock| clock.when(us)));
+                self.latency(seen, event, made_at_us, ledger);
             }
             FrameKind::Pong
             | FrameKind::HeartbeatAck
@@ -82,23 +135,16 @@ impl Journey {
             | FrameKind::Gap { .. }
             | FrameKind::System
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => {}
         }
     }
 
     /// The first live event, or the end of the connection, tells that the replay is over.
     pub(super) fn resumed(&mut self, tab: u8, ledger: &mut Ledger) {
-        if let Some((since_us, last_us)) = self.tab(tab).resume.take() {
+        if let Some((since_us, last_us)) = self.tabs.at(tab).resume.take() {
             ledger.times.resume.record(last_us - since_us);
         }
-    }
-
-    fn tab(&mut self, tab: u8) -> &mut Tab {
-        let tab = usize::from(tab);
-        if self.tabs.len() <= tab {
-            self.tabs.resize(tab + 1, Tab::default());
-        }
-        &mut self.tabs[tab]
     }
 
     /// A run's events on the tab that asked for it.
@@ -111,18 +157,30 @@ impl Journey {
             Some(before) => ledger.times.event_gap.record(seen.at_us.saturating_sub(before)),
             None => ledger.times.first_event.record(seen.at_us.saturating_sub(asked.at_us)),
         }
+        if let Some(way) = &mut asked.milestones {
+            way.seen.event(seen.at_us, event);
+        }
         if event.is_terminal() {
             ledger.times.answer.record(seen.at_us.saturating_sub(asked.at_us));
-            self.asked.swap_remove(index);
+            if let Some(way) = self.asked.swap_remove(index).milestones {
+                self.end(&way, ledger);
+            }
         }
     }
 
-    fn latency(&mut self, seen: &Seen<'_>, event: RunEventKind, epoch_us: u64, ledger: &mut Ledger) {
-        let Some(made_at_us) = seen.frame.emitted_at_us().and_then(|us| us.checked_sub(epoch_us)) else {
-            return;
-        };
+    fn latency(
+        &mut self,
+        seen: &Seen<'_>,
+        event: RunEventKind,
+        made_at_us: Option<u64>,
+        ledger: &mut Ledger,
+    ) {
+        let Some(made_at_us) = made_at_us else { return };
         let latency_us = seen.at_us.saturating_sub(made_at_us);
         ledger.times.event_latency.record(latency_us);
+        if let Some(breakdown) = &mut ledger.breakdown {
+            breakdown.record(event, self.tier, latency_us);
+        }
         if event == RunEventKind::Completed {
             ledger.times.answer_latency.record(latency_us);
         }

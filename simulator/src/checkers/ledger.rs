@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use reports::{Distribution, Domain, Finding, Metric, Report, Unit};
 
+use super::JourneyTimes;
+use crate::dialect::RunEventKind;
+use crate::scenario::{Scenario, Tier};
+
 /// Findings, counts and times of all users.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -15,6 +19,10 @@ pub struct Ledger {
     pub counts: Counts,
     /// Measured times, microseconds.
     pub times: Times,
+    /// The journeys that the scenario declares.
+    pub journeys: Vec<JourneyTimes>,
+    /// [`Times::event_latency`] by type and tier, if the scenario asks for such detail: has journeys or a `[service]`.
+    pub breakdown: Option<Box<Breakdown>>,
 }
 
 /// Plain counts.
@@ -46,6 +54,8 @@ pub struct Counts {
     pub golden: u64,
     /// Runs that showed all five event types on every tab.
     pub full_golden: u64,
+    /// Runs that went otherwise than planned, as a fault explains.
+    pub forgiven: u64,
 }
 
 impl std::ops::AddAssign<&Counts> for Counts {
@@ -65,6 +75,7 @@ impl std::ops::AddAssign<&Counts> for Counts {
             runs,
             golden,
             full_golden,
+            forgiven,
         } = *part;
         self.users += users;
         self.connections += connections;
@@ -79,6 +90,7 @@ impl std::ops::AddAssign<&Counts> for Counts {
         self.runs += runs;
         self.golden += golden;
         self.full_golden += full_golden;
+        self.forgiven += forgiven;
     }
 }
 
@@ -107,6 +119,34 @@ pub struct Times {
     pub pong: Distribution,
 }
 
+/// From the making of an event to its arrival on a live tab, microseconds, by what it is and for whom.
+#[derive(Clone, Debug, Default)]
+pub struct Breakdown {
+    by_event: [Distribution; RunEventKind::ALL.len()],
+    by_tier: [Distribution; Tier::ALL.len()],
+}
+
+impl Breakdown {
+    pub(super) fn record(&mut self, event: RunEventKind, tier: Tier, latency_us: u64) {
+        self.by_event[event as usize].record(latency_us);
+        self.by_tier[tier as usize].record(latency_us);
+    }
+
+    fn metrics(&self, domain: Domain) -> impl Iterator<Item = Metric> {
+        let events = RunEventKind::ALL.map(RunEventKind::name).into_iter().zip(&self.by_event);
+        let events =
+            events.map(|(name, times)| (format!("event.{name}"), format!("{name} made to received"), times));
+        let tiers = Tier::ALL.map(Tier::wire_name).into_iter().zip(&self.by_tier);
+        let tiers = tiers.map(|(name, times)| {
+            (format!("tier.{name}"), format!("event made to received, {name} users"), times)
+        });
+        let rows = events.chain(tiers).filter(|(.., times)| !times.is_empty());
+        rows.map(move |(key, label, times)| times.to_metric(key, label, Unit::Microseconds, domain))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+}
+
 impl Ledger {
     /// An empty ledger that keeps the first `findings_max` findings and counts the rest.
     pub fn new(domain: Domain, findings_max: usize) -> Self {
@@ -117,7 +157,17 @@ impl Ledger {
             by_rule: BTreeMap::new(),
             counts: Counts::default(),
             times: Times::default(),
+            journeys: Vec::new(),
+            breakdown: None,
         }
+    }
+
+    /// The same for users of a scenario, with what it wants measured beyond the usual.
+    #[must_use]
+    pub fn of(self, scenario: &Scenario) -> Self {
+        let journeys: Vec<_> = scenario.expect.journeys.iter().map(JourneyTimes::new).collect();
+        let has_detail = scenario.service.is_some() || !journeys.is_empty();
+        Self { journeys, breakdown: has_detail.then(Box::default), ..self }
     }
 
     /// Writes down a finding. An isolation breach always finds room.
@@ -183,9 +233,12 @@ impl Ledger {
             ("resume", "reconnecting to last replayed frame", &times.resume),
             ("pong", "ping to pong", &times.pong),
         ];
-        rows.into_iter()
+        let usual = rows
+            .into_iter()
             .filter(|(_, _, times)| !times.is_empty())
-            .map(|(key, label, times)| times.to_metric(key, label, Unit::Microseconds, self.domain))
-            .collect()
+            .map(|(key, label, times)| times.to_metric(key, label, Unit::Microseconds, self.domain));
+        let journeys = self.journeys.iter().flat_map(|journey| journey.metrics(self.domain));
+        let breakdown = self.breakdown.iter().flat_map(|breakdown| breakdown.metrics(self.domain));
+        usual.chain(journeys).chain(breakdown).collect()
     }
 }

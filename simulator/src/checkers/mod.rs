@@ -4,11 +4,17 @@
 //! | module | rules |
 //! |---|---|
 //! | `isolation` | `iso.I1`, `iso.I2` |
+//! | `notices` | `iso.I5`, `deliver.I2` |
 //! | `order` | `run.R1` to `run.R7` |
 //! | `delivery` | `deliver.I2`, `deliver.I3`, `deliver.I4` |
-//! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.late`, `golden.setup`, `golden.unasked`, `golden.value`, `iso.I4`, `wire.echo`, `wire.internals` |
+//! | `golden_path` | `golden.incomplete`, `golden.terminal`, `golden.answer`, `golden.late`, `golden.setup`, `golden.unasked`, `golden.twice`, `golden.value`, `live.pending`, `iso.I4`, `wire.echo`, `wire.internals` |
 //! | [`bounds`] | `bounds.queue`, `bounds.memory`, `account.D10`, `iso.figures`, and what else a subject says of itself |
+//! | `journeys` | `objective.journey.*`, as far as a scenario declares journeys |
 //! | here | `wire.invalid`, `wire.type`, `golden.closed` |
+//! | the world, at the end of a scenario with faults | `live.pending`, `live.delivery`, `live.connection` |
+//! | the world, for host and agents | `deliver.receipt`, `tools.answer`, `tools.late`, `drain.accepts`, `drain.late` |
+//!
+//! Where a scenario has faults, some of them forgive what a fault explains: `tolerance` has the table.
 
 pub mod bounds;
 mod cases;
@@ -16,20 +22,27 @@ mod delivery;
 mod golden_path;
 mod isolation;
 mod journey;
+mod journeys;
 mod ledger;
+mod notices;
 mod order;
+mod per_tab;
 #[cfg(test)]
 mod tests;
+mod tolerance;
 
 use reports::{Domain, Finding, Timeline};
 
 use crate::client::Verdict;
 use crate::dialect::{DecodeError, FrameKind, ServerFrame};
+use crate::faults::NodeClock;
 use crate::plan::{ActionKind, Plan};
 use crate::projection::Projection;
+use crate::scenario::Tier;
 
 pub use cases::cases;
-pub use ledger::{Counts, Ledger, Times};
+pub use journeys::JourneyTimes;
+pub use ledger::{Breakdown, Counts, Ledger, Times};
 
 /// What to watch, and how to read times.
 #[derive(Clone, Debug)]
@@ -57,6 +70,12 @@ pub struct Checkers {
     projection: Option<Projection>,
     /// Whether every client reads what comes at once.
     all_read: bool,
+    /// Nodes so far that were replaced.
+    node: u32,
+    /// Whether the server promises that a message sent again starts no second run.
+    dedupes: bool,
+    /// What the server's clock shows, if it goes wrong.
+    clock: Option<NodeClock>,
 }
 
 mod timeline;
@@ -67,12 +86,16 @@ struct Session {
     id: String,
     canary: String,
     /// How often each tab has connected.
-    connections: Vec<u32>,
+    connections: per_tab::PerTab<u32>,
     isolation: isolation::Isolation,
     order: order::Order,
     delivery: delivery::Delivery,
     golden_path: golden_path::GoldenPath,
     journey: journey::Journey,
+    notices: notices::Notices,
+    tolerance: tolerance::Tolerance,
+    /// The budget of liveness is spent: what is missing has been named.
+    overdue: bool,
 }
 
 /// A frame that a tab received.
@@ -91,6 +114,23 @@ pub(crate) struct Seen<'a> {
     run: u64,
     request: u64,
     thread: u64,
+    /// What faults may have done to it: `tolerance` says what follows.
+    touched: bool,
+    disturbed: bool,
+    /// Whether an answer may have found no room.
+    crowded: bool,
+    /// Whether the refusal, if it is one, needs no message that asked for it.
+    forgiven: bool,
+    /// Whether a run may end before it began because agents do not start.
+    unstarted: bool,
+    /// Whether the node may have been told to drain: it settles at once what it holds, and cuts runs short.
+    drains: bool,
+    /// Whether the server's clock may be ahead of ours.
+    ahead: bool,
+    /// Whether nothing came to any of the user's tabs for as long as a server remembers who went away.
+    away: bool,
+    /// The node that it is from, as often as nodes were replaced before.
+    node: u32,
 }
 
 impl Checkers {
@@ -98,28 +138,69 @@ impl Checkers {
     pub fn new(plan: &Plan, watch: Watch) -> Self {
         Self {
             sessions: (0..plan.count()).map(|_| None).collect(),
-            ledger: Ledger::new(watch.domain, watch.findings_max),
+            ledger: Ledger::new(watch.domain, watch.findings_max).of(plan.scenario()),
             timelines: timeline::Timelines::new(watch.timelines),
             projection: watch.projection.then(Projection::default),
-            all_read: plan.scenario().slow_reader.share.get() == 0.0,
+            all_read: plan.all_read(),
             plan: plan.clone(),
             watch,
+            node: 0,
+            dedupes: true,
+            clock: None,
         }
+    }
+
+    /// The same for a server that does, or does not, promise that a message sent again starts no second run.
+    #[must_use]
+    pub fn with_dedupe(self, dedupes: bool) -> Self {
+        Self { dedupes, ..self }
+    }
+
+    /// The server's clock goes like this.
+    pub(crate) fn clock_is(&mut self, clock: &NodeClock) {
+        self.clock = Some(clock.clone());
+    }
+
+    /// The node was replaced by one that remembers nothing.
+    pub(crate) fn node_died(&mut self) {
+        self.node += 1;
+    }
+
+    /// The node of now took a tab's connection.
+    pub(crate) fn accepted(&mut self, user: u32, tab: u8) {
+        let node = self.node;
+        self.session(user).tolerance.accepted(tab, node);
+    }
+
+    /// On the way of a tab's connection something did not arrive as it was sent.
+    pub(crate) fn disturbed(&mut self, user: u32, tab: u8) {
+        self.session(user).tolerance.disturbed(tab);
+    }
+
+    /// A tab sent a message again.
+    pub(crate) fn repeated(&mut self, user: u32, tab: u8, action: &ActionKind) {
+        if let ActionKind::Say(say) = action {
+            self.session(user).golden_path.repeated(tab, say);
+        }
+        self.ledger.counts.messages_in += 1;
+    }
+
+    /// What a user waits for has been named: its absence is not named again.
+    pub(crate) fn overdue(&mut self, user: u32) {
+        self.session(user).overdue = true;
     }
 
     /// A tab connects, for the first time or again, with a cursor or without.
     pub fn connecting(&mut self, at_us: u64, user: u32, tab: u8, resume: Option<u64>) {
         let ready_after_us = self.plan.scenario().limits.ready_after_us();
         let session = self.session(user);
-        let tab_index = usize::from(tab);
-        if session.connections.len() <= tab_index {
-            session.connections.resize(tab_index + 1, 0);
-        }
-        session.connections[tab_index] += 1;
-        let again = session.connections[tab_index] > 1;
+        let connections = session.connections.at(tab);
+        *connections += 1;
+        let again = *connections > 1;
         session.golden_path.connecting(tab, at_us + ready_after_us);
-        session.delivery.connecting(tab, again, resume.is_some());
+        session.delivery.connecting(tab, again, resume);
         session.journey.connecting(at_us, tab, again);
+        session.tolerance.connecting(tab);
         self.ledger.counts.connections += 1;
         self.ledger.counts.reconnects += u64::from(again);
         self.timelines.mark(user, tab, at_us, if again { "reconnect" } else { "connect" });
@@ -127,18 +208,23 @@ impl Checkers {
 
     /// A tab sent the message of an action. `tabs` is how many the user has in all.
     pub fn sent(&mut self, at_us: u64, user: u32, tab: u8, tabs: u8, action: &ActionKind) {
+        let has_milestones = !self.ledger.journeys.is_empty();
         let session = self.session(user);
         session.golden_path.sent(at_us, tab, tabs, action);
         match action {
             ActionKind::Say(say) => {
                 session.isolation.said(say);
-                session.journey.said(at_us, tab, say);
+                session.journey.said(at_us, tab, say, has_milestones);
                 self.ledger.counts.runs += 1;
                 self.timelines.mark(user, tab, at_us, say.kind.wire_type());
             }
             ActionKind::Stop { .. } => self.timelines.mark(user, tab, at_us, "stop_agent"),
-            ActionKind::Typing { thread } | ActionKind::Quality { thread, .. } => {
+            ActionKind::Typing { thread } => session.isolation.owns(thread),
+            ActionKind::Quality { thread, type_name, .. } => {
                 session.isolation.owns(thread);
+                if *type_name == "subscribe_quality_alerts" {
+                    session.notices.subscribed();
+                }
             }
             ActionKind::Heartbeat => return,
             ActionKind::Ping
@@ -151,6 +237,13 @@ impl Checkers {
             | ActionKind::Leave => {}
         }
         self.ledger.counts.messages_in += 1;
+    }
+
+    /// The host sends an event to a user of so many tabs; `kept`: every tab gets it, be it away or not.
+    pub fn notice(&mut self, user: u32, tabs: u8, number: u64, kept: bool) {
+        let scenario = self.plan.scenario();
+        let owed = kept && scenario.network.cursor && scenario.faults.is_empty();
+        self.session(user).notices.sent(number, tabs, owed);
     }
 
     /// A tab confirmed what it received.
@@ -170,31 +263,69 @@ impl Checkers {
         frame: &ServerFrame<'_>,
         verdict: Verdict,
     ) {
+        let recovery_us = self.plan.scenario().limits.recovery_ttl_us();
         self.session(user);
         let Some(Some(session)) = self.sessions.get_mut(user as usize) else { return };
-        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey } =
-            &mut **session;
-        let connection = connections.get(usize::from(tab)).copied().unwrap_or_default();
+        let Session {
+            id,
+            canary,
+            connections,
+            isolation,
+            order,
+            delivery,
+            golden_path,
+            journey,
+            notices,
+            tolerance,
+            overdue: _,
+        } = &mut **session;
+        let connection = connections.get(tab).copied().unwrap_or_default();
         let [run, request, thread] = [frame.run_id, frame.request_id, frame.thread_id].map(key_of);
-        let seen =
-            Seen { at_us, id, canary, tab, tabs, connection, text, frame, verdict, run, request, thread };
+        let seen = Seen {
+            at_us,
+            id,
+            canary,
+            tab,
+            tabs,
+            connection,
+            text,
+            frame,
+            verdict,
+            run,
+            request,
+            thread,
+            touched: tolerance.touched(at_us),
+            disturbed: tolerance.is_disturbed(tab),
+            crowded: tolerance.crowds(at_us),
+            forgiven: tolerance.forgives(at_us, frame.error_code),
+            unstarted: tolerance.services_away && tolerance.touched(at_us),
+            drains: tolerance.deploys && tolerance.touched(at_us),
+            ahead: self.clock.is_some(),
+            away: tolerance.touched(at_us) && tolerance.heard(at_us) >= recovery_us,
+            node: tolerance.node_of(tab),
+        };
         let ledger = &mut self.ledger;
         ledger.count(frame, text.len());
         isolation.received(&seen, ledger);
+        notices.received(&seen, ledger);
         delivery.received(&seen, ledger);
         golden_path.answered(&seen, self.all_read, ledger);
         if frame.kind == FrameKind::Other {
             let detail = format!("`{}` is no type that the contract names", frame.type_name);
             ledger.push(seen.finding("wire.type", "wire", detail));
         }
-        if verdict == Verdict::Repeat {
+        if matches!(verdict, Verdict::Repeat | Verdict::Hole) {
             return;
         }
-        journey.received(&seen, self.watch.epoch_us, ledger);
+        if delivery.is_torn_by(&seen) {
+            order.torn(tab);
+            golden_path.torn(tab);
+        }
+        journey.received(&seen, self.watch.epoch_us, self.clock.as_ref(), ledger);
         if let FrameKind::Event(event) = frame.kind {
             ledger.counts.events += 1;
             order.received(&seen, event, ledger);
-            golden_path.received(&seen, event, ledger);
+            golden_path.received(&seen, event, self.dedupes, ledger);
             self.timelines.event(user, tab, at_us, event, frame);
             if let Some(projection) = self.projection.as_mut().filter(|_| tab == 0) {
                 projection.event(id, event, frame);
@@ -213,9 +344,11 @@ impl Checkers {
 
     /// The server closed a connection or turned it away, which no plan asks for.
     pub fn closed(&mut self, at_us: u64, user: u32, tab: u8, why: &str) {
-        let mut finding = self.finding("golden.closed", "golden_path", at_us, user, why);
-        finding.connection = Some(self.connection_name(user, tab));
-        self.ledger.push(finding);
+        if !self.session(user).tolerance.touched(at_us) {
+            let mut finding = self.finding("golden.closed", "golden_path", at_us, user, why);
+            finding.connection = Some(self.connection_name(user, tab));
+            self.ledger.push(finding);
+        }
         self.disconnected(at_us, user, tab);
     }
 
@@ -236,15 +369,20 @@ impl Checkers {
             finding
         };
         let connections = std::mem::take(&mut session.connections);
-        let connection =
-            |tab: u8| name_of(tab, connections.get(usize::from(tab)).copied().unwrap_or_default());
+        let connection = |tab: u8| name_of(tab, connections.get(tab).copied().unwrap_or_default());
         let ledger = &mut self.ledger;
-        session.order.left(&finding, ledger);
-        session.delivery.left(&finding, &connection, ledger);
-        session.golden_path.left(&finding, &connection, ledger);
-        for tab in 0..connections.len() {
-            session.journey.resumed(tab as u8, ledger);
-            self.timelines.mark(user, tab as u8, at_us, "leave");
+        let (node, touched) = (self.node, session.tolerance.touched(at_us));
+        if !session.overdue {
+            session.order.left(&finding, node, ledger);
+            session.delivery.left(&finding, &connection, &session.tolerance, ledger);
+            let careful = session.tolerance.from_us < u64::MAX;
+            session.golden_path.left(&finding, &connection, (node, touched, careful), ledger);
+            session.notices.left(&finding, &connection, ledger);
+        }
+        session.journey.left(ledger);
+        for tab in (0..).take(connections.iter().count()) {
+            session.journey.resumed(tab, ledger);
+            self.timelines.mark(user, tab, at_us, "leave");
         }
         ledger.counts.users += 1;
     }
@@ -286,8 +424,36 @@ impl Checkers {
     /// Name of a tab's current connection in findings: `tab-0`, and `tab-0.2` once it has reconnected.
     pub fn connection_name(&self, user: u32, tab: u8) -> String {
         let session = self.sessions.get(user as usize).and_then(Option::as_ref);
-        let count = session.and_then(|session| session.connections.get(usize::from(tab)));
+        let count = session.and_then(|session| session.connections.get(tab));
         name_of(tab, count.copied().unwrap_or_default())
+    }
+
+    /// Whether a user is watched.
+    pub(crate) fn holds(&self, user: u32) -> bool {
+        self.sessions.get(user as usize).is_some_and(Option::is_some)
+    }
+
+    /// Something of each line of memory that is kept of a user in one place.
+    pub(crate) fn lines(&self, user: u32) -> u64 {
+        let Some(Some(session)) = self.sessions.get(user as usize) else { return 0 };
+        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey, .. } =
+            &**session;
+        let lengths = id.len() ^ canary.len() ^ connections.iter().count();
+        lengths as u64
+            ^ isolation.here()
+            ^ order.here()
+            ^ delivery.here()
+            ^ golden_path.here()
+            ^ journey.here()
+    }
+
+    /// The same of what is kept elsewhere.
+    pub(crate) fn more_lines(&self, user: u32) -> u64 {
+        let Some(Some(session)) = self.sessions.get(user as usize) else { return 0 };
+        let Session { id, canary, isolation, order, delivery, golden_path, journey, .. } = &**session;
+        let bytes = [id.as_bytes().first(), canary.as_bytes().first()];
+        let bytes = bytes.into_iter().flatten().fold(0, |lines, byte| lines ^ u64::from(*byte));
+        bytes ^ isolation.lines() ^ order.lines() ^ delivery.lines() ^ golden_path.lines() ^ journey.lines()
     }
 
     fn session(&mut self, user: u32) -> &mut Session {
@@ -295,21 +461,29 @@ impl Checkers {
             self.sessions.resize_with(user as usize + 1, || None);
         }
         let plan = &self.plan;
-        self.sessions[user as usize].get_or_insert_with(|| Box::new(Session::new(plan, user)))
+        // Of no use without a breakdown, and not for free.
+        let has_tiers = self.ledger.breakdown.is_some();
+        self.sessions[user as usize].get_or_insert_with(|| {
+            let tier = if has_tiers { plan.tier(user) } else { Tier::Free };
+            Box::new(Session::new(plan, user, tier))
+        })
     }
 }
 
 impl Session {
-    fn new(plan: &Plan, user: u32) -> Self {
+    fn new(plan: &Plan, user: u32, tier: Tier) -> Self {
         Self {
             id: plan.user_id(user),
             canary: plan.canary(user),
-            connections: Vec::new(),
+            connections: per_tab::PerTab::default(),
             isolation: isolation::Isolation::default(),
             order: order::Order::default(),
             delivery: delivery::Delivery::default(),
             golden_path: golden_path::GoldenPath::default(),
-            journey: journey::Journey::default(),
+            journey: journey::Journey::of(tier),
+            notices: notices::Notices::default(),
+            tolerance: tolerance::Tolerance::of(plan, user),
+            overdue: false,
         }
     }
 }
@@ -342,13 +516,33 @@ fn name_of(tab: u8, connections: u32) -> String {
     if connections > 1 { format!("tab-{tab}.{connections}") } else { format!("tab-{tab}") }
 }
 
-/// A short stand-in for an id: two of one user collide with probability 2^-64.
+/// A short stand-in for an id: two of one user collide with probability 2^-64. That of no id is 0.
 fn key_of(id: &str) -> u64 {
-    let mut hash = id.len() as u64;
-    for chunk in id.as_bytes().chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = crate::prng::mix(hash ^ u64::from_le_bytes(word));
+    if id.is_empty() {
+        return 0;
     }
-    hash
+    const K: [u64; 2] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
+    let fold = |x: u64, y: u64| {
+        let product = u128::from(x) * u128::from(y);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let bytes = id.as_bytes();
+    let mut hash = bytes.len() as u64 ^ K[0];
+    let (blocks, _) = bytes.as_chunks::<16>();
+    for block in blocks {
+        let whole = u128::from_le_bytes(*block);
+        hash = fold(hash ^ whole as u64, (whole >> 64) as u64 ^ K[1]);
+    }
+    // The rest is taken from both of its ends, which may overlap.
+    let rest = &bytes[blocks.len() * 16..];
+    let (x, y) = match (rest.first_chunk::<8>(), rest.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)))
+            }
+            _ => (rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
+        },
+    };
+    fold(hash ^ x, y ^ K[1])
 }

@@ -13,6 +13,8 @@ pub(super) struct Order {
     views: Vec<View>,
     /// Keys of runs that ended on every tab.
     done: Vec<u64>,
+    /// Tabs on which something was announced as missing.
+    torn: Vec<u8>,
 }
 
 /// A run as one tab sees it.
@@ -24,6 +26,10 @@ struct View {
     /// Keys of the open tool calls.
     open: Vec<u64>,
     name: Box<str>,
+    /// Whether events of it may be missing on this tab, as announced.
+    torn: bool,
+    /// The node that it ran on.
+    node: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +41,14 @@ enum Phase {
 }
 
 impl Order {
+    pub(super) fn here(&self) -> u64 {
+        self.views.len() as u64 ^ self.done.len() as u64
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        self.views.first().map_or(0, |view| view.run ^ view.open.first().copied().unwrap_or_default())
+    }
+
     /// Judges an event that the cursor rule let through.
     pub(super) fn received(&mut self, seen: &Seen<'_>, event: RunEventKind, ledger: &mut Ledger) {
         let run = seen.run;
@@ -47,7 +61,9 @@ impl Order {
             }
             None => {
                 let name = seen.frame.run_id.into();
-                self.views.push(View { run, tab: seen.tab, phase: Phase::Idle, open: Vec::new(), name });
+                let torn = self.torn.contains(&seen.tab);
+                let (tab, node) = (seen.tab, seen.node);
+                self.views.push(View { run, tab, phase: Phase::Idle, open: Vec::new(), name, torn, node });
                 self.views.len() - 1
             }
         };
@@ -59,12 +75,26 @@ impl Order {
         }
     }
 
-    /// Names the runs that no tab saw end.
-    pub(super) fn left(&self, finding: &dyn Fn(&'static str, &str) -> reports::Finding, ledger: &mut Ledger) {
+    /// Something was announced as missing on a tab: it may be of any run that the tab does not know to have ended.
+    pub(super) fn torn(&mut self, tab: u8) {
+        self.views.iter_mut().filter(|view| view.tab == tab).for_each(|view| view.torn = true);
+        if !self.torn.contains(&tab) {
+            self.torn.push(tab);
+        }
+    }
+
+    /// Names the runs that no tab saw end, but for those whose node was replaced, and those whose end may be in a gap.
+    pub(super) fn left(
+        &self,
+        finding: &dyn Fn(&'static str, &str) -> reports::Finding,
+        node: u32,
+        ledger: &mut Ledger,
+    ) {
         for (index, view) in self.views.iter().enumerate() {
             let first = self.views[..index].iter().all(|other| other.run != view.run);
             let ended = |other: &View| other.run == view.run && other.phase == Phase::Done;
-            if first && !self.views.iter().any(ended) {
+            let lost = |other: &View| other.run == view.run && (other.torn || other.node < node);
+            if first && !self.views.iter().any(|other| ended(other) || lost(other)) {
                 let mut finding = finding("run.R5", "the run never ended");
                 finding.checker = NAME.to_owned();
                 finding.run = Some(view.name.to_string());
@@ -91,6 +121,10 @@ impl View {
             (Phase::Done, _) => return broken("run.R6", "an event after the end of its run"),
             (Phase::Idle, RunEventKind::Started) => self.phase = Phase::Running,
             (Phase::Running, RunEventKind::Started) => return broken("run.R2", "the run started twice"),
+            (Phase::Idle, _) if self.torn => {
+                self.phase = Phase::Running;
+                return self.step(event, frame);
+            }
             (Phase::Idle, _) => {
                 // Judged as begun from here on, so that one fault is one finding.
                 self.phase = if event.is_terminal() { Phase::Done } else { Phase::Running };
@@ -108,13 +142,14 @@ impl View {
                 let call = key_of(frame.tool_call_id);
                 match self.open.iter().position(|&open| open == call) {
                     Some(index) => _ = self.open.remove(index),
+                    None if self.torn => {}
                     None => return Err(("run.R3", format!("tool call {} is not open", frame.tool_call_id))),
                 }
             }
             (Phase::Running, RunEventKind::Completed | RunEventKind::Error) => {
                 self.phase = Phase::Done;
                 let open = std::mem::take(&mut self.open).len();
-                if open > 0 {
+                if open > 0 && !self.torn {
                     return Err(("run.R4", format!("the run ended with {open} open tools")));
                 }
             }

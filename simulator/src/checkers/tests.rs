@@ -131,6 +131,8 @@ fn a_run_as_planned_is_silent_and_counted() {
     let run = stage.run();
     stage.play(0, &run);
     stage.play(1, &run);
+    // Who comes back without a cursor may be given again what it has.
+    stage.checkers.connecting(stage.now_us, 0, 1, None);
     stage.play(1, &run[2..4]);
     let counts = stage.checkers.ledger().counts;
     assert_eq!((counts.golden, counts.full_golden, counts.runs, counts.repeats), (1, 1, 1, 2));

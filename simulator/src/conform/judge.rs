@@ -24,8 +24,6 @@ pub enum Outcome {
     Inexpressible(Inexpressible),
     /// For models only.
     NotForUs,
-    /// Its unit is known, and no adapter plays it yet: nothing is said about it.
-    NotPlayed,
 }
 
 /// A case and what became of it.
@@ -55,9 +53,6 @@ pub struct Shown {
 /// Plays a case and judges it; `show` takes each step. `Err` names a unit that nobody knows.
 pub fn judge(case: &Case, show: &mut dyn FnMut(Shown)) -> Result<Judged, String> {
     let mut notes = Notes::default();
-    if units::NOT_PLAYED.contains(&case.unit.as_str()) {
-        return Ok(Judged { outcome: Outcome::NotPlayed, notes });
-    }
     if !units::NAMES.contains(&case.unit.as_str()) {
         return Err(case.unit.clone());
     }

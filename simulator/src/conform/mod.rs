@@ -29,7 +29,7 @@ pub use judge::{Judged, Outcome, Shown, judge};
 pub use notes::{Decision, Notes, Translation};
 pub use report::{Tally, report};
 pub use tape::{Obstacle, Tape, tape};
-pub use units::{NAMES, NOT_PLAYED, Unit};
+pub use units::{NAMES, Unit};
 
 /// Why a step of a negative case has no counterpart in the canonical API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

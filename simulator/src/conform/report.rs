@@ -27,18 +27,12 @@ pub struct Tally {
     excepted: u64,
     /// Negative cases that hold and name no hazard: that they differ is all that is known.
     unlabelled: u64,
-    /// Cases of a unit that no adapter plays.
-    not_played: u64,
     failures: Vec<(String, usize, String)>,
 }
 
 impl Tally {
     /// Counts one case.
     pub fn add(&mut self, case: &Case, judged: &Judged) {
-        if judged.outcome == Outcome::NotPlayed {
-            self.not_played += 1;
-            return;
-        }
         let (holds, all) = self.kinds.entry(case.oracle.kind).or_default();
         *all += 1;
         match &judged.outcome {
@@ -49,7 +43,7 @@ impl Tally {
                 let negative = case.oracle.kind == OracleKind::Negative;
                 self.unlabelled += u64::from(negative && case.oracle.hazards.is_empty());
             }
-            Outcome::NotForUs | Outcome::NotPlayed => {}
+            Outcome::NotForUs => {}
             Outcome::Inexpressible(reason) => self.inexpressible.push((case.id.clone(), reason.0)),
             Outcome::Fails { step, differences, why } => {
                 self.wrongly_agree +=
@@ -72,11 +66,6 @@ impl Tally {
 
     fn count(&self, kind: OracleKind) -> (u64, u64) {
         self.kinds.get(&kind).copied().unwrap_or_default()
-    }
-
-    /// Whether any case was played or is for models.
-    pub fn is_played(&self) -> bool {
-        !self.kinds.is_empty()
     }
 
     /// Whether decisions taken while building the proof except more than they may.
@@ -147,13 +136,6 @@ pub fn report(tallies: &BTreeMap<String, Tally>, tool: Tool) -> Report {
         for (id, reason) in &tally.inexpressible {
             report.cases.push(Check::skipped(format!("{unit}, cannot be expressed"), id, *reason));
         }
-    }
-    for unit in units::NOT_PLAYED {
-        let Some(tally) = tallies.get(*unit) else { continue };
-        let (key, label) = (format!("{unit}.not-played"), format!("{unit}: not played yet"));
-        report.facts.push(Fact::count(key, label, tally.not_played));
-        let reason = format!("{} cases: no adapter plays them yet", tally.not_played);
-        report.cases.push(Check::skipped("units, not played yet", *unit, reason));
     }
     for (translation, count) in translations {
         let (name, about) = (translation.name(), translation.about());

@@ -66,12 +66,27 @@ impl Dialect for Goldenpath {
     fn decode<'a>(&self, text: &'a str) -> Result<ServerFrame<'a>, DecodeError> {
         let mut read = Members::default();
         let mut scanner = Scanner::new(text);
-        scanner.skip_space();
-        scanner.object(|scanner, key| read.member(scanner, key))?;
+        if read.head(&mut scanner)? {
+            scanner.more(|scanner, key| {
+                let usual = key == "metadata" && METADATA.iter().any(|usual| scanner.take_text(usual));
+                if usual { Ok(()) } else { read.member(scanner, key) }
+            })?;
+        } else {
+            scanner.skip_space();
+            scanner.object(|scanner, key| read.member(scanner, key))?;
+        }
         scanner.end()?;
         Ok(read.frame())
     }
 }
+
+/// Values of `metadata` that need no reading: nothing in them matters here.
+const METADATA: [&str; 4] = [
+    r#"{"user_tier":"free","is_priority_queue":false}"#,
+    r#"{"user_tier":"early","is_priority_queue":false}"#,
+    r#"{"user_tier":"mid","is_priority_queue":false}"#,
+    r#"{"user_tier":"enterprise","is_priority_queue":true}"#,
+];
 
 /// The members that matter, wherever they stand.
 #[derive(Default)]
@@ -91,9 +106,11 @@ struct Members<'a> {
     received_type: &'a str,
     body: &'a str,
     data_user_id: &'a str,
+    connection_id: &'a str,
     seq: u64,
     cursor: u64,
     data_cursor: u64,
+    number: u64,
     from: u64,
     to: u64,
     recovered: bool,
@@ -101,13 +118,111 @@ struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
+    /// Reads the members that nearly every frame begins with, as long as they stand in the usual order and form, without
+    /// looking for their names; whether there was any. What follows is read like anything else.
+    fn head(&mut self, scanner: &mut Scanner<'a>) -> Result<bool, DecodeError> {
+        if !scanner.take(br#"{"type":""#) {
+            return Ok(false);
+        }
+        self.type_name = scanner.string_rest()?;
+        if scanner.take(br#","user_id":""#) {
+            self.user_id = scanner.string_rest()?;
+        }
+        if scanner.take(br#","data":{"timestamp":"#) {
+            scanner.skip_space();
+            scanner.value(2)?;
+            if scanner.take(br#","user_id":""#) {
+                self.data_user_id = scanner.string_rest()?;
+            }
+            scanner.more(|scanner, key| self.data(scanner, key))?;
+            return Ok(true);
+        }
+        if scanner.take(br#","thread_id":""#) {
+            self.thread_id = scanner.string_rest()?;
+        }
+        if scanner.take(br#","run_id":""#) {
+            self.run_id = scanner.string_rest()?;
+        }
+        if scanner.take(br#","request_id":""#) {
+            self.request_id = scanner.string_rest()?;
+        }
+        if scanner.take(br#","timestamp":""#) {
+            self.timestamp = scanner.string_rest()?;
+        }
+        if scanner.take(br#","agent_name":""#) {
+            self.agent_name = scanner.string_rest()?;
+        }
+        _ = scanner.take(br#","critical":true"#);
+        if scanner.take(br#","seq":"#)
+            && let Value::Integer(seq) = scanner.whole()?
+        {
+            self.seq = seq;
+        }
+        if scanner.take(br#","cursor":"#)
+            && let Value::Integer(cursor) = scanner.whole()?
+        {
+            self.cursor = cursor;
+        }
+        self.own(scanner)?;
+        Ok(true)
+    }
+
+    /// The same for the members of an event's own, in the order of its types.
+    fn own(&mut self, scanner: &mut Scanner<'a>) -> Result<(), DecodeError> {
+        if scanner.take(br#","status":""#) {
+            self.status = scanner.string_rest()?;
+        }
+        if scanner.take(br#","task_description":""#) {
+            scanner.string_rest()?;
+        }
+        if scanner.take(br#","reasoning":""#) {
+            self.body = scanner.string_rest()?;
+        }
+        if scanner.take(br#","step_number":"#) {
+            scanner.whole()?;
+        }
+        if scanner.take(br#","tool_call_id":""#) {
+            self.tool_call_id = scanner.string_rest()?;
+            if scanner.take(br#","tool_name":""#) {
+                self.tool_name = scanner.string_rest()?;
+            }
+            if scanner.take(br#","parameters":"#) {
+                scanner.skip_space();
+                scanner.value(1)?;
+            }
+            if scanner.take(br#","results":""#) {
+                self.body = scanner.string_rest()?;
+            }
+            if scanner.take(br#","duration":"#) {
+                scanner.whole()?;
+            }
+        }
+        if scanner.take(br#","final_response":""#) {
+            self.body = scanner.string_rest()?;
+        }
+        if scanner.take(br#","execution_time_ms":"#) {
+            scanner.whole()?;
+        }
+        Ok(())
+    }
+
     fn member(&mut self, scanner: &mut Scanner<'a>, key: &'a str) -> Result<(), DecodeError> {
-        if key == "data" && scanner.peek() == Some(b'{') {
+        if key == "details" && scanner.peek() == Some(b'{') {
             return scanner.object(|scanner, key| {
-                match (key, scanner.value(2)?) {
-                    ("user_id", Value::Text(text)) => self.data_user_id = text,
-                    ("cursor", Value::Integer(number)) => self.data_cursor = number,
-                    _ => {}
+                if let (Value::Text(text), "message_id") = (scanner.value(2)?, key) {
+                    self.message_id = text;
+                }
+                Ok(())
+            });
+        }
+        if key == "data" && scanner.peek() == Some(b'{') {
+            return scanner.object(|scanner, key| self.data(scanner, key));
+        }
+        if key == "results" && scanner.peek() == Some(b'{') {
+            // The router's own account of a tool that it had run.
+            return scanner.object(|scanner, key| {
+                if let ("output" | "error", Value::Text(text)) = (key, scanner.value(2)?) {
+                    self.body = text;
                 }
                 Ok(())
             });
@@ -118,6 +233,16 @@ impl<'a> Members<'a> {
             Value::Bool(flag) if key == "recovered" => self.recovered = flag,
             Value::Bool(flag) if key == "success" => self.success = Some(flag),
             Value::Bool(_) | Value::Other => {}
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, scanner: &mut Scanner<'a>, key: &'a str) -> Result<(), DecodeError> {
+        match (key, scanner.value(2)?) {
+            ("user_id", Value::Text(text)) => self.data_user_id = text,
+            ("connection_id", Value::Text(text)) => self.connection_id = text,
+            ("cursor", Value::Integer(number)) => self.data_cursor = number,
+            _ => {}
         }
         Ok(())
     }
@@ -146,6 +271,7 @@ impl<'a> Members<'a> {
         match key.as_bytes() {
             b"seq" => self.seq = number,
             b"cursor" => self.cursor = number,
+            b"number" => self.number = number,
             b"from" => self.from = number,
             b"to" => self.to = number,
             _ => {}
@@ -178,6 +304,7 @@ impl<'a> Members<'a> {
             | "quality_alerts_unsubscribed"
             | "quality_update"
             | "quality_alert" => FrameKind::Quality,
+            "notice" => FrameKind::Notice { number: self.number },
             _ => FrameKind::Other,
         }
     }
@@ -190,6 +317,7 @@ impl<'a> Members<'a> {
             kind,
             type_name: self.type_name,
             user_id,
+            connection_id: self.connection_id,
             thread_id: self.thread_id,
             run_id: self.run_id,
             request_id: self.request_id,

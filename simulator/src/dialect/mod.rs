@@ -115,6 +115,11 @@ pub enum FrameKind<'a> {
     System,
     /// An answer about quality, or news of it: the members of `docs/wire.md`.
     Quality,
+    /// An event of the host's.
+    Notice {
+        /// Its number.
+        number: u64,
+    },
     /// A type that the dialect does not know.
     Other,
 }
@@ -139,6 +144,17 @@ pub enum RunEventKind {
 }
 
 impl RunEventKind {
+    /// All of them, in the order of the enum.
+    pub const ALL: [RunEventKind; 7] = [
+        Self::Started,
+        Self::Thinking,
+        Self::Progress,
+        Self::ToolExecuting,
+        Self::ToolCompleted,
+        Self::Completed,
+        Self::Error,
+    ];
+
     /// The type on the wire of [`Goldenpath`]; also the word of reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -167,6 +183,8 @@ pub struct ServerFrame<'a> {
     pub type_name: &'a str,
     /// The user it is for; not that of a welcome, which is cut.
     pub user_id: &'a str,
+    /// The server's name of the connection, of a welcome.
+    pub connection_id: &'a str,
     /// The conversation.
     pub thread_id: &'a str,
     /// The run.
@@ -181,7 +199,7 @@ pub struct ServerFrame<'a> {
     pub status: &'a str,
     /// `error_code`: of a refused message, or of a failed run.
     pub error_code: &'a str,
-    /// `message_id`, of an acknowledgement.
+    /// `message_id`, of an acknowledgement or, in its details, of an error.
     pub message_id: &'a str,
     /// `timestamp`, if it is a text.
     pub timestamp: &'a str,
@@ -202,6 +220,12 @@ pub struct ServerFrame<'a> {
 }
 
 impl ServerFrame<'_> {
+    /// The name of the server's incarnation, of a welcome: `n0` in `conn-n0-17`. Empty if there is none.
+    pub fn node(&self) -> &str {
+        let name = self.connection_id.strip_prefix("conn-").unwrap_or_default();
+        name.split_once('-').map_or("", |(node, _)| node)
+    }
+
     /// The event, if the frame is one.
     pub const fn event(&self) -> Option<RunEventKind> {
         match self.kind {
@@ -216,6 +240,7 @@ impl ServerFrame<'_> {
             | FrameKind::Gap { .. }
             | FrameKind::System
             | FrameKind::Quality
+            | FrameKind::Notice { .. }
             | FrameKind::Other => None,
         }
     }

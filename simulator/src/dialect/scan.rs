@@ -39,6 +39,25 @@ impl<'a> Scanner<'a> {
         if self.next_is(b'}') {
             return Ok(());
         }
+        self.members(&mut member)
+    }
+
+    /// Goes on after a value that was read; `member` consumes each further one.
+    pub(super) fn more(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &'a str) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        if self.next_is(b'}') {
+            return Ok(());
+        }
+        self.expect(b',', "a comma or the end of the object")?;
+        self.members(&mut member)
+    }
+
+    fn members(
+        &mut self,
+        member: &mut impl FnMut(&mut Self, &'a str) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
         loop {
             self.skip_space();
             self.expect(b'"', "a member's name")?;
@@ -52,6 +71,22 @@ impl<'a> Scanner<'a> {
             }
             self.expect(b',', "a comma or the end of the object")?;
         }
+    }
+
+    /// Takes exactly these bytes, if they are next.
+    #[inline]
+    pub(super) fn take<const N: usize>(&mut self, bytes: &[u8; N]) -> bool {
+        let found = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk::<N>) == Some(bytes);
+        self.at += if found { N } else { 0 };
+        found
+    }
+
+    /// Takes exactly this text, if it is next.
+    #[inline]
+    pub(super) fn take_text(&mut self, text: &str) -> bool {
+        let found = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(text.as_bytes()));
+        self.at += if found { text.len() } else { 0 };
+        found
     }
 
     /// Nothing but white space may follow.
@@ -141,7 +176,7 @@ impl<'a> Scanner<'a> {
 
     /// The rest of a string whose opening quote is read.
     #[inline]
-    fn string_rest(&mut self) -> Result<&'a str, DecodeError> {
+    pub(super) fn string_rest(&mut self) -> Result<&'a str, DecodeError> {
         let start = self.at;
         self.at = special(self.text.as_bytes(), start);
         if self.peek() == Some(b'"') {
@@ -198,6 +233,25 @@ impl<'a> Scanner<'a> {
         number.ok_or(DecodeError { at: self.at, expected: "four hexadecimal digits" })
     }
 
+    /// Reads a value, which is a whole number nearly always.
+    #[inline]
+    pub(super) fn whole(&mut self) -> Result<Value<'a>, DecodeError> {
+        let digits = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let mut number = 0;
+        for (count, byte) in digits.iter().enumerate().take(16) {
+            match byte {
+                b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
+                b',' | b'}' if count > 0 && (count == 1 || digits[0] != b'0') => {
+                    self.at += count;
+                    return Ok(Value::Integer(number));
+                }
+                _ => break,
+            }
+        }
+        self.skip_space();
+        self.value(1)
+    }
+
     fn number(&mut self) -> Result<Value<'a>, DecodeError> {
         let start = self.at;
         let negative = self.peek() == Some(b'-');
@@ -239,8 +293,8 @@ impl<'a> Scanner<'a> {
 /// Position of the next quote, backslash or control character at or after `at`, or the length.
 #[inline]
 fn special(bytes: &[u8], mut at: usize) -> usize {
-    // Most strings end within two words; long texts go on in blocks that the compiler turns into vector code.
-    for _ in 0..2 {
+    // Ids and times end within four words; long texts go on in blocks that the compiler turns into vector code.
+    for _ in 0..4 {
         let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
         match special_in(u64::from_le_bytes(*chunk)) {
             Some(found) => return at + found,
@@ -252,7 +306,11 @@ fn special(bytes: &[u8], mut at: usize) -> usize {
 
 fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<32>) {
-        if block.iter().fold(false, |found, &byte| found | is_special(byte)) {
+        let mut any = 0;
+        for byte in block {
+            any |= u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+        }
+        if any != 0 {
             break;
         }
         at += 32;

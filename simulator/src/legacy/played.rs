@@ -9,6 +9,9 @@ pub enum Played {
     Router,
     /// The server made of the old parts' models, with these hazards on.
     Legacy(Hazards),
+    /// The canonical router with a planted defect.
+    #[cfg(feature = "mutants")]
+    Mutant(router::Mutant),
 }
 
 /// Old parts under one name: the way of an event to its connections.
@@ -27,6 +30,11 @@ impl Played {
         })?;
         match subject.strip_prefix("legacy") {
             None if subject == "router" && hazards.is_empty() => Ok(Self::Router),
+            #[cfg(feature = "mutants")]
+            None if subject.starts_with("mutant-") && hazards.is_empty() => {
+                let mutant = router::Mutant::named(&subject["mutant-".len()..]);
+                mutant.map(Self::Mutant).ok_or_else(|| format!("no planted defect is called `{subject}`"))
+            }
             None if subject == "router" => {
                 Err("the router has no hazards: add `--subject legacy`".to_owned())
             }
@@ -42,6 +50,17 @@ impl Played {
         }
     }
 
+    /// Its name, and those of its hazards, as [`named`](Self::named) takes them.
+    pub fn name(&self) -> (String, Vec<String>) {
+        let subject = match self {
+            Self::Router => "router".to_owned(),
+            Self::Legacy(_) => "legacy".to_owned(),
+            #[cfg(feature = "mutants")]
+            Self::Mutant(mutant) => format!("mutant-{}", mutant.name()),
+        };
+        (subject, self.names().unwrap_or_default())
+    }
+
     /// What the command line adds to name it again.
     pub fn arguments(&self) -> String {
         match self {
@@ -49,6 +68,8 @@ impl Played {
             Self::Legacy(hazards) => hazards
                 .iter()
                 .fold(" --subject legacy".to_owned(), |text, hazard| format!("{text} --hazard {hazard}")),
+            #[cfg(feature = "mutants")]
+            Self::Mutant(mutant) => format!(" --subject mutant-{}", mutant.name()),
         }
     }
 
@@ -69,6 +90,8 @@ impl Played {
     pub(crate) fn names(&self) -> Option<Vec<String>> {
         match self {
             Self::Router => None,
+            #[cfg(feature = "mutants")]
+            Self::Mutant(_) => None,
             Self::Legacy(hazards) => Some(hazards.iter().map(|hazard| hazard.to_string()).collect()),
         }
     }
@@ -165,6 +188,10 @@ mod tests {
         assert!(part.has(Hazard::G0) && part.iter().all(|hazard| hazard.row().1.unit == "endpoint"));
         let again: Vec<String> = Played::Legacy(part).names().unwrap_or_default();
         assert_eq!(Played::named("legacy", &again), Ok(Played::Legacy(part)));
+        for played in [Played::Router, one] {
+            let (subject, hazards) = played.name();
+            assert_eq!(Played::named(&subject, &hazards), Ok(played));
+        }
     }
 
     #[test]

@@ -1,17 +1,22 @@
 //! The way between clients and the router: delay drawn per message, first in first out in both directions; a
 //! lost connection loses what is on its way; a client that does not read fills its socket's buffer, and what the
 //! buffer does not take stays unwritten.
+//!
+//! A scenario's faults decide on each thing when it enters the network. Without a rule for its connection nothing is asked.
 
 mod queue;
+mod strike;
 
 use std::collections::VecDeque;
 
 use router::{Close, ConnId, Frame};
 
+use crate::faults::{Cargo, FaultCounts, LinkFaults};
 use crate::prng::{Domain, Prng};
 use crate::scenario::MicrosRange;
 
 pub(crate) use queue::{Event, LinkRef, Queue};
+pub(crate) use strike::Late;
 
 /// Frames that the buffers of a connection's two sockets hold together.
 pub(crate) const SOCKET_FRAMES: usize = 16;
@@ -44,6 +49,8 @@ pub(crate) enum Down {
     Ping,
     /// A close frame.
     Close(Close),
+    /// The transport's word that the other end is gone. Only where there are faults; else clients know at once.
+    Reset,
 }
 
 /// One connection of a tab, as the network sees it.
@@ -55,6 +62,12 @@ pub(crate) struct Link {
     pub(crate) conn: Option<ConnId>,
     /// Whether the client still holds it.
     pub(crate) held: bool,
+    /// Whether the client's end died and the server was not told: what it sends fills the buffers.
+    pub(crate) deaf: bool,
+    /// Whether the upgrade request reached the server.
+    pub(crate) known: bool,
+    /// Whether the server's end is gone and the client has not learned of it.
+    pub(crate) orphaned: bool,
     /// Whether the client does not read for now.
     pub(crate) stalled: bool,
     /// Things at the head of `down` that have arrived and wait to be read.
@@ -70,13 +83,23 @@ pub(crate) struct Link {
     down_at_us: u64,
     generation: u32,
     prng: Prng,
+    faults: Option<Box<LinkFaults>>,
+    /// Things that others may overtake, by the numbers they were given.
+    late: Vec<(u32, strike::Late)>,
 }
 
 /// All links.
 #[derive(Debug)]
 pub(crate) struct Links {
+    /// How often each kind of verdict was given.
+    pub(crate) tally: FaultCounts,
+    /// Connections on which something did not arrive as it was sent; the world takes them.
+    pub(crate) struck: Vec<LinkRef>,
+    late: u32,
     slots: Vec<Option<Box<Link>>>,
     generations: Vec<u32>,
+    /// Whose link a slot's is, or was last.
+    owners: Vec<u32>,
     free: Vec<u32>,
     latency: MicrosRange,
     seed: u64,
@@ -84,23 +107,44 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn new(latency: MicrosRange, seed: u64) -> Self {
-        Self { slots: Vec::new(), generations: Vec::new(), free: Vec::new(), latency, seed }
+        Self {
+            tally: FaultCounts::default(),
+            struck: Vec::new(),
+            late: 0,
+            slots: Vec::new(),
+            generations: Vec::new(),
+            owners: Vec::new(),
+            free: Vec::new(),
+            latency,
+            seed,
+        }
     }
 
     /// A link for the `number`th connection of a tab.
-    pub(crate) fn open(&mut self, now_us: u64, user: u32, tab: u8, number: u32) -> LinkRef {
+    pub(crate) fn open(
+        &mut self,
+        now_us: u64,
+        (user, tab): (u32, u8),
+        number: u32,
+        faults: Option<Box<LinkFaults>>,
+    ) -> LinkRef {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.generations.push(0);
+            self.owners.push(user);
             self.slots.len() as u32 - 1
         });
         let generation = self.generations[index as usize];
+        self.owners[index as usize] = user;
         let stream = u64::from(user) << 24 | u64::from(tab) << 16 | u64::from(number & 0xffff);
         self.slots[index as usize] = Some(Box::new(Link {
             user,
             tab,
             conn: None,
             held: true,
+            deaf: false,
+            known: false,
+            orphaned: false,
             stalled: false,
             arrived: 0,
             written: 0,
@@ -112,6 +156,8 @@ impl Links {
             down_at_us: now_us,
             generation,
             prng: Prng::stream(self.seed, Domain::Network, stream),
+            faults,
+            late: Vec::new(),
         }));
         LinkRef { index, generation }
     }
@@ -137,6 +183,27 @@ impl Links {
         Some(LinkRef { index, generation: link.generation })
     }
 
+    /// Whose link stands in a slot, or did last.
+    pub(crate) fn owner(&self, index: u32) -> Option<u32> {
+        self.owners.get(index as usize).copied()
+    }
+
+    /// Reads something of each line of memory that a link's next message needs; the connection.
+    pub(crate) fn lines(&self, link: LinkRef) -> Option<ConnId> {
+        let link = self.slots.get(link.index as usize).and_then(Option::as_deref)?;
+        let text = match link.down.front() {
+            Some(Down::Frame(frame)) => frame.bytes().first().copied(),
+            Some(Down::Ping | Down::Close(_) | Down::Reset) | None => None,
+        };
+        std::hint::black_box((text, link.user, link.down_at_us, link.up.len(), link.unwritten.len()));
+        link.conn
+    }
+
+    /// All links in use, in the order of their slots.
+    pub(crate) fn all(&self) -> Vec<LinkRef> {
+        (0..self.slots.len() as u32).filter_map(|index| self.current(index)).collect()
+    }
+
     /// Links in use.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
@@ -151,6 +218,9 @@ impl Links {
             // The transport's own handshake, there and back, comes before the request.
             delay_us += latency.draw(&mut current.prng) + latency.draw(&mut current.prng);
         }
+        if current.faults.is_some() {
+            return self.send_up_struck(now_us, link, thing, delay_us, queue);
+        }
         current.up_at_us = current.up_at_us.max(now_us + delay_us);
         current.up.push_back(thing);
         queue.set(current.up_at_us, Event::Up { link });
@@ -160,10 +230,14 @@ impl Links {
     pub(crate) fn send_down(&mut self, now_us: u64, link: LinkRef, thing: Down, queue: &mut Queue) -> bool {
         let latency = self.latency;
         let Some(current) = self.get(link) else { return false };
-        if !current.held {
+        if !current.held && !current.deaf {
             return false; // lost, and never reported as written: the socket is dying
         }
         if current.unwritten.is_empty() && current.has_room() {
+            if current.faults.is_some() {
+                self.put_down_struck(now_us, thing, link, queue);
+                return self.get(link).is_some_and(|current| current.written > 0);
+            }
             current.put_down(now_us, thing, latency, link, queue);
             return current.written > 0;
         }
@@ -181,6 +255,9 @@ impl Links {
             current.down_bytes -= frame.len();
         }
         let before = current.written;
+        if current.faults.is_some() {
+            return Some((thing, self.write_on_struck(now_us, link, queue)));
+        }
         while current.has_room()
             && let Some(next) = current.unwritten.pop_front()
         {
@@ -204,6 +281,11 @@ impl Link {
         self.unwritten = VecDeque::new();
         self.arrived = 0;
         self.down_bytes = 0;
+    }
+
+    /// The client's end dies, and nobody is told.
+    pub(crate) fn die(&mut self) {
+        (self.held, self.deaf, self.arrived) = (false, true, 0);
     }
 
     /// Frames handed to the socket whose writing the router has not been told of.

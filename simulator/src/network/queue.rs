@@ -1,6 +1,6 @@
-//! What happens next: a heap of compact events, ordered by time and then by the order in which they were set.
+//! What happens next: compact events, ordered by time and then by the order in which they were set.
 
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,51 @@ pub(crate) enum Event {
     Gone { link: LinkRef },
     /// A tab that was closed by the server tries again.
     Retry { user: u32, tab: u8 },
-    /// The agent's next step.
-    Beat { run: u32, generation: u32 },
+    /// The agent's next step. Runs of a node that died have the names of the next one's; `node` tells them apart.
+    Beat { run: u32, generation: u32, node: u32 },
+    /// The host does something for a user.
+    Host { user: u32 },
+    /// The server's socket wrote frames; only where writing takes time.
+    Written { link: LinkRef },
+    /// Something that others were allowed to overtake arrives.
+    Late { link: LinkRef, number: u32 },
+    /// The next of the faults that have a time.
+    Strike,
+    /// The node takes in again what waits.
+    Resume,
+    /// The node is told to drain.
+    Drain,
+    /// A node that was told to drain has had its time.
+    Evict { node: u32 },
+    /// A careful tab looks whether there is something to do.
+    Care { user: u32, tab: u8 },
+    /// What the user had in mind must be done by now.
+    Rest { user: u32 },
+}
+
+impl Event {
+    /// Whether it is something that the node has to take in.
+    pub(crate) const fn is_for_node(self) -> bool {
+        match self {
+            Event::Up { .. }
+            | Event::Gone { .. }
+            | Event::Beat { .. }
+            | Event::Host { .. }
+            | Event::Drain
+            | Event::Written { .. } => true,
+            Event::Arrive
+            | Event::Act { .. }
+            | Event::Down { .. }
+            | Event::ReadOn { .. }
+            | Event::Retry { .. }
+            | Event::Late { .. }
+            | Event::Strike
+            | Event::Resume
+            | Event::Evict { .. }
+            | Event::Care { .. }
+            | Event::Rest { .. } => false,
+        }
+    }
 }
 
 /// A link, and how often its slot had been used before.
@@ -30,55 +73,130 @@ pub(crate) struct LinkRef {
     pub(crate) generation: u32,
 }
 
-/// The events to come.
-#[derive(Debug, Default)]
+/// Bits of a time that one level tells apart.
+const LEVEL_BITS: u32 = 6;
+/// Slots of a level.
+const SLOTS: usize = 1 << LEVEL_BITS;
+/// Levels that a whole time takes.
+const LEVELS: usize = u64::BITS.div_ceil(LEVEL_BITS) as usize;
+
+/// Slots with at most as many events are searched for the earliest, and not emptied into lower levels.
+const SEARCHED_MAX: usize = 12;
+/// So many events are handled soon.
+const SOON_MAX: usize = 64;
+
+/// The events to come: a radix heap. Times never run backwards, so an event stands at the level of the highest digit
+/// (base 64) in which its time differs from a base that no event is earlier than, in the slot of that digit. A crowded slot
+/// that becomes the first is emptied, in order, into lower slots, which are empty then, and the base moves there: events of
+/// one time stay in the order in which they were set.
+#[derive(Debug)]
 pub(crate) struct Queue {
-    heap: BinaryHeap<Entry>,
-    set: u64,
+    slots: Vec<VecDeque<Entry>>,
+    /// A bit for each slot of a level that holds something.
+    occupied: [u64; LEVELS],
+    base_us: u64,
+    next: Option<Next>,
+    /// Level and time of the slot that [`upcoming`](Self::upcoming) was last asked for.
+    seen: (usize, u64),
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     at_us: u64,
-    number: u64,
     event: Event,
 }
 
+/// Where the earliest event stands.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    at_us: u64,
+    level: usize,
+    slot: usize,
+    position: usize,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let slots = vec![VecDeque::new(); LEVELS * SLOTS];
+        Self { slots, occupied: [0; LEVELS], base_us: 0, next: None, seen: (0, 0) }
+    }
+}
+
 impl Queue {
+    /// Sets an event. Its time is not before that of the last one given out.
     pub(crate) fn set(&mut self, at_us: u64, event: Event) {
-        self.set += 1;
-        self.heap.push(Entry { at_us, number: self.set, event });
+        let place = self.put(Entry { at_us: at_us.max(self.base_us), event });
+        if self.next.is_none_or(|next| place.at_us < next.at_us) {
+            self.next = Some(place);
+        }
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.heap.peek().map(|entry| entry.at_us)
+        self.next.map(|next| next.at_us)
+    }
+
+    /// The events that come next, in no order, once for each time that others do; those set meanwhile are not among them.
+    /// Nothing if they are too many to be handled soon.
+    pub(crate) fn upcoming(&mut self) -> Option<impl Iterator<Item = Event> + Clone + '_> {
+        let next = self.next?;
+        let first = next.at_us >> (next.level as u32 * LEVEL_BITS);
+        if next.level == 0 || std::mem::replace(&mut self.seen, (next.level, first)) == (next.level, first) {
+            return None;
+        }
+        let entries = &self.slots[next.level * SLOTS + next.slot];
+        (entries.len() <= SOON_MAX).then(|| entries.iter().map(|entry| entry.event))
     }
 
     pub(crate) fn pop(&mut self) -> Option<(u64, Event)> {
-        self.heap.pop().map(|entry| (entry.at_us, entry.event))
+        let mut next = self.next?;
+        let crowded = self.slots[next.level * SLOTS + next.slot].len() > SEARCHED_MAX;
+        if crowded && next.level > 0 {
+            self.move_down(next);
+            next = self.earliest()?;
+        }
+        let slot = &mut self.slots[next.level * SLOTS + next.slot];
+        let Entry { at_us, event } = slot.remove(next.position)?;
+        if slot.is_empty() {
+            self.occupied[next.level] &= !(1 << next.slot);
+        }
+        self.next = self.earliest();
+        Some((at_us, event))
+    }
+
+    fn put(&mut self, entry: Entry) -> Next {
+        let differs = entry.at_us ^ self.base_us;
+        let level = ((u64::BITS - (differs | 1).leading_zeros() - 1) / LEVEL_BITS) as usize;
+        let slot = (entry.at_us >> (level as u32 * LEVEL_BITS)) as usize % SLOTS;
+        self.occupied[level] |= 1 << slot;
+        let entries = &mut self.slots[level * SLOTS + slot];
+        entries.push_back(entry);
+        Next { at_us: entry.at_us, level, slot, position: entries.len() - 1 }
+    }
+
+    /// Empties the slot of the earliest event into the levels below.
+    fn move_down(&mut self, Next { at_us, level, slot, .. }: Next) {
+        self.base_us = at_us;
+        self.occupied[level] &= !(1 << slot);
+        let mut entries = std::mem::take(&mut self.slots[level * SLOTS + slot]);
+        for entry in entries.drain(..) {
+            self.put(entry);
+        }
+        // Its memory is used again.
+        self.slots[level * SLOTS + slot] = entries;
+    }
+
+    /// The first one of the earliest time, in the first slot of the lowest level that holds any.
+    fn earliest(&self) -> Option<Next> {
+        let level = self.occupied.iter().position(|slots| *slots != 0)?;
+        let slot = self.occupied[level].trailing_zeros() as usize;
+        let entries = &self.slots[level * SLOTS + slot];
+        // A slot of the lowest level holds one time.
+        let searched = if level == 0 { 1 } else { entries.len() };
+        let (position, first) =
+            entries.iter().take(searched).enumerate().min_by_key(|(_, entry)| entry.at_us)?;
+        Some(Next { at_us: first.at_us, level, slot, position })
     }
 }
-
-impl Ord for Entry {
-    /// The earliest is the greatest: the heap gives out the greatest.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (other.at_us, other.number).cmp(&(self.at_us, self.number))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Entry {}
 
 #[cfg(test)]
 mod tests {
@@ -93,5 +211,31 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         let user = |user| Event::Act { user };
         assert_eq!(order, [(3, user(1)), (3, user(3)), (4, user(4)), (5, user(0)), (5, user(2))]);
+    }
+
+    /// Against a list that is sorted anew each time, with pauses from none to a day.
+    #[test]
+    fn events_come_as_from_a_sorted_list() {
+        let mut prng = crate::prng::Prng::stream(1, crate::prng::Domain::Schedule, 0);
+        let (mut queue, mut list) = (Queue::default(), Vec::new());
+        let (mut now_us, mut users) = (0, 0..);
+        for _ in 0..20_000 {
+            for _ in 0..prng.below(4) {
+                let at_us = now_us + (prng.next_u64() >> prng.range(27..=64).min(63)) % 86_400_000_000;
+                let user = users.next().unwrap();
+                queue.set(at_us, Event::Act { user });
+                list.push((at_us, user));
+            }
+            list.sort_by_key(|(at_us, _)| *at_us);
+            assert_eq!(queue.next_at(), list.first().map(|(at_us, _)| *at_us));
+            // What is due earlier may come between a look and the next event.
+            now_us = list.first().map_or(now_us, |(at_us, _)| now_us.midpoint(*at_us));
+            if prng.chance(0.6) && !list.is_empty() {
+                let (at_us, user) = list.remove(0);
+                assert_eq!(queue.pop(), Some((at_us, Event::Act { user })));
+                now_us = at_us;
+            }
+        }
+        assert!(list.len() > 100 && users.start > 20_000);
     }
 }

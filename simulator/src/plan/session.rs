@@ -1,13 +1,14 @@
 //! Drafts one user's session.
 
 use super::headroom::Headroom;
-use super::{Action, ActionKind, ExpectedRun, MessageKind, Plan, Say, UserPlan, frames, identity};
+use super::outcome::{Run, delay_us, quiet_margin_us, set_up_us, settle_us};
+use super::{Action, ActionKind, MessageKind, Plan, Say, UserPlan, frames, identity};
 use crate::prng::{Domain, Prng};
 use crate::scenario::Scenario;
-use crate::script::{Script, Step, Terminal, filler, script};
+use crate::script::{Script, filler, script};
 
-/// Everything user `index` does.
-pub(super) fn user(plan: &Plan, index: u32) -> UserPlan {
+/// Everything user `index` does, and the script of each of its runs.
+pub(super) fn user(plan: &Plan, index: u32) -> (UserPlan, Vec<Script>) {
     let scenario = plan.scenario();
     let mut prng = Prng::stream(plan.seed(), Domain::User, u64::from(index));
     let tier = scenario.users.tier.draw(&mut prng);
@@ -18,15 +19,9 @@ pub(super) fn user(plan: &Plan, index: u32) -> UserPlan {
     draft.talk();
     draft.stall();
     let leave_at_us = draft.leave();
-    let Draft { id, canary, mut actions, .. } = draft;
+    let Draft { id, canary, mut actions, scripts, .. } = draft;
     actions.sort_by_key(|action| action.at_us);
-    UserPlan { index, id, canary, tier, tabs, connect_at_us, leave_at_us, actions }
-}
-
-/// Time that a frame and its answer take at most, with room for a busy machine; nothing a tab does comes
-/// closer to a disconnect.
-fn settle_us(scenario: &Scenario) -> u64 {
-    4 * scenario.network.latency.high.us() + 50_000
+    (UserPlan { index, id, canary, tier, tabs, connect_at_us, leave_at_us, actions }, scripts)
 }
 
 struct Draft<'a> {
@@ -46,6 +41,7 @@ struct Draft<'a> {
     headroom: Headroom,
     outages: Vec<Outage>,
     actions: Vec<Action>,
+    scripts: Vec<Script>,
 }
 
 /// A time during which a tab does nothing: from shortly before its disconnect until it is connected and set
@@ -99,6 +95,7 @@ impl<'a> Draft<'a> {
             headroom: Headroom::new(&plan.scenario().limits),
             outages: Vec::new(),
             actions: Vec::new(),
+            scripts: Vec::new(),
             prng,
         }
     }
@@ -106,11 +103,6 @@ impl<'a> Draft<'a> {
     fn act(&mut self, at_us: u64, tab: u8, kind: ActionKind) {
         self.over_at_us = self.over_at_us.max(at_us);
         self.actions.push(Action { at_us, tab, kind });
-    }
-
-    /// From a connect to the time when the tab's messages are handled at once.
-    fn set_up_us(&self) -> u64 {
-        settle_us(self.plan.scenario()) + self.plan.scenario().limits.ready_after_us()
     }
 
     fn connect(&mut self, connect_at_us: u64) {
@@ -121,7 +113,7 @@ impl<'a> Draft<'a> {
             }
             self.act(at_us, tab, ActionKind::Connect);
         }
-        self.ready_at_us = at_us + self.set_up_us();
+        self.ready_at_us = at_us + set_up_us(self.plan.scenario());
     }
 
     /// All messages of the mix, with the stops and disconnects that come with their runs.
@@ -131,7 +123,11 @@ impl<'a> Draft<'a> {
         let at_once = self.prng.chance(session.during_setup.get());
         let last_connect_us = self.over_at_us;
         let mut at_us = self.ready_at_us;
-        for number in 0..session.messages.draw(&mut self.prng) {
+        let messages = session.messages.draw(&mut self.prng);
+        // Each tab leaves in the end, too.
+        self.actions.reserve_exact(messages as usize + usize::from(self.tabs) + 1);
+        self.scripts.reserve_exact(messages as usize);
+        for number in 0..messages {
             let sort = SORTS[self.prng.weighted(&weights)];
             let think_us = session.think_time.draw(&mut self.prng);
             if at_once && number == 0 {
@@ -183,12 +179,13 @@ impl<'a> Draft<'a> {
             Sort::Malformed => {
                 self.headroom.take_bad_frame(at_us);
                 let limit = self.plan.scenario().limits.frame_bytes();
-                let (frame, expected_code) = frames::malformed(limit, &mut self.prng);
-                ActionKind::Malformed { frame, expected_code }
+                let (frame, expected_code) = frames::bad_frame(frames::malformed(&mut self.prng), limit);
+                ActionKind::Malformed { frame: frame.into_owned(), expected_code }
             }
             Sort::Foreign => {
                 self.headroom.take_bad_frame(at_us);
-                let other = self.plan.user_id((self.index + 1) % self.plan.count().max(1));
+                // Somebody else, even if nobody else comes.
+                let other = self.plan.user_id((self.index + 1) % self.plan.count().max(2));
                 let (frame, expected_code) = frames::foreign(&other, &self.draw_thread(), &self.canary);
                 ActionKind::Malformed { frame, expected_code }
             }
@@ -215,13 +212,15 @@ impl<'a> Draft<'a> {
         let message_id = identity::message_id(self.messages);
         self.messages += 1;
         let thread = self.draw_thread();
-        let mut text = String::new();
-        filler(&self.canary, session.text_bytes.draw(&mut self.prng), self.prng.next_u64(), &mut text);
+        let bytes = session.text_bytes.draw(&mut self.prng);
+        let mut text = String::with_capacity((bytes as usize).max(self.canary.len()));
+        filler(&self.canary, bytes, self.prng.next_u64(), &mut text);
         let script = script(self.plan.profile(), self.plan.seed(), &self.id, &message_id);
         let (lost, stopped) =
             (self.prng.chance(network.disconnect_share.get()), self.prng.chance(session.stop_share.get()));
         let quiet = self.quiet_spot(at_us, &script);
-        let mut run = Run { at_us, latest_us: at_us + self.delay_us(at_us), stopped_us: None };
+        let delay_us = delay_us(self.plan.scenario(), at_us, self.ready_at_us);
+        let mut run = Run { at_us, latest_us: at_us + delay_us, stopped_us: None };
         self.act(
             at_us,
             tab,
@@ -241,24 +240,19 @@ impl<'a> Draft<'a> {
         }
         self.over_at_us = self.over_at_us.max(expected.ends_at_us);
         self.headroom.take_run(at_us, expected.ends_at_us + settle_us(self.plan.scenario()));
-    }
-
-    /// The longest from sending a message to the start of its run.
-    fn delay_us(&self, at_us: u64) -> u64 {
-        let during_setup =
-            if at_us < self.ready_at_us { self.plan.scenario().limits.ready_after_us() } else { 0 };
-        self.plan.scenario().network.latency.high.us() + during_setup
+        self.scripts.push(script);
     }
 
     /// The middle between two events of the run that are far enough apart for both worlds to agree what came
     /// before it; after all tabs are ready.
     fn quiet_spot(&mut self, at_us: u64, script: &Script) -> Option<u64> {
-        let margin_us = 2 * self.plan.scenario().network.latency.high.us() + 20_000;
-        let shift_us = at_us + self.delay_us(at_us) / 2;
+        let margin_us = quiet_margin_us(self.plan.scenario());
+        let delay_us = delay_us(self.plan.scenario(), at_us, self.ready_at_us);
+        let shift_us = at_us + delay_us / 2;
         let ends = script.beats.iter().map(|beat| beat.at_us).chain([script.end_us]).collect::<Vec<_>>();
         let spots: Vec<u64> = ends
             .windows(2)
-            .filter(|pair| pair[1] - pair[0] >= 2 * margin_us + self.delay_us(at_us))
+            .filter(|pair| pair[1] - pair[0] >= 2 * margin_us + delay_us)
             .map(|pair| shift_us + pair[0].midpoint(pair[1]))
             .filter(|&spot_us| spot_us >= self.ready_at_us)
             .collect();
@@ -272,7 +266,7 @@ impl<'a> Draft<'a> {
         let outage_us = network.reconnect_outage.draw(&mut self.prng);
         let back_us = at_us + network.reconnect.first_success_us(outage_us);
         let from_us = at_us.saturating_sub(settle_us(self.plan.scenario()));
-        let to_us = back_us + self.set_up_us();
+        let to_us = back_us + set_up_us(self.plan.scenario());
         let busy = |action: &Action| action.tab == tab && (from_us..to_us).contains(&action.at_us);
         if self.actions.iter().any(busy) || self.away_between(tab, from_us, to_us) {
             return;
@@ -331,33 +325,5 @@ impl<'a> Draft<'a> {
             self.act(at_us, tab, ActionKind::Leave);
         }
         at_us
-    }
-}
-
-/// When a run starts and what cuts it short, absolute microseconds.
-struct Run {
-    at_us: u64,
-    latest_us: u64,
-    stopped_us: Option<u64>,
-}
-
-impl Run {
-    fn expected(&self, script: &Script) -> ExpectedRun {
-        let until_us = self.stopped_us.map_or(u64::MAX, |stop_us| stop_us - self.at_us);
-        let count = |of: &dyn Fn(&Step) -> bool| {
-            script.beats.iter().filter(|beat| beat.at_us <= until_us && of(&beat.step)).count() as u32
-        };
-        let terminal = if self.stopped_us.is_some() { Terminal::Cancelled } else { script.terminal };
-        let thinking = count(&|step| matches!(step, Step::Thinking { .. }));
-        let tools = count(&|step| matches!(step, Step::ToolStart { .. }));
-        let delay_us = self.latest_us - self.at_us;
-        ExpectedRun {
-            terminal,
-            thinking,
-            tools,
-            tool_errors: count(&|step| matches!(step, Step::ToolEnd { ok: false, .. })),
-            full_golden: terminal == Terminal::Completed && thinking > 0 && tools > 0,
-            ends_at_us: self.stopped_us.unwrap_or(self.at_us + script.end_us) + delay_us,
-        }
     }
 }

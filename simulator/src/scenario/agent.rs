@@ -60,6 +60,14 @@ pub struct Agent {
     /// event after its end. All of it is refused. Default 0. In virtual time only.
     #[serde(skip_serializing_if = "Share::is_zero")]
     pub unruly_share: Share,
+    /// Share of runs whose agent does not hear that its run was ended and goes on reporting. All of it is refused.
+    /// Default 0. In virtual time only.
+    #[serde(skip_serializing_if = "Share::is_zero")]
+    pub deaf_share: Share,
+    /// Share of runs whose agent has its tools run by the router instead of reporting their events itself. Default 0.
+    /// In virtual time only.
+    #[serde(skip_serializing_if = "Share::is_zero")]
+    pub dispatched_share: Share,
 }
 
 impl Default for Agent {
@@ -90,6 +98,8 @@ impl Default for Agent {
             agent_error_share: Share::new(0.01),
             timeout_share: Share::new(0.005),
             unruly_share: Share::new(0.0),
+            deaf_share: Share::new(0.0),
+            dispatched_share: Share::new(0.0),
         }
     }
 }

@@ -21,10 +21,15 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "burst",
         "churn",
         "many-users",
+        "million-users",
         "load",
         "agree",
         "agree-reconnect",
         "hazards",
         "tool-limits",
+        "journeys",
+        "network-faults",
+        "node-faults",
+        "storms",
     ]
 }

@@ -61,10 +61,11 @@ impl ScenarioError {
     }
 
     /// An error about the value of a dotted key, placed at that value, or at its nearest table if the value
-    /// is a default.
+    /// is a default. An item of a list goes by its number, which the error leaves out.
     pub(super) fn about(file: &str, text: &str, key: &str, message: String, help: String) -> Self {
         let span = DeTable::parse(text).map(|table| span_of(table.get_ref(), key)).unwrap_or(0..0);
-        Self::at(file, text, span, key.to_owned(), message, help)
+        let named: Vec<&str> = key.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
+        Self::at(file, text, span, named.join("."), message, help)
     }
 
     fn at(file: &str, text: &str, span: Range<usize>, key: String, message: String, help: String) -> Self {
@@ -147,9 +148,17 @@ fn covers(outer: &Range<usize>, inner: &Range<usize>) -> bool {
 fn span_of(table: &DeTable<'_>, key: &str) -> Range<usize> {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     let Some((_, value)) = table.iter().find(|(name, _)| name.get_ref() == first) else { return 0..0 };
-    let inner = match value.get_ref().as_table() {
-        Some(table) if !rest.is_empty() => span_of(table, rest),
-        Some(_) | None => 0..0,
+    span_within(value, rest)
+}
+
+/// The same from a value on; rows of an array go by their number.
+fn span_within(value: &Spanned<DeValue<'_>>, rest: &str) -> Range<usize> {
+    let (first, after) = rest.split_once('.').unwrap_or((rest, ""));
+    let row = value.get_ref().as_array().and_then(|rows| rows.get(first.parse::<usize>().ok()?));
+    let inner = match (value.get_ref().as_table(), row) {
+        (Some(table), _) if !rest.is_empty() => span_of(table, rest),
+        (_, Some(row)) => span_within(row, after),
+        (Some(_) | None, None) => 0..0,
     };
     if inner.end > 0 { inner } else { value.span() }
 }

@@ -74,7 +74,7 @@ pub enum FaultKind {
     Duplicate,
     /// The frame comes later, and others of its connection may overtake it.
     Reorder,
-    /// A byte of the frame is another.
+    /// A byte of the frame is another, so that it is no JSON any more: whoever receives it can notice.
     Corrupt,
     /// Nothing passes that way while it lasts, and nobody is told: no frame, no upgrade, no close. One-way if `way` says so.
     Cut,
@@ -147,6 +147,44 @@ impl FaultKind {
             FaultKind::Skew => "skew",
             FaultKind::ServicesAway => "services_away",
         }
+    }
+
+    /// Whether it is a verdict on frames: the first such rule that matches a frame decides.
+    pub const fn is_verdict(self) -> bool {
+        !self.is_of_clients() && !self.is_of_node()
+    }
+
+    /// Whether it befalls clients.
+    pub const fn is_of_clients(self) -> bool {
+        matches!(self, FaultKind::HalfOpen | FaultKind::Stall | FaultKind::Avalanche)
+    }
+
+    /// Whether it befalls the node, and with it everybody.
+    pub const fn is_of_node(self) -> bool {
+        matches!(
+            self,
+            FaultKind::Pause
+                | FaultKind::Crash
+                | FaultKind::Deploy
+                | FaultKind::Jump
+                | FaultKind::Skew
+                | FaultKind::ServicesAway
+        )
+    }
+
+    /// Whether a verdict strikes users for as long as it lasts, rather than frame by frame.
+    pub const fn lasts(self) -> bool {
+        matches!(self, FaultKind::Cut | FaultKind::Clog | FaultKind::SwizzleClog)
+    }
+
+    /// Whether a client may never learn that a frame was meant for it.
+    pub const fn takes_frames(self) -> bool {
+        matches!(self, FaultKind::Lose | FaultKind::Cut | FaultKind::Corrupt | FaultKind::Reorder)
+    }
+
+    /// Whether `by` means something.
+    pub const fn has_by(self) -> bool {
+        self.default_by().high.us() > 0
     }
 
     /// What a rule without `by` means.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::journey::Journey;
 use super::share::Share;
 use super::size::Size;
 use super::time::Micros;
@@ -131,6 +132,9 @@ pub struct Expect {
     pub resume_p99: Option<Micros>,
     /// Least share of runs that show all five event types.
     pub min_full_golden_share: Option<Share>,
+    /// Whole journeys, judged in both worlds.
+    #[serde(rename = "journey", skip_serializing_if = "Vec::is_empty")]
+    pub journeys: Vec<Journey>,
 }
 
 impl Default for Expect {
@@ -143,6 +147,7 @@ impl Default for Expect {
             pong_p99: None,
             resume_p99: None,
             min_full_golden_share: None,
+            journeys: Vec::new(),
         }
     }
 }

@@ -8,14 +8,20 @@
 //! Sources named in the defaults: *measured* on the fixtures of the legacy tests, stated by *legacy tests*,
 //! or an *assumption*.
 
+mod act;
 mod agent;
 mod count;
 mod embedded;
 mod error;
 mod fault;
+mod host;
+mod journey;
 mod limits;
 mod network;
-mod rules;
+mod regression;
+mod render;
+pub(crate) mod rules;
+mod service;
 mod session;
 mod share;
 mod size;
@@ -26,13 +32,18 @@ mod users;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use act::{Act, AgentStep, BadFrame, Deed, StepKind};
 pub use agent::{Agent, Tool, estimate_for};
 pub use count::{CountWeights, Counts};
 pub use embedded::embedded;
 pub use error::ScenarioError;
 pub use fault::{Fault, FaultKind, UserRange, Way, healed_at};
+pub use host::Host;
+pub use journey::{Journey, JourneyStep, Milestone};
 pub use limits::{Expect, Limits, router_defaults};
 pub use network::{Network, Reconnect, SlowReader};
+pub use regression::Regression;
+pub use service::{Nanos, Service};
 pub use session::{Mix, Session};
 pub use share::{Share, Weight};
 pub use size::{Size, SizeRange, TextBytes};
@@ -64,6 +75,9 @@ pub struct Scenario {
     /// What a run looks like.
     #[serde(default)]
     pub agent: Agent,
+    /// What the server's host does by itself.
+    #[serde(default, skip_serializing_if = "Host::is_default")]
+    pub host: Host,
     /// The way between client and router.
     #[serde(default)]
     pub network: Network,
@@ -73,12 +87,22 @@ pub struct Scenario {
     /// What goes wrong, as ordered rules.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// What every user does, written out. Without any, a plan is drawn from the sections and the seed; with some, the
+    /// sections that a plan is drawn from say nothing.
+    #[serde(default, rename = "act", skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<Act>,
+    /// How long the node takes for what it does; absent, it takes no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// Overrides of the router's limits.
     #[serde(default)]
     pub limits: Limits,
     /// What must hold.
     #[serde(default)]
     pub expect: Expect,
+    /// Why the scenario is kept, if it once broke a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Regression>,
 }
 
 impl Scenario {
@@ -91,18 +115,19 @@ impl Scenario {
             toml::from_str(text).map_err(|error| ScenarioError::from_toml(name, text, &error))?;
         match rules::first_broken(&scenario) {
             Some(rules::Broken { key, message, help }) => {
-                Err(ScenarioError::about(name, text, key, message, help))
+                Err(ScenarioError::about(name, text, &key, message, help))
             }
             None => Ok(scenario),
         }
     }
 
-    /// 128 bits, as 32 hexadecimal digits, over everything that shapes a run: not name, about, seed,
+    /// 128 bits, as 32 hexadecimal digits, over everything that shapes a run: not name, about, seed, regression,
     /// comments, order of keys, or whether a default is written out.
     pub fn hash(&self) -> String {
-        let shape = Self { name: String::new(), about: String::new(), seed: 0, ..self.clone() };
+        let shape =
+            Self { name: String::new(), about: String::new(), seed: 0, regression: None, ..self.clone() };
         let canonical = serde_json::to_vec(&shape).unwrap_or_default();
-        format!("{:032x}", fnv_1a_128(&canonical))
+        hash_of(&canonical)
     }
 
     const fn default_seed() -> u64 {
@@ -121,11 +146,15 @@ impl Default for Scenario {
             users: Users::default(),
             session: Session::default(),
             agent: Agent::default(),
+            host: Host::default(),
             network: Network::default(),
             slow_reader: SlowReader::default(),
             faults: Vec::new(),
+            acts: Vec::new(),
+            service: None,
             limits: Limits::default(),
             expect: Expect::default(),
+            regression: None,
         }
     }
 }
@@ -133,6 +162,11 @@ impl Default for Scenario {
 /// The JSON schema of scenario files, for editors.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Scenario).to_value()
+}
+
+/// 128 bits over bytes, as 32 hexadecimal digits.
+pub(crate) fn hash_of(bytes: &[u8]) -> String {
+    format!("{:032x}", fnv_1a_128(bytes))
 }
 
 fn fnv_1a_128(bytes: &[u8]) -> u128 {

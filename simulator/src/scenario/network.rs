@@ -58,6 +58,12 @@ impl Default for Reconnect {
 }
 
 impl Reconnect {
+    /// The wait before an attempt after that many failed ones, microseconds.
+    pub fn wait_us(self, failed: u32) -> u64 {
+        let grown = u64::from(self.factor).saturating_pow(failed).saturating_mul(self.base.us().max(1_000));
+        grown.min(self.cap.us().max(1_000))
+    }
+
     /// Time from the disconnect to the first attempt at or after the end of an outage, both in microseconds.
     pub fn first_success_us(self, outage_us: u64) -> u64 {
         let mut wait = self.base.us().clamp(1_000, self.cap.us().max(1_000));
@@ -105,6 +111,12 @@ mod tests {
             [1, 1, 3, 3, 7]
         );
         assert_eq!(reconnect.first_success_us(80 * s) / s, 91, "1 + 2 + 4 + 8 + 16 + 30 + 30");
+    }
+
+    #[test]
+    fn waits_grow_to_the_cap() {
+        let reconnect = Reconnect::default();
+        assert_eq!([0, 1, 4, 5, 99].map(|failed| reconnect.wait_us(failed) / 1_000_000), [1, 2, 16, 30, 30]);
     }
 
     #[test]

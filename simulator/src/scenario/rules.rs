@@ -1,25 +1,40 @@
 //! Rules between values, each of which would make the plan promise what the router refuses.
 
-use super::Scenario;
+use std::borrow::Cow;
+
+use super::{Fault, FaultKind, Journey, Scenario, Way};
+use crate::plan::written;
 use crate::script::CANARY_BYTES;
 
 /// A broken rule: the key to point at, what is wrong, what is allowed.
-pub(super) struct Broken {
-    pub(super) key: &'static str,
-    pub(super) message: String,
-    pub(super) help: String,
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// Dotted; rows of a list by their number from 0.
+    pub(crate) key: Cow<'static, str>,
+    pub(crate) message: String,
+    pub(crate) help: String,
 }
 
 /// The first broken rule, if any.
-pub(super) fn first_broken(scenario: &Scenario) -> Option<Broken> {
-    [users, session, agent, network].into_iter().find_map(|rule| rule(scenario))
+pub(crate) fn first_broken(scenario: &Scenario) -> Option<Broken> {
+    let drawn: [fn(&Scenario) -> Option<Broken>; 4] = [users, session, agent, outage];
+    let drawn = if scenario.acts.is_empty() { &drawn[..] } else { &[] };
+    latency(scenario)
+        .or_else(|| drawn.iter().find_map(|rule| rule(scenario)))
+        .or_else(|| journeys(scenario))
+        .or_else(|| faults(scenario))
+        .or_else(|| written::first_broken(scenario))
 }
 
 /// Envelope and escaping around a message's text, bytes.
-const ENVELOPE_BYTES: u32 = 512;
+pub(crate) const ENVELOPE_BYTES: u32 = 512;
 const TOOL_DEADLINE_US: u64 = 30_000_000;
 const LATENCY_MAX_US: u64 = 5_000_000;
-const STEPS_MAX: u32 = 64;
+pub(crate) const STEPS_MAX: u32 = 64;
+/// Longest `by` of a fault.
+const BY_MAX_US: u64 = 120_000_000;
+/// Most that a clock may gain per second.
+const SKEW_MAX_US: u64 = 500_000;
 
 fn users(scenario: &Scenario) -> Option<Broken> {
     let (users, most) = (&scenario.users, scenario.limits.connections_max().min(255));
@@ -87,11 +102,16 @@ fn agent(scenario: &Scenario) -> Option<Broken> {
     None
 }
 
-fn network(scenario: &Scenario) -> Option<Broken> {
-    let network = &scenario.network;
-    if network.latency.high.us() > LATENCY_MAX_US {
-        return broken("network.latency", format!("a delay of up to {}", network.latency.high), "at most 5s");
+fn latency(scenario: &Scenario) -> Option<Broken> {
+    let high = scenario.network.latency.high;
+    if high.us() > LATENCY_MAX_US {
+        return broken("network.latency", format!("a delay of up to {high}"), "at most 5s");
     }
+    None
+}
+
+fn outage(scenario: &Scenario) -> Option<Broken> {
+    let network = &scenario.network;
     let away_us = network.reconnect.first_success_us(network.reconnect_outage.high.us());
     if away_us > scenario.limits.recovery_ttl_us() {
         let message = format!("clients would be away for up to {}s", away_us / 1_000_000);
@@ -104,6 +124,73 @@ fn network(scenario: &Scenario) -> Option<Broken> {
     None
 }
 
-fn broken(key: &'static str, message: impl Into<String>, help: impl Into<String>) -> Option<Broken> {
-    Some(Broken { key, message: message.into(), help: help.into() })
+fn journeys(scenario: &Scenario) -> Option<Broken> {
+    const KEY: &str = "expect.journey";
+    let journeys = &scenario.expect.journeys;
+    if let Some((message, help)) = journeys.iter().find_map(Journey::mistake) {
+        return broken(KEY, message, help);
+    }
+    let mut names: Vec<String> = journeys.iter().map(Journey::name).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    broken(KEY, format!("two journeys are called `{}`", twice[0]), "give each a name of its own")
+}
+
+fn faults(scenario: &Scenario) -> Option<Broken> {
+    if !scenario.faults.is_empty() && !scenario.network.cursor {
+        let help = "true: a client without a cursor cannot get back what a fault takes from it";
+        return broken("network.cursor", "clients without a cursor in a scenario with faults", help);
+    }
+    let rules = scenario.faults.iter().enumerate();
+    rules.filter_map(|(place, fault)| fault_of(fault, place, scenario.users.count)).next()
+}
+
+fn fault_of(fault: &Fault, place: usize, users: u32) -> Option<Broken> {
+    let Fault { kind, during, .. } = fault;
+    let name = kind.name();
+    let wrong = |key: &str, message: String, help: String| {
+        broken(format!("fault.{place}.{key}"), format!("{name}: {message}"), help)
+    };
+    let lasts = kind.is_verdict() || matches!(kind, FaultKind::Skew | FaultKind::ServicesAway);
+    if lasts && during.low == during.high {
+        let help =
+            "a time with a beginning and an end, such as \"10s..20s\": it lasts as long as that".to_owned();
+        return wrong("during", format!("`{during}` is a moment"), help);
+    }
+    if fault.by.is_some() && !kind.has_by() {
+        let with: Vec<&str> = kinds(FaultKind::has_by).collect();
+        return wrong("by", "takes no `by`".to_owned(), format!("only with {}", with.join(", ")));
+    }
+    let by_us = fault.by().high.us();
+    let most_us = if *kind == FaultKind::Skew { SKEW_MAX_US } else { BY_MAX_US };
+    if by_us > most_us {
+        let (by, most) = (super::Micros::new(by_us), super::Micros::new(most_us));
+        return wrong("by", format!("up to {by}"), format!("at most {most}"));
+    }
+    if fault.way != Way::Both && !kind.is_verdict() {
+        let with: Vec<&str> = kinds(FaultKind::is_verdict).collect();
+        return wrong("way", "has no direction".to_owned(), format!("only with {}", with.join(", ")));
+    }
+    let only = fault.users?;
+    if kind.is_of_node() {
+        let help = "leave it out: what befalls the node befalls everybody".to_owned();
+        return wrong("users", "concerns no users in particular".to_owned(), help);
+    }
+    if only.low >= users {
+        let help = format!("users are numbered from 0 to {}", users.saturating_sub(1));
+        return wrong("users", format!("there is no user {}", only.low), help);
+    }
+    None
+}
+
+fn kinds(of: impl Fn(FaultKind) -> bool) -> impl Iterator<Item = &'static str> {
+    FaultKind::ALL.into_iter().filter(move |kind| of(*kind)).map(FaultKind::name)
+}
+
+fn broken(
+    key: impl Into<Cow<'static, str>>,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> Option<Broken> {
+    Some(Broken { key: key.into(), message: message.into(), help: help.into() })
 }

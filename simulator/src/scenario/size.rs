@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text_value::{ends, number_and_unit, text_value};
-use crate::prng::Prng;
+use crate::prng::{LogUniform, Prng};
 
 const UNITS: [(&str, u64); 3] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20)];
 const HELP: &str = "a size is a whole number and one of the units B, KiB, MiB, at most 64MiB";
@@ -78,9 +78,9 @@ impl SizeRange {
         Self { low: Size(low), high: Size(high) }
     }
 
-    /// Draws one, in bytes.
-    pub fn draw(self, prng: &mut Prng) -> u32 {
-        prng.log_uniform(u64::from(self.low.0)..=u64::from(self.high.0)) as u32
+    /// What draws one, in bytes, and many from the same range.
+    pub(crate) fn sampler(self) -> LogUniform {
+        LogUniform::new(u64::from(self.low.0)..=u64::from(self.high.0))
     }
 }
 
@@ -135,7 +135,7 @@ impl Default for TextBytes {
 impl TextBytes {
     /// Draws one, in bytes.
     pub fn draw(self, prng: &mut Prng) -> u32 {
-        (prng.log_normal(crate::prng::exp(self.mu), self.sigma) as u32).min(self.max.0)
+        prng.log_normal_whole(crate::prng::exp(self.mu), self.sigma).min(u64::from(self.max.0)) as u32
     }
 }
 

@@ -104,7 +104,74 @@ const MISTAKES: &[(&str, usize, usize, &str, &str, &str)] = &[
     ("[network]\nlatency = \"20ms..1ms\"", 5, 11, "network.latency", "empty", "shorter duration first"),
     ("[limits]\nrate_per_s = 0", 5, 14, "limits.rate_per_s", "0 is out of range", "from 1"),
     ("[expect]\ngolden_path = true", 5, 15, "expect.golden_path", "invalid type: boolean", "a share"),
+    ("[service]\nhop = \"2\"", 5, 7, "service.hop", "no unit", "ns, us, ms"),
+    ("[service]\nhopp = \"2us\"", 5, 1, "service.hopp", "unknown key", "did you mean `hop`?"),
     ("seed = -1", 4, 8, "seed", "-1", "u64"),
+    (
+        "[[fault]]\nkind = \"los\"\nduring = \"1s\"",
+        5,
+        8,
+        "fault.kind",
+        "unknown value",
+        "did you mean `lose`?",
+    ),
+    ("[[fault]]\nkind = \"lose\"", 4, 1, "fault.during", "missing key", "no default"),
+    (
+        "[[fault]]\nkind = \"cut\"\nduring = \"1s\"",
+        6,
+        10,
+        "fault.during",
+        "cut: `1s` is a moment",
+        "a beginning and an end",
+    ),
+    (
+        "[[fault]]\nkind = \"crash\"\nduring = \"1s\"\n[[fault]]\nkind = \"lose\"\nduring = \"1s..2s\"\nby = \"1s\"",
+        10,
+        6,
+        "fault.by",
+        "lose: takes no `by`",
+        "only with delay",
+    ),
+    (
+        "[[fault]]\nkind = \"pause\"\nduring = \"1s\"\nby = \"1s..3m\"",
+        7,
+        6,
+        "fault.by",
+        "pause: up to 3m",
+        "at most 2m",
+    ),
+    (
+        "[[fault]]\nkind = \"stall\"\nduring = \"1s\"\nway = \"up\"",
+        7,
+        7,
+        "fault.way",
+        "stall: has no direction",
+        "only with pass, delay",
+    ),
+    (
+        "[[fault]]\nkind = \"crash\"\nduring = \"1s\"\nusers = \"0\"",
+        7,
+        9,
+        "fault.users",
+        "crash: concerns no users",
+        "befalls everybody",
+    ),
+    (
+        "[users]\ncount = 3\n[[fault]]\nkind = \"cut\"\nduring = \"1s..2s\"\nusers = \"3..9\"",
+        9,
+        9,
+        "fault.users",
+        "cut: there is no user 3",
+        "from 0 to 2",
+    ),
+    (
+        "[network]\ncursor = false\n[[fault]]\nkind = \"crash\"\nduring = \"1s\"",
+        5,
+        10,
+        "network.cursor",
+        "without a cursor",
+        "cannot get back",
+    ),
 ];
 
 /// Every kind of mistake names its line, column and key, and helps.
@@ -119,6 +186,25 @@ fn mistakes_are_placed() {
             error.to_string().starts_with(&format!("scenarios/x.toml:{line}:{column}: `{key}`: ")),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn a_journey_leads_from_one_milestone_to_another() {
+    let journey = |text: &str| parse(&format!("[[expect.journey]]\n{text}"));
+    let known = journey("p99 = \"45s\"").unwrap().expect.journeys.remove(0);
+    assert_eq!((known.name(), known.complete.get()), ("sent-agent_completed".to_owned(), 1.0));
+    for (text, message, help) in [
+        ("from = \"agent_completed\"", "from agent_completed", "nothing comes after"),
+        ("to = \"sent\"", "from sent to sent", "another than"),
+        ("[[expect.journey.step]]\nto = \"agent_error\"", "from agent_error to agent_completed", "the last"),
+        ("name = \"A b\"", "called `A b`", "lower-case"),
+        ("[[expect.journey]]", "two journeys", "a name of its own"),
+        ("to = \"agent_complete\"", "unknown value", "did you mean `agent_completed`?"),
+    ] {
+        let error = journey(text).expect_err(text);
+        assert!(error.message.contains(message) && error.help.contains(help), "{text}: {error}");
+        assert!(error.line >= 4 && error.key.starts_with("expect.journey"), "{text}: {error}");
     }
 }
 

@@ -153,7 +153,7 @@ impl Pause {
         match self {
             Self::Uniform(range) => range.draw(prng),
             Self::LogNormal(LogNormalPause { median, sigma, max }) => {
-                (prng.log_normal(median.0 as f64, sigma) as u64).min(max.0)
+                prng.log_normal_whole(median.0 as f64, sigma).min(max.0)
             }
         }
     }

@@ -52,6 +52,9 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// All of them, in the order of the enum.
+    pub const ALL: [Tier; 4] = [Self::Free, Self::Early, Self::Mid, Self::Enterprise];
+
     /// The name on the wire.
     pub const fn wire_name(self) -> &'static str {
         match self {
@@ -91,8 +94,7 @@ impl Default for TierWeights {
 impl TierWeights {
     /// Draws one.
     pub fn draw(self, prng: &mut Prng) -> Tier {
-        const TIERS: [Tier; 4] = [Tier::Free, Tier::Early, Tier::Mid, Tier::Enterprise];
-        TIERS[prng.weighted(&self.weights())]
+        Tier::ALL[prng.weighted(&self.weights())]
     }
 
     pub(super) fn weights(self) -> [u32; 4] {

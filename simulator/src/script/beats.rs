@@ -1,16 +1,24 @@
 //! Builds the timeline of a run.
 
-use super::{Beat, Step};
+use super::{Beat, Sizes, Step};
 use crate::prng::Prng;
 use crate::scenario::{Agent, Tool};
 
 /// A whole run that ends with an answer.
-pub(super) fn full_run(agent: &Agent, prng: &mut Prng) -> Vec<Beat> {
-    let mut run =
-        Timeline { agent, beats: Vec::new(), now_us: agent.start_delay.draw(prng), thinking: 0, calls: 0 };
-    let started = Step::Started { task_bytes: agent.task_bytes.draw(prng) };
+pub(super) fn full_run(agent: &Agent, sizes: &Sizes, prng: &mut Prng) -> Vec<Beat> {
+    let mut run = Timeline {
+        agent,
+        sizes,
+        beats: Vec::new(),
+        now_us: agent.start_delay.draw(prng),
+        thinking: 0,
+        calls: 0,
+    };
+    let started = Step::Started { task_bytes: sizes.task.draw(prng) as u32 };
     run.push(run.now_us, started);
     let tools = agent.tools_per_run.draw(prng);
+    // A thought or two, the answer, and two beats per tool.
+    run.beats.reserve_exact(tools as usize * 2 + 4);
     let parallel = tools > 1 && prng.chance(agent.parallel_share.get());
     let failing =
         (tools > 0 && prng.chance(agent.tool_error_share.get())).then(|| prng.below(u64::from(tools)) as u8);
@@ -33,7 +41,7 @@ pub(super) fn full_run(agent: &Agent, prng: &mut Prng) -> Vec<Beat> {
         }
     }
     let answer_us = run.now_us + agent.thinking_gap.draw(prng);
-    run.push(answer_us, Step::Answer { bytes: agent.answer_bytes.draw(prng) });
+    run.push(answer_us, Step::Answer { bytes: sizes.answer.draw(prng) as u32 });
     run.beats.sort_by_key(|beat| beat.at_us);
     run.beats
 }
@@ -82,6 +90,7 @@ fn measure_tools(beats: &mut [Beat]) {
 
 struct Timeline<'a> {
     agent: &'a Agent,
+    sizes: &'a Sizes,
     beats: Vec<Beat>,
     now_us: u64,
     thinking: u32,
@@ -96,7 +105,7 @@ impl Timeline<'_> {
     fn think(&mut self, prng: &mut Prng) {
         self.now_us += self.agent.thinking_gap.draw(prng);
         self.thinking += 1;
-        let bytes = self.agent.thinking_bytes.draw(prng);
+        let bytes = self.sizes.thinking.draw(prng) as u32;
         self.push(self.now_us, Step::Thinking { bytes, step: self.thinking });
     }
 
@@ -108,7 +117,7 @@ impl Timeline<'_> {
         for _ in 0..count {
             let (tool, duration_us) = draw_tool(self.agent, prng);
             let (call, end_us) = (self.calls, start_us + duration_us);
-            let result_bytes = self.agent.result_bytes.draw(prng);
+            let result_bytes = self.sizes.result.draw(prng) as u32;
             self.push(start_us, Step::ToolStart { call, tool });
             self.push(end_us, Step::ToolEnd { call, ok: failing != Some(call), duration_us, result_bytes });
             all_ended_us = all_ended_us.max(end_us);
@@ -120,9 +129,9 @@ impl Timeline<'_> {
 }
 
 fn draw_tool(agent: &Agent, prng: &mut Prng) -> (String, u64) {
-    let weights: Vec<u32> = agent.tools.iter().map(|tool| tool.weight.get()).collect();
-    let tool = agent.tools.get(prng.weighted(&weights));
+    let weights = agent.tools.iter().map(|tool| tool.weight.get());
+    let tool = agent.tools.get(prng.weighted_by(weights));
     let median_us = tool.map_or(0, Tool::estimate_us) as f64 * agent.tool_scale;
-    let duration_us = prng.log_normal(median_us, agent.tool_sigma) as u64;
+    let duration_us = prng.log_normal_whole(median_us, agent.tool_sigma);
     (tool.map(|tool| tool.name.clone()).unwrap_or_default(), duration_us.min(agent.tool_max.us()))
 }

@@ -1,17 +1,17 @@
 //! What the agent says in a step: texts with the request's canary, as the router takes them.
 
-use std::fmt::Write as _;
-
 use router::{AgentEvent, ToolStatus};
 use serde_json::value::RawValue;
 
-use super::{Step, render};
+use super::Step;
+use super::filler::Phrases;
 
 /// The texts of one step; reuse it.
 #[derive(Debug, Default)]
 pub struct Lines {
     body: String,
     call: String,
+    phrases: Phrases,
 }
 
 impl Lines {
@@ -21,23 +21,33 @@ impl Lines {
         self.call.clear();
         match step {
             Step::ToolStart { call, .. } => {
-                // Writing into a String cannot fail.
-                _ = write!(self.call, "call-{call}");
+                self.name(*call);
                 self.body.push_str(r#"{"query":""#);
-                render(step, canary, &mut self.body);
+                self.phrases.render(step, canary, &mut self.body);
                 self.body.push_str(r#""}"#);
             }
             Step::ToolEnd { call, .. } => {
-                _ = write!(self.call, "call-{call}");
+                self.name(*call);
                 self.body.push('"');
-                render(step, canary, &mut self.body);
+                self.phrases.render(step, canary, &mut self.body);
                 self.body.push('"');
             }
             Step::Started { .. } | Step::Thinking { .. } | Step::Answer { .. } => {
-                render(step, canary, &mut self.body);
+                self.phrases.render(step, canary, &mut self.body);
             }
             Step::Fail { .. } | Step::Silence => {}
         }
+    }
+
+    /// `call-7`
+    fn name(&mut self, call: u8) {
+        self.call.push_str("call-");
+        for place in [100, 10] {
+            if call >= place {
+                self.call.push(char::from(b'0' + call / place % 10));
+            }
+        }
+        self.call.push(char::from(b'0' + call % 10));
     }
 
     /// What the agent reports to the router in the step just written; nothing if it falls silent. `elapsed_us`:

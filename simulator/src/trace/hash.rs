@@ -1,5 +1,5 @@
-//! A rolling 128-bit hash: two lanes that each take the same sixteen bytes a step. It guards against accidents, not
-//! against attackers.
+//! A rolling 128-bit hash: two lanes that each take the same sixteen bytes a step, and four chains of 64 bits for long
+//! texts. It guards against accidents, not against attackers.
 
 use router::{
     AgentEvent, Deliver, Effect, Effects, Frame, FrameIx, Input, Instant, QualityAnswer, QualityNews,
@@ -38,6 +38,16 @@ impl RunHash {
         format!("{:016x}{:016x}", self.a, self.b)
     }
 
+    /// The first of two lanes, cut to 32 bits: enough to see that two runs part, and where.
+    pub(crate) const fn short(&self) -> u32 {
+        self.a as u32
+    }
+
+    /// Both lanes, sixteen bytes.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.a) << 64 | u128::from(self.b)).to_be_bytes()
+    }
+
     /// Folded multiplication (the step of wyhash), once per lane: every bit of both words reaches every bit of both.
     #[inline]
     fn word(&mut self, x: u64, y: u64) {
@@ -45,17 +55,35 @@ impl RunHash {
         self.b = fold(x ^ K[2], self.b ^ y ^ K[3]);
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
-        let (blocks, rest) = bytes.as_chunks::<16>();
-        for block in blocks {
-            let word = u128::from_le_bytes(*block);
-            self.word(word as u64, (word >> 64) as u64);
+    /// Takes in plain bytes and their number.
+    #[inline]
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        let (long, bytes_left) = bytes.as_chunks::<64>();
+        if !long.is_empty() {
+            self.long(long);
         }
-        let mut last = [0; 16];
-        last[..rest.len()].copy_from_slice(rest);
-        let word = u128::from_le_bytes(last);
-        self.word(word as u64, (word >> 64) as u64);
-        self.word(bytes.len() as u64, 0);
+        let (blocks, rest) = bytes_left.as_chunks::<16>();
+        for block in blocks {
+            let (x, y) = halves(block);
+            self.word(x, y);
+        }
+        let (x, y) = ends(rest);
+        self.a ^= bytes.len() as u64;
+        self.word(x, y);
+    }
+
+    /// Long texts go through four chains that do not wait for one another; what comes of them is taken in like words.
+    fn long(&mut self, blocks: &[[u8; 64]]) {
+        let mut chains = [self.a, self.b, self.a ^ K[0], self.b ^ K[1]];
+        for block in blocks {
+            let (parts, _) = block.as_chunks::<16>();
+            for (chain, (part, key)) in chains.iter_mut().zip(parts.iter().zip(K)) {
+                let (x, y) = halves(part);
+                *chain = fold(*chain ^ x, y ^ key);
+            }
+        }
+        self.word(chains[0], chains[1]);
+        self.word(chains[2], chains[3]);
     }
 
     fn input(&mut self, input: &Input<'_>) {
@@ -320,6 +348,24 @@ impl RunHash {
     }
 }
 
+/// Fewer than sixteen bytes as two words, taken from both ends, which may overlap: with their number they say which bytes.
+#[inline]
+fn ends(bytes: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
+    }
+    (bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0)
+}
+
+#[inline]
+fn halves(block: &[u8; 16]) -> (u64, u64) {
+    let whole = u128::from_le_bytes(*block);
+    (whole as u64, (whole >> 64) as u64)
+}
+
 #[inline]
 fn fold(x: u64, y: u64) -> u64 {
     let product = u128::from(x) * u128::from(y);
@@ -337,12 +383,14 @@ mod tests {
             hash.bytes(text);
             hash.hex()
         };
-        let mut text = vec![7_u8; 100];
-        let mut seen = std::collections::BTreeSet::from([hash(&text), hash(&text[..99])]);
-        for bit in 0..800 {
-            text[bit / 8] ^= 1 << (bit % 8);
-            assert!(seen.insert(hash(&text)), "bit {bit}");
-            text[bit / 8] ^= 1 << (bit % 8);
+        for length in [16, 63, 64, 100, 300] {
+            let mut text = vec![7_u8; length];
+            let mut seen = std::collections::BTreeSet::from([hash(&text), hash(&text[..length - 1])]);
+            for bit in 0..8 * length {
+                text[bit / 8] ^= 1 << (bit % 8);
+                assert!(seen.insert(hash(&text)), "bit {bit} of {length} bytes");
+                text[bit / 8] ^= 1 << (bit % 8);
+            }
         }
     }
 

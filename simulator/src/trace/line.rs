@@ -1,129 +1,14 @@
-//! Lines of a trace.
+//! One line of a trace: an input with everything it says, its effects with everything they say, frames and payloads in
+//! full, and a part of the hash so far.
 
 use std::fmt::Write as _;
 
-use router::{Connect, Effect, Effects, Input};
-use serde::{Deserialize, Serialize};
+use router::{Connect, Effect, Effects, Input, RunRef};
 
 use super::RunHash;
 use crate::dialect::quoted;
-use crate::legacy::Played;
-use crate::scenario::Scenario;
 
-/// Version of the trace format.
-pub const FORMAT: u32 = 1;
-
-/// The first line of a trace: everything that repeats the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// What wrote it.
-    pub version: String,
-    /// Name of the scenario.
-    pub scenario: String,
-    /// The scenario's hash.
-    pub hash: String,
-    /// The seed.
-    pub seed: u64,
-    /// The scenario's text.
-    pub text: String,
-    /// The hazards that were on in the legacy server; absent if the router ran.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub legacy: Option<Vec<String>>,
-}
-
-/// Why a trace cannot be repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeaderError {
-    /// The first line is no header.
-    NotATrace(String),
-    /// The trace is of another format.
-    Format(u32),
-    /// The trace was written by another version, which may behave differently.
-    Version(String),
-    /// The header's scenario does not parse or does not have the header's hash.
-    Scenario(String),
-    /// The header names a hazard that this program does not know.
-    Hazard(String),
-}
-
-impl std::fmt::Display for HeaderError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotATrace(why) => write!(f, "the first line is no trace header: {why}"),
-            Self::Format(format) => write!(f, "trace format {format}, this program reads {FORMAT}"),
-            Self::Version(version) => {
-                write!(f, "written by version {version}, this is {}", env!("CARGO_PKG_VERSION"))
-            }
-            Self::Scenario(why) => write!(f, "the header's scenario: {why}"),
-            Self::Hazard(why) => write!(f, "the header's hazards: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for HeaderError {}
-
-impl Header {
-    /// The header of a run.
-    pub fn new(scenario: &Scenario, seed: u64) -> Self {
-        Self {
-            format: FORMAT,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            scenario: scenario.name.clone(),
-            hash: scenario.hash(),
-            seed,
-            // Every value of a scenario has a TOML form: it came from one.
-            text: toml::to_string(scenario).unwrap_or_default(),
-            legacy: None,
-        }
-    }
-
-    /// The header of a run with this server in the middle.
-    #[must_use]
-    pub fn with(self, played: &Played) -> Self {
-        Self { legacy: played.names(), ..self }
-    }
-
-    /// The server that ran.
-    ///
-    /// # Errors
-    /// The header names a hazard that this program does not know.
-    pub fn played(&self) -> Result<Played, HeaderError> {
-        match &self.legacy {
-            None => Ok(Played::Router),
-            Some(names) => Played::named("legacy", names).map_err(HeaderError::Hazard),
-        }
-    }
-
-    /// The line, without its end.
-    pub fn to_line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Reads a header line, and the scenario in it.
-    ///
-    /// # Errors
-    /// [`HeaderError`] if this program cannot repeat the run.
-    pub fn parse(line: &str) -> Result<(Self, Scenario), HeaderError> {
-        let header: Self =
-            serde_json::from_str(line).map_err(|error| HeaderError::NotATrace(error.to_string()))?;
-        if header.format != FORMAT {
-            return Err(HeaderError::Format(header.format));
-        }
-        if header.version != env!("CARGO_PKG_VERSION") {
-            return Err(HeaderError::Version(header.version));
-        }
-        let scenario = Scenario::parse(&header.scenario, &header.text)
-            .map_err(|error| HeaderError::Scenario(error.to_string()))?;
-        if scenario.hash() != header.hash {
-            return Err(HeaderError::Scenario("its hash is not the header's".to_owned()));
-        }
-        Ok((header, scenario))
-    }
-}
-
-/// Appends the line of one input, without its end.
+/// Appends the line of one input, without its chain value and its end.
 pub(crate) fn line(at_us: u64, input: &Input<'_>, effects: &Effects, hash: &RunHash, out: &mut String) {
     _ = write!(out, r#"{{"t":{at_us},"in":"#);
     write_input(input, out);
@@ -134,16 +19,25 @@ pub(crate) fn line(at_us: u64, input: &Input<'_>, effects: &Effects, hash: &RunH
         }
         write_effect(effect, effects, out);
     }
-    _ = write!(out, r#"],"h":"{}"}}"#, hash.hex());
+    _ = write!(out, r#"],"h":"{:08x}"}}"#, hash.short());
 }
 
 fn write_input(input: &Input<'_>, out: &mut String) {
     match input {
-        Input::Connect(Connect { ticket, user, tier, resume, .. }) => {
+        Input::Connect(Connect { ticket, user, tier, resume, thread, name, expires_at }) => {
             _ = write!(out, r#"{{"connect":{{"ticket":{},"tier":"{}","user":"#, ticket.0, tier.name());
             quoted(user, out);
             if let Some(cursor) = resume {
                 _ = write!(out, r#","resume":{cursor}"#);
+            }
+            for (member, text) in [("thread", thread), ("name", name)] {
+                if let Some(text) = text {
+                    _ = write!(out, r#","{member}":"#);
+                    quoted(text, out);
+                }
+            }
+            if let Some(at) = expires_at {
+                _ = write!(out, r#","expires_at":{}"#, at.as_micros());
             }
             out.push_str("}}");
         }
@@ -190,12 +84,12 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
             _ = write!(out, r#"{{"accepted":[{index},{generation}],"ticket":{}}}"#, ticket.0);
         }
         Effect::Refused { ticket, frame, close } => {
-            let frame = effects.frame(*frame).as_str();
-            _ = write!(out, r#"{{"refused":{},"close":{},"frame":{frame}}}"#, ticket.0, close.code());
+            _ = write!(out, r#"{{"refused":{},"close":{},"frame":"#, ticket.0, close.code());
+            write_frame(effects.frame(*frame).as_str(), out);
         }
         Effect::Send { conn, frame } => {
-            let frame = effects.frame(*frame).as_str();
-            _ = write!(out, r#"{{"send":[{},{}],"frame":{frame}}}"#, conn.index(), conn.generation());
+            _ = write!(out, r#"{{"send":[{},{}],"frame":"#, conn.index(), conn.generation());
+            write_frame(effects.frame(*frame).as_str(), out);
         }
         Effect::Ping { conn } => _ = write!(out, r#"{{"ping":[{},{}]}}"#, conn.index(), conn.generation()),
         Effect::Close { conn, close } => {
@@ -211,6 +105,12 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
             quoted(&request.user, out);
             out.push_str(r#","request":"#);
             quoted(&request.request_id, out);
+            out.push_str(r#","thread":"#);
+            quoted(&request.thread_id, out);
+            let (tier, kind) = (request.tier.name(), request.kind);
+            let deadline = request.deadline.as_micros();
+            _ = write!(out, r#","tier":"{tier}","kind":"{kind:?}","deadline":{deadline},"payload":"#);
+            quoted(&request.payload, out);
             out.push('}');
         }
         Effect::CancelRun { run, reason } => {
@@ -223,13 +123,29 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
             quoted(&answer.call, out);
             _ = write!(out, r#","answer":{}}}"#, answer.to_json());
         }
-        Effect::RunTool(_)
-        | Effect::CancelTool(_)
-        | Effect::AgentRefused(_)
-        | Effect::Audit(_)
-        | Effect::AskQuality(_)
-        | Effect::Receipt(_)
-        | Effect::Swept { .. } => quoted(&format!("{effect:?}"), out),
+        Effect::RunTool(request) => of_run("run_tool", request.run, request, out),
+        Effect::CancelTool(cancelled) => of_run("cancel_tool", cancelled.run, cancelled, out),
+        Effect::AgentRefused(refused) => of_run("agent_refused", refused.run, refused, out),
+        Effect::Audit(_) | Effect::AskQuality(_) | Effect::Receipt(_) | Effect::Swept { .. } => {
+            quoted(&format!("{effect:?}"), out)
+        }
         Effect::Drained => out.push_str(r#""drained""#),
     }
+}
+
+/// The end of an effect with a frame. A frame is JSON and stands as it is, unless it would break the line in two.
+fn write_frame(frame: &str, out: &mut String) {
+    if frame.contains(['\n', '\r']) {
+        quoted(frame, out)
+    } else {
+        out.push_str(frame)
+    }
+    out.push('}');
+}
+
+/// What concerns a run and is seldom: under its run, all of it in the words of the contract.
+fn of_run(name: &str, run: RunRef, what: &dyn std::fmt::Debug, out: &mut String) {
+    _ = write!(out, r#"{{"{name}":[{},{}],"what":"#, run.index(), run.generation());
+    quoted(&format!("{what:?}"), out);
+    out.push('}');
 }

@@ -1,9 +1,12 @@
 //! What the router asks for, carried out.
 
-use router::{ConnId, Effect, Effects, Input, Instant, QualityAnswer, RunRef};
+use router::{ConnId, Effect, Effects, Input, QualityAnswer, RunRef, RunRequest};
 
-use super::{EPOCH_US, Subject, World};
+use super::{Subject, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
+use crate::plan::Plan;
+use crate::scenario::FaultKind;
+use crate::script::Script;
 
 impl<S: Subject> World<'_, S> {
     pub(super) fn carry_out(&mut self, effect: &Effect, effects: &Effects) {
@@ -31,42 +34,80 @@ impl<S: Subject> World<'_, S> {
                     self.queue.set(self.now_us + CLOSE_TIMEOUT_US, Event::Gone { link });
                 }
             }
+            Effect::StartRun(request) if self.services_are_away() => {
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.unstarted.push_back(request.run);
+                }
+            }
             Effect::StartRun(request) => {
-                if let Some(at_us) = self.agents.start(self.now_us, &self.plan, request) {
+                // Models of the old parts know no drain.
+                let told = self.trouble.as_ref().is_some_and(|trouble| trouble.told);
+                if told && self.subject.hosted().is_some() {
+                    self.note_fault("drain.accepts", "a run is started by a node that was told to drain");
+                }
+                let script = self.script_of(request);
+                if let Some(at_us) = self.agents.start(self.leaves_us, &self.plan, request, script) {
                     self.beat_at(at_us, request.run);
                 }
             }
             Effect::CancelRun { run, .. } => self.agents.cancel(*run),
             Effect::AgentRefused(_) if self.misbehaving => {}
+            // Its deadline came with the very input that it spoke by: the agent could not know.
+            Effect::AgentRefused(refused) if was_cancelled(refused.run, effects) => {}
             Effect::AgentRefused(refused) => {
                 let detail = format!("the router refused a step of run {}", refused.run.index());
                 self.note_fault(refused.why.name(), &detail);
             }
-            // The scripted agents report their tools' events themselves; none calls a tool through the router.
-            Effect::RunTool(_) | Effect::CancelTool(_) | Effect::ToolAnswered(_) => {}
+            Effect::RunTool(_) | Effect::ToolAnswered(_) | Effect::Receipt(_) => self.tell_host(effect),
             Effect::AskQuality(request) => self.questions.push_back(request.clone()),
-            Effect::Audit(_) | Effect::Receipt(_) | Effect::Swept { .. } | Effect::Drained => {}
+            Effect::CancelTool(_) | Effect::Audit(_) | Effect::Swept { .. } => {}
+            Effect::Drained => {
+                if let Some(trouble) = &mut self.trouble {
+                    trouble.drained = true;
+                }
+            }
         }
+    }
+
+    fn services_are_away(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.services_away)
     }
 
     /// Answers the router's questions with its embedded services, as a server without others does.
     pub(super) fn answer_questions(&mut self) {
         while let Some(request) = self.questions.pop_front() {
-            let now = Instant::from_micros(EPOCH_US + self.now_us);
-            let answer = self.subject.answer(&request, now);
+            let away = self.services_are_away();
+            if away {
+                self.counted(FaultKind::ServicesAway);
+            }
+            let answer = if away { None } else { self.subject.answer(&request, self.node_now()) };
             let answer = answer.as_deref().map_or(QualityAnswer::Failed, QualityAnswer::Ready);
             self.input(Input::Quality { ask: request.ask, answer });
         }
     }
 
     pub(super) fn beat_at(&mut self, at_us: u64, run: RunRef) {
-        let event = Event::Beat { run: run.index() as u32, generation: run.generation() };
+        let node = self.node();
+        let event = Event::Beat { run: run.index() as u32, generation: run.generation(), node };
         self.queue.set(at_us, event);
+    }
+
+    /// The script of a run that begins: the one that its user's plan was made with, or the same made anew.
+    fn script_of(&mut self, request: &RunRequest) -> Script {
+        let planned = Plan::place_of(&request.user, &request.request_id).and_then(|(user, number)| {
+            let user = self.users.get_mut(user as usize)?.as_deref_mut()?;
+            if *user.id == *request.user { user.take_script(number) } else { None }
+        });
+        planned.unwrap_or_else(|| self.plan.script(&request.user, &request.request_id))
     }
 
     fn accepted(&mut self, link: LinkRef, conn: ConnId) {
         if let Some(current) = self.links.get(link) {
             current.conn = Some(conn);
+            let (user, tab) = (current.user, current.tab);
+            if self.trouble.is_some() && self.options.checkers {
+                self.checkers.accepted(user, tab);
+            }
         }
         if self.link_of_conn.len() <= conn.index() {
             self.link_of_conn.resize(conn.index() + 1, u32::MAX);
@@ -85,10 +126,11 @@ impl<S: Subject> World<'_, S> {
         None
     }
 
-    fn send(&mut self, link: LinkRef, thing: Down) {
+    pub(super) fn send(&mut self, link: LinkRef, thing: Down) {
         let frame = matches!(thing, Down::Frame(_));
-        if self.links.send_down(self.now_us, link, thing, &mut self.queue) {
-            self.written.push_back(link);
+        let at_us = self.leaves_us.max(self.now_us);
+        if self.links.send_down(at_us, link, thing, &mut self.queue) {
+            self.wrote(at_us, link);
         }
         let Some(current) = self.links.get(link).filter(|_| frame) else { return };
         let (frames, user, tab) = (current.unreported(), current.user, current.tab);
@@ -96,11 +138,30 @@ impl<S: Subject> World<'_, S> {
         let who = || (plan.user_id(user), format!("tab-{tab}"));
         self.bounds.window(self.now_us, frames, &who, self.checkers.ledger_mut());
     }
+
+    /// A socket wrote frames: the router is told at once, or when its turn comes if things take time at the node.
+    pub(super) fn wrote(&mut self, at_us: u64, link: LinkRef) {
+        if self.server.takes_time() {
+            self.queue.set(at_us, Event::Written { link });
+        } else {
+            self.written.push_back(link);
+        }
+    }
+}
+
+/// Whether the run was ended by one of these effects.
+fn was_cancelled(run: RunRef, effects: &Effects) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::CancelRun { run: ended, .. } if *ended == run))
 }
 
 /// Tickets name links.
 pub(super) fn ticket_of(link: LinkRef) -> router::Ticket {
     router::Ticket(u64::from(link.generation) << 32 | u64::from(link.index))
+}
+
+/// The link that a ticket names.
+pub(super) fn link_of_ticket(ticket: router::Ticket) -> LinkRef {
+    link_of(ticket.0)
 }
 
 fn link_of(ticket: u64) -> LinkRef {

@@ -1,7 +1,7 @@
 //! What stands in the middle of a world: the router, or a model of what it replaces.
 
 use router::{
-    Effects, Input, Instant, QualityRequest, Router, Stats,
+    ConnId, Effects, Input, Instant, QualityRequest, Router, RunRef, Stats,
     quality::{self, Gate},
 };
 use serde_json::value::RawValue;
@@ -13,6 +13,16 @@ use crate::checkers::bounds::{Breach, Held};
 pub trait Subject {
     /// One input; appends what is to happen, in order. `now` never runs backwards.
     fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects);
+
+    /// An agent's report of that run comes soon: what it will need can be fetched early. Changes nothing.
+    fn warm_run(&self, run: RunRef) {
+        _ = run;
+    }
+
+    /// The same for an input of that connection, or an effect on it.
+    fn warm_conn(&self, conn: ConnId) {
+        _ = conn;
+    }
 
     /// When it wants to be woken by [`Input::Tick`].
     fn next_deadline(&self) -> Option<Instant>;
@@ -43,15 +53,45 @@ pub trait Subject {
     /// What its own services answer to a question of quality that it asked; `None` if they fail.
     fn answer(&self, request: &QualityRequest, now: Instant) -> Option<Box<RawValue>>;
 
-    /// A router's accounts; empty if it is none.
+    /// Another of its kind and its limits that remembers nothing: the node died, and this one takes its place. `number`
+    /// counts them from 1; the ids that two of them issue differ.
+    #[must_use]
+    fn fresh(&self, number: u32) -> Self
+    where
+        Self: Sized;
+
+    /// Whether a message that comes again under its `message_id` starts no second run.
+    fn dedupes(&self) -> bool {
+        true
+    }
+
+    /// The router itself, for a host that sends events of its own and has tools run; `None` if it is none.
+    fn hosted(&mut self) -> Option<&mut Router> {
+        None
+    }
+
+    /// A router's accounts; `None` if it is none.
+    fn accounts(&self) -> Option<&Stats> {
+        None
+    }
+
+    /// The same as a copy; empty if it is none.
     fn stats(&self) -> Stats {
-        Stats::default()
+        self.accounts().cloned().unwrap_or_default()
     }
 }
 
 impl Subject for Router {
     fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects) {
         Router::handle(self, now, input, out);
+    }
+
+    fn warm_run(&self, run: RunRef) {
+        Router::warm_run(self, run);
+    }
+
+    fn warm_conn(&self, conn: ConnId) {
+        Router::warm_conn(self, conn);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -88,7 +128,16 @@ impl Subject for Router {
         quality::answer(request, self.quality_monitor(), &Gate, now)
     }
 
-    fn stats(&self) -> Stats {
-        Router::stats(self).clone()
+    fn hosted(&mut self) -> Option<&mut Router> {
+        Some(self)
+    }
+
+    fn accounts(&self) -> Option<&Stats> {
+        Some(Router::stats(self))
+    }
+
+    fn fresh(&self, number: u32) -> Self {
+        let config = router::Config { node: format!("n{number}"), ..self.config().clone() };
+        Router::new(config).expect("the same limits were good before")
     }
 }

@@ -7,10 +7,12 @@ use crate::{nth, play, units};
 
 /// Sequences within which each defect is found.
 const SEQUENCES_MAX: usize = 2000;
+/// Those that the units of the old parts can show; the others need a world (`teeth`).
+const PLANTED: [Mutant; 3] = [Mutant::ForgetAccount, Mutant::ReverseReplay, Mutant::SkipOwnerCheck];
 
 #[test]
 fn each_planted_defect_is_found() {
-    for mutant in Mutant::ALL {
+    for mutant in PLANTED {
         let found = (0..SEQUENCES_MAX).find_map(|n| {
             let (unit, strategy) = units::ALL[n % units::ALL.len()];
             let mut sequence = nth(unit, &strategy(), n / units::ALL.len()).current();

@@ -70,7 +70,7 @@ pub(crate) fn play_case(mut case: Case) -> Result<Case, Difference> {
             let why = format!("{why}{}{shown}", differences.collect::<String>());
             Err(Difference { step, op: case.steps[step].action.op.clone(), at, why })
         }
-        other @ (Outcome::Inexpressible(_) | Outcome::NotForUs | Outcome::NotPlayed) => {
+        other @ (Outcome::Inexpressible(_) | Outcome::NotForUs) => {
             Err(Difference::unplayed(case.unit, format!("not judged: {other:?}")))
         }
     }

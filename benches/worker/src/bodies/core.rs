@@ -1,8 +1,7 @@
 //! A router as a benchmark drives it: inputs counted, due deadlines served, effects added up.
 
-use router::{
-    AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, Instant, Router, RunRef, RunRequest, Ticket,
-};
+use router::{AgentEvent, Config, ConnId, Connect, Effect, Effects, Input, Instant, Router, RunRef, Ticket};
+use simulator::service::Costs;
 
 use super::Body;
 use crate::{fnv::Fnv, workloads::Message};
@@ -40,46 +39,32 @@ impl Tally {
         self.hash.hex()
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "whatever else a revision asks for counts as an effect"
-    )]
+    /// Counts as the simulator does, so that both mean the same.
     fn add(&mut self, effects: &Effects) {
-        let mut frame = None;
-        for effect in effects.iter() {
-            self.effects += 1;
-            let (name, text) = match effect {
-                Effect::Send { frame: ix, .. } => {
-                    self.sends += 1;
-                    let text = effects.frame(*ix);
-                    // The recipients of a fan-out share one frame and follow each other.
-                    if frame.replace(*ix) != Some(*ix) {
-                        self.copied_bytes += text.len() as u64;
-                    }
-                    ("send", text.as_str())
-                }
-                Effect::Refused { frame: ix, .. } => {
-                    let text = effects.frame(*ix);
-                    self.copied_bytes += text.len() as u64;
-                    ("refused", text.as_str())
-                }
-                Effect::StartRun(request) => {
-                    self.copied_bytes += copied(request);
-                    ("start", request.text())
-                }
-                // Its bytes are not ours to know.
-                _ => ("other", ""),
-            };
-            if self.is_deep {
-                self.hash.text(name);
-                self.hash.text(text);
-            }
+        let mut costs = Costs::default();
+        costs.add_effects(effects);
+        self.effects += costs.effects;
+        self.sends += costs.sends;
+        self.copied_bytes += costs.copied_bytes;
+        if self.is_deep {
+            effects.iter().for_each(|effect| self.digest_of(effect, effects));
         }
     }
-}
 
-fn copied(request: &RunRequest) -> u64 {
-    (request.text().len() + request.payload.len() + request.request_id.len() + request.thread_id.len()) as u64
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else a revision asks for has bytes that are not ours to know"
+    )]
+    fn digest_of(&mut self, effect: &Effect, effects: &Effects) {
+        let (name, text) = match effect {
+            Effect::Send { frame, .. } => ("send", effects.frame(*frame).as_str()),
+            Effect::Refused { frame, .. } => ("refused", effects.frame(*frame).as_str()),
+            Effect::StartRun(request) => ("start", request.text()),
+            _ => ("other", ""),
+        };
+        self.hash.text(name);
+        self.hash.text(text);
+    }
 }
 
 /// Does units until everything that keeps a memory is full.

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
 use simulator::{
     scenario::{Scenario, embedded},
-    world::{EPOCH_US, Options, World},
+    world::{Options, World},
 };
 
 /// What a scenario amounted to under its own seed.
@@ -47,8 +46,6 @@ pub struct Latency {
     pub max: u64,
 }
 
-const DAY_US: u64 = 86_400_000_000;
-
 /// Plays every scenario that is compiled in and has at most `users_max` users.
 pub(super) fn play(users_max: u32) -> BTreeMap<String, PlayedScenario> {
     let mut played = BTreeMap::new();
@@ -62,21 +59,21 @@ pub(super) fn play(users_max: u32) -> BTreeMap<String, PlayedScenario> {
 }
 
 fn one(scenario: &Scenario) -> PlayedScenario {
+    let world =
+        World::new(scenario.clone(), scenario.seed, Options::default()).expect("its limits are valid");
+    let result = world.run();
+    let (ledger, costs) = (result.checkers.ledger(), result.costs);
     let mut played = PlayedScenario {
         corpus: format!("{} seed {}", scenario.hash(), scenario.seed),
+        digest: result.hash,
+        messages: costs.messages,
+        hops: costs.hops,
+        effects: costs.effects,
+        queue_passes: costs.queue_passes,
+        queue_wait_us: costs.queue_wait_us,
+        window_peak: u64::from(result.window_peak),
         ..PlayedScenario::default()
     };
-    let mut take = |line: &str| {
-        played.line(line);
-        true
-    };
-    let options = Options { trace: Some(&mut take), ..Options::default() };
-    let world = World::new(scenario.clone(), scenario.seed, options).expect("its limits are valid");
-    let result = world.run();
-    let ledger = result.checkers.ledger();
-    played.digest = result.hash;
-    played.hops = result.inputs;
-    played.window_peak = u64::from(result.window_peak);
     for metric in ledger.metrics() {
         let latency = Latency {
             count: metric.count,
@@ -88,55 +85,6 @@ fn one(scenario: &Scenario) -> PlayedScenario {
         played.latency.insert(metric.key, latency);
     }
     played
-}
-
-/// What is read of a line of a trace.
-#[derive(Deserialize)]
-struct Line<'a> {
-    t: u64,
-    #[serde(rename = "in", borrow)]
-    input: &'a RawValue,
-    #[serde(borrow)]
-    out: Vec<&'a RawValue>,
-}
-
-impl PlayedScenario {
-    fn line(&mut self, line: &str) {
-        let Ok(Line { t, input, out }) = serde_json::from_str(line) else { return };
-        self.effects += out.len() as u64;
-        self.messages += u64::from(input.get().contains(r#","text":"#));
-        // A frame that is handed on because another was written has waited for that.
-        if !input.get().contains(r#","written":"#) {
-            return;
-        }
-        for effect in out {
-            let effect: Value = serde_json::from_str(effect.get()).unwrap_or_default();
-            if effect["send"].is_array() {
-                self.queue_passes += 1;
-                let made_us = made_us(&effect["frame"]).unwrap_or(EPOCH_US + t);
-                self.queue_wait_us += (EPOCH_US + t).saturating_sub(made_us);
-            }
-        }
-    }
-}
-
-/// When a frame was made, microseconds since 1970; run events say it in words, the router's own messages in seconds.
-fn made_us(frame: &Value) -> Option<u64> {
-    match &frame["timestamp"] {
-        Value::String(text) => {
-            let (_, time) = text.trim_end_matches('Z').split_once('T')?;
-            let (clock, micros) = time.split_once('.')?;
-            let seconds =
-                clock.split(':').try_fold(0, |sum, part| Some(sum * 60 + part.parse::<u64>().ok()?))?;
-            let of_day = seconds * 1_000_000 + micros.parse::<u64>().ok()?;
-            // No scenario lasts a day: the frame was made on the day of the start, or after its midnight.
-            let first = EPOCH_US % DAY_US;
-            Some(EPOCH_US - first + of_day + if of_day < first { DAY_US } else { 0 })
-        }
-        // Rounding takes back what the binary fraction lost.
-        Value::Number(seconds) => seconds.as_f64().map(|seconds| (seconds * 1e6).round() as u64),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 #[cfg(test)]
@@ -151,18 +99,5 @@ mod tests {
         assert_eq!(played, one(&scenario));
         assert!(played.hops > played.messages && played.effects > 0);
         assert!(played.latency["first_event"].p50 > 0);
-    }
-
-    #[test]
-    fn a_frame_that_is_sent_when_another_was_written_has_waited() {
-        let mut played = PlayedScenario::default();
-        played.line(
-            r#"{"t":40689,"in":{"conn":[0,0],"text":"{}"},"out":[{"send":[0,0],"frame":{"timestamp":"2023-11-14T22:13:20.000000Z"}}],"h":"0"}"#,
-        );
-        assert_eq!((played.messages, played.effects, played.queue_passes), (1, 1, 0));
-        played.line(
-            r#"{"t":40689,"in":{"conn":[0,0],"written":1},"out":[{"send":[0,0],"frame":{"timestamp":"2023-11-14T22:13:20.040000Z"}},{"send":[0,0],"frame":{"timestamp":1700000000.040600}}],"h":"0"}"#,
-        );
-        assert_eq!((played.effects, played.queue_passes, played.queue_wait_us), (3, 2, 689 + 89));
     }
 }

@@ -16,6 +16,7 @@ mod queue_buffer;
 mod queue_connstate;
 mod queue_fifo;
 mod queue_generic;
+mod queue_redis;
 mod queue_utils;
 mod queues;
 mod scoped_router;
@@ -64,6 +65,7 @@ const UNITS: &[(&str, Open)] = &[
     ("emitter", emitter::open),
     ("event_validator", event_validator::open),
     ("tool_dispatcher", tool_dispatcher::open),
+    ("queue_redis", queue_redis::open),
     ("queue_connstate", queue_connstate::open),
     ("queue_buffer", queue_buffer::open),
     ("queue_generic", queue_generic::open),
@@ -86,6 +88,7 @@ pub const NAMES: &[&str] = &[
     "emitter",
     "event_validator",
     "tool_dispatcher",
+    "queue_redis",
     "queue_connstate",
     "queue_buffer",
     "queue_generic",
@@ -94,9 +97,6 @@ pub const NAMES: &[&str] = &[
     "breaker_ws",
     "breaker_unified",
 ];
-
-/// Units of the old system that have recordings, and no adapter here yet.
-pub const NOT_PLAYED: &[&str] = &["queue_redis"];
 
 /// Opens a unit with the set-up of a case; `None` for a unit that nobody knows.
 pub(super) fn open(unit: &str, setup: &Map<String, Value>) -> Option<Result<Box<dyn Unit>, Inexpressible>> {

@@ -1,4 +1,4 @@
-//! The interfaces of the old queues over the one queue: eight ways of waiting, and one [`Queue`] in which everything
+//! The interfaces of the old queues over the one queue: nine ways of waiting, and one [`Queue`] in which everything
 //! waits.
 //!
 //! An adapter translates calls and results and holds nothing that waits. Where an old promise contradicts a guarantee
@@ -9,12 +9,17 @@ mod connection;
 mod missed;
 mod plain;
 mod topics;
+mod work;
 
 pub use breakers::{CallOutcome, RetrySettings, RetryingBreaker, UnifiedBreaker, UnifiedSettings};
 pub use connection::{ConnectionQueue, InFlight, Message, Metrics, Settings, State};
 pub use missed::{Missed, MissedMessages, MissedSettings, MissedStats, Strategy};
 pub use plain::{BoundedQueue, BoundedStats, FifoQueue, Letter};
 pub use topics::Topics;
+pub use work::{
+    ATTEMPTS_MAX, InHand, Letter as WorkLetter, Misread, Noted, Status, Untaken, Work, WorkQueue, pause_s,
+    read,
+};
 
 use router::queue::{Limits, Policies, Policy, Queue};
 

@@ -70,6 +70,11 @@ pub(super) struct Agents {
 }
 
 impl Agents {
+    /// Runs are numbered from here on, for a server that takes the place of another.
+    pub(super) fn number_from(&mut self, number: u64) {
+        self.started = number;
+    }
+
     /// Starts an agent.
     pub(super) fn start(&mut self, common: &mut Common, ask: Ask, out: &mut Effects) -> Rc<Context> {
         self.started += 1;

@@ -363,6 +363,17 @@ impl Subject for LegacyServer {
         self.deliver.pool()
     }
 
+    fn fresh(&self, number: u32) -> Self {
+        let mut server = Self::new(self.common.limits.clone(), self.common.hazards());
+        server.agents.number_from(u64::from(number) << 32);
+        server
+    }
+
+    /// The old parts know no message again.
+    fn dedupes(&self) -> bool {
+        false
+    }
+
     /// It asks nobody: its own quality service answers at once.
     fn answer(&self, _request: &QualityRequest, _now: Instant) -> Option<Box<RawValue>> {
         None

@@ -50,6 +50,9 @@ fn every_way_of_an_event_is_silent_without_hazards() {
 fn without_hazards_no_checker_has_a_word_to_say() {
     for (name, _) in embedded() {
         let scenario = scenario(name, 60);
+        if !scenario.faults.is_empty() {
+            continue; // what it promises where there are faults is less: the world's own tests say what
+        }
         let result = run(scenario.clone(), scenario.seed);
         let (ledger, counts) = (result.checkers.ledger(), result.checkers.ledger().counts);
         assert_eq!(ledger.findings(), [], "{name}");

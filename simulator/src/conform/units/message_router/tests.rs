@@ -33,7 +33,7 @@ fn pong() -> Value {
 fn differences(judged: &Judged) -> Vec<&str> {
     match &judged.outcome {
         Outcome::Fails { differences, .. } => differences.iter().map(|d| d.at.as_str()).collect(),
-        Outcome::Holds | Outcome::Inexpressible(_) | Outcome::NotForUs | Outcome::NotPlayed => Vec::new(),
+        Outcome::Holds | Outcome::Inexpressible(_) | Outcome::NotForUs => Vec::new(),
     }
 }
 
