@@ -107,9 +107,6 @@ impl Delivery {
             | FrameKind::Notice { .. }
             | FrameKind::Other => {}
         }
-        if lane.forgotten && matches!(seen.frame.kind, FrameKind::Welcome { .. }) {
-            lane.written = 0;
-        }
         if !seen.disturbed && (1..=lane.written).contains(&seen.frame.cursor) {
             let detail = format!("cursor {} is written again to a client that has it", seen.frame.cursor);
             ledger.push(seen.finding("deliver.I3", NAME, detail));
@@ -193,7 +190,7 @@ impl Lane {
         if self.forgotten {
             // It counts from anywhere now; what this tab had open is gone.
             (self.last, self.taken, self.announced, self.gapped) = (Some(cursor), false, None, true);
-            self.resumes = None;
+            (self.resumes, self.written) = (None, 0);
             self.runs.clear();
         } else if below {
             let last = self.resumes.unwrap_or_default();

@@ -13,7 +13,7 @@
 //! | `golden.terminal` | another end than planned | touched |
 //! | `golden.incomplete` | fewer or more events than planned, in a run that ended as planned | touched, and a gap, or a planned stop or time-out, or a planned failure and `services_away` |
 //! | the same | fewer events than planned, in a run that was to fail and ended with `SHUTDOWN` | touched, and a `deploy` |
-//! | `golden.setup` | an answer before the connection is set up | touched, and a `deploy`: a node that drains settles what it holds; or the node's clock is ahead |
+//! | `golden.setup` | an answer before the connection is set up | touched, and a `deploy`: a node that drains settles what it holds |
 //! | `golden.incomplete` at the end | a run without its end on a tab | a gap on that tab; or its node was replaced since, and another tab has the end |
 //! | the same | a run without its end otherwise | never: touched, it is called `live.pending` |
 //! | `golden.answer` | an answer missing, doubled, out of order | disturbed |

@@ -168,6 +168,14 @@ impl Links {
         (current.generation == link.generation).then_some(current)
     }
 
+    /// Whether something may have come to the client that it has not read.
+    pub(crate) fn is_unread(&self, link: LinkRef) -> bool {
+        let current = self.slots.get(link.index as usize).and_then(Option::as_deref);
+        current.is_some_and(|current| {
+            current.generation == link.generation && (current.stalled || current.arrived > 0)
+        })
+    }
+
     /// Gives up a link's slot.
     pub(crate) fn free(&mut self, link: LinkRef) {
         if self.get(link).is_some() {

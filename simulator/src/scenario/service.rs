@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text_value::{number_and_unit, text_value};
+use super::text_value::{text_value, unit_of, with_unit};
 
 const UNITS: [(&str, u64); 3] = [("ns", 1), ("us", 1_000), ("ms", 1_000_000)];
 const HELP: &str = "a service time is a whole number and one of the units ns, us, ms, at most 1000ms";
@@ -30,8 +30,7 @@ impl Nanos {
 
 impl fmt::Display for Nanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |&(_, scale): &(&str, u64)| self.0 > 0 && self.0.is_multiple_of(scale);
-        let (unit, scale) = UNITS.into_iter().rev().find(fits).unwrap_or(UNITS[0]);
+        let (unit, scale) = unit_of(self.0, &UNITS, 0);
         write!(f, "{}{unit}", self.0 / scale)
     }
 }
@@ -40,17 +39,7 @@ impl FromStr for Nanos {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, unit) = number_and_unit(text, HELP)?;
-        let Some((_, scale)) = UNITS.into_iter().find(|(name, _)| *name == unit) else {
-            return Err(match unit {
-                "" => format!("`{text}` has no unit\n{HELP}"),
-                _ => format!("`{unit}` is not a unit of service time\n{HELP}"),
-            });
-        };
-        match number.checked_mul(scale) {
-            Some(ns) if ns <= MAX_NS => Ok(Self(ns)),
-            Some(_) | None => Err(format!("`{text}` is longer than 1000ms\n{HELP}")),
-        }
+        with_unit(text, (&UNITS, MAX_NS), ("service time", "longer than 1000ms", HELP)).map(Self)
     }
 }
 

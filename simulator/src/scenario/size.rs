@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text_value::{ends, number_and_unit, text_value};
+use super::text_value::{ends, text_value, unit_of, with_unit};
 use crate::prng::{LogUniform, Prng};
 
 const UNITS: [(&str, u64); 3] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20)];
@@ -32,8 +32,7 @@ impl Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = u64::from(self.0);
-        let fits = |&(_, scale): &(&str, u64)| bytes > 0 && bytes.is_multiple_of(scale);
-        let (unit, scale) = UNITS.into_iter().rev().find(fits).unwrap_or(UNITS[0]);
+        let (unit, scale) = unit_of(bytes, &UNITS, 0);
         write!(f, "{}{unit}", bytes / scale)
     }
 }
@@ -42,21 +41,8 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, unit) = number_and_unit(text, HELP)?;
-        let Some((_, scale)) = UNITS.into_iter().find(|(name, _)| *name == unit) else {
-            return Err(match unit {
-                "" => format!("`{text}` has no unit\n{HELP}"),
-                _ => format!("`{unit}` is not a unit of size\n{HELP}"),
-            });
-        };
-        match number
-            .checked_mul(scale)
-            .filter(|&bytes| bytes <= MAX)
-            .and_then(|bytes| u32::try_from(bytes).ok())
-        {
-            Some(bytes) => Ok(Self(bytes)),
-            None => Err(format!("`{text}` is more than 64MiB\n{HELP}")),
-        }
+        // The largest is far below what a u32 holds.
+        with_unit(text, (&UNITS, MAX), ("size", "more than 64MiB", HELP)).map(|bytes| Self(bytes as u32))
     }
 }
 

@@ -45,7 +45,7 @@ macro_rules! text_value {
 pub(super) use text_value;
 
 /// Splits a text such as `250ms` into its whole number and its unit.
-pub(super) fn number_and_unit<'a>(text: &'a str, help: &str) -> Result<(u64, &'a str), String> {
+fn number_and_unit<'a>(text: &'a str, help: &str) -> Result<(u64, &'a str), String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     if number.is_empty() {
@@ -58,6 +58,29 @@ pub(super) fn number_and_unit<'a>(text: &'a str, help: &str) -> Result<(u64, &'a
     }
     let number = number.parse().map_err(|_| format!("`{text}` is too large\n{help}"))?;
     Ok((number, unit))
+}
+
+/// Reads a whole number with one of these units. `of` is what the units are of, `beyond` what a text above `max` is.
+pub(super) fn with_unit(
+    text: &str,
+    (units, max): (&[(&str, u64)], u64),
+    (of, beyond, help): (&str, &str, &str),
+) -> Result<u64, String> {
+    let (number, unit) = number_and_unit(text, help)?;
+    let Some((_, scale)) = units.iter().find(|(name, _)| *name == unit) else {
+        return Err(match unit {
+            "" => format!("`{text}` has no unit\n{help}"),
+            _ => format!("`{unit}` is not a unit of {of}\n{help}"),
+        });
+    };
+    let value = number.checked_mul(*scale).filter(|&value| value <= max);
+    value.ok_or_else(|| format!("`{text}` is {beyond}\n{help}"))
+}
+
+/// The largest of these units in which a value is a whole number; 0 is written in the unit at `zero`.
+pub(super) fn unit_of<'a>(value: u64, units: &[(&'a str, u64)], zero: usize) -> (&'a str, u64) {
+    let fits = |&(_, scale): &(&str, u64)| value > 0 && value.is_multiple_of(scale);
+    units.iter().copied().rev().find(fits).unwrap_or(units[zero])
 }
 
 /// Splits `a..b` into its ends; a single value is both ends.

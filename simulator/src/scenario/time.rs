@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::text_value::{ends, number_and_unit, text_value};
+use super::text_value::{ends, text_value, unit_of, with_unit};
 use crate::prng::Prng;
 
 const UNITS: [(&str, u64); 5] =
@@ -39,9 +39,7 @@ impl Micros {
 
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits =
-            |&(_, scale): &(&str, u64)| self.0.is_multiple_of(scale) && (self.0 > 0 || scale == 1_000_000);
-        let (unit, scale) = UNITS.into_iter().rev().find(fits).unwrap_or(UNITS[0]);
+        let (unit, scale) = unit_of(self.0, &UNITS, 2);
         write!(f, "{}{unit}", self.0 / scale)
     }
 }
@@ -50,17 +48,7 @@ impl FromStr for Micros {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, unit) = number_and_unit(text, HELP)?;
-        let Some((_, scale)) = UNITS.into_iter().find(|(name, _)| *name == unit) else {
-            return Err(match unit {
-                "" => format!("`{text}` has no unit\n{HELP}"),
-                _ => format!("`{unit}` is not a unit of time\n{HELP}"),
-            });
-        };
-        match number.checked_mul(scale) {
-            Some(us) if us <= MAX_US => Ok(Self(us)),
-            Some(_) | None => Err(format!("`{text}` is longer than 24h\n{HELP}")),
-        }
+        with_unit(text, (&UNITS, MAX_US), ("time", "longer than 24h", HELP)).map(Self)
     }
 }
 

@@ -51,6 +51,7 @@ impl<S: Subject> World<'_, S> {
 
     /// Everything that the host does for a user now.
     pub(super) fn host_acts(&mut self, user: u32) {
+        // Without a node there is nothing to do it with.
         if let Some(back_us) = self.trouble.as_ref().and_then(|trouble| trouble.back_us(self.now_us)) {
             return self.queue.set(back_us, Event::Host { user });
         }
@@ -63,9 +64,6 @@ impl<S: Subject> World<'_, S> {
     }
 
     fn do_for(&mut self, user: u32, deed: Deed) {
-        if self.trouble.as_ref().is_some_and(|trouble| trouble.is_down(self.now_us)) {
-            return;
-        }
         let Some(router) = self.subject.hosted() else { return };
         let id = self.plan.user_id(user);
         match deed {

@@ -222,14 +222,9 @@ impl<S: Subject> World<'_, S> {
         if !current.tabs.iter().all(|tab| tab.is_settled()) {
             return;
         }
-        let links: Vec<LinkRef> = current.tabs.iter().filter_map(|tab| tab.link).collect();
-        if links
-            .into_iter()
-            .any(|link| self.links.get(link).is_some_and(|link| link.stalled || link.arrived > 0))
-        {
+        if current.tabs.iter().filter_map(|tab| tab.link).any(|link| self.links.is_unread(link)) {
             return; // what has come to it, it does not know
         }
-        let Some(current) = self.user_ref(user) else { return };
         let unlooked = current.tabs.iter().position(|tab| !tab.looked);
         match unlooked {
             Some(tab) => self.reconnect(user, tab as u8),
