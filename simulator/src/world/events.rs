@@ -33,7 +33,7 @@ impl<S: Subject> World<'_, S> {
                     current.stalled = false;
                 }
                 self.read(link);
-                self.settle_reader(link);
+                self.reads_on(link);
             }
             Event::Gone { link } => self.gone(link),
             Event::Retry { user, tab } => self.connect(user, tab),

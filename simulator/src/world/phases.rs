@@ -153,15 +153,14 @@ impl<S: Subject> World<'_, S> {
         let Some(care) = state.care.as_deref_mut() else { return };
         care.rings();
         if stalled {
-            // It minds nothing while it does not read.
-            care.heard(now_us);
-        } else {
-            match care.step(now_us, behind, follows) {
-                Step::Wait => {}
-                Step::Ping => self.say(user, tab, &ActionKind::Ping),
-                Step::Repeat(place) => self.say_again(user, tab, place),
-                Step::Reconnect => self.reconnect(user, tab),
-            }
+            // It minds nothing while it does not read; when it reads on, the alarm is set again.
+            return;
+        }
+        match care.step(now_us, behind, follows) {
+            Step::Wait => {}
+            Step::Ping => self.say(user, tab, &ActionKind::Ping),
+            Step::Repeat(place) => self.say_again(user, tab, place),
+            Step::Reconnect => self.reconnect(user, tab),
         }
         self.arrange(user, tab);
     }
@@ -232,9 +231,14 @@ impl<S: Subject> World<'_, S> {
         }
     }
 
-    /// A tab reads again: perhaps that was the last that its user waited for.
-    pub(super) fn settle_reader(&mut self, link: LinkRef) {
-        if let Some(user) = self.links.get(link).filter(|link| link.held).map(|link| link.user) {
+    /// A tab reads again, and minds what it did not; perhaps what it read was the last that its user waited for.
+    pub(super) fn reads_on(&mut self, link: LinkRef) {
+        let now_us = self.now_us;
+        let Some(current) = self.links.get(link).filter(|link| link.held) else { return };
+        let (user, tab) = (current.user, current.tab);
+        if let Some(care) = self.care(user, tab) {
+            care.heard(now_us);
+            self.arrange(user, tab);
             self.settle(user);
         }
     }
