@@ -8,7 +8,8 @@ use super::{End, Outcome};
 pub fn report(outcome: &Outcome) -> Report {
     let mut report = Report::new(Tool::new("goldenpath", env!("CARGO_PKG_VERSION")), Kind::Simulation);
     let scope = outcome.scope.to_string();
-    report.replay = Some(format!("goldenpath sim --explore {scope}"));
+    let symmetry = if outcome.symmetry { "" } else { " --no-symmetry" };
+    report.replay = Some(format!("goldenpath sim --explore {scope}{symmetry}"));
     report.facts = facts(outcome, &scope);
     match &outcome.end {
         End::Complete => {

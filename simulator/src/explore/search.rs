@@ -17,6 +17,9 @@ use super::{
 
 /// What a world that is kept may need, at most and with everything around it, in bytes.
 const WORLD_BYTES: u64 = 24 * 1024;
+/// Most bytes for worlds that are kept. Ways are played anew in order, so that neighbours share them: more worlds save no
+/// time, as measured, and fall out of the processor's caches.
+const KEPT_BYTES_MAX: u64 = 512 << 20;
 /// States between two words on how far it is.
 const STEP: u64 = 4_096;
 
@@ -154,7 +157,7 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(options: Options<'a>, first: World, same: Same, depth_max: u32) -> Self {
         let print = Print::of(&first, same);
-        let kept_max = (options.memory_bytes / 2 / WORLD_BYTES) as usize;
+        let kept_max = ((options.memory_bytes / 2).min(KEPT_BYTES_MAX) / WORLD_BYTES) as usize;
         Self {
             nodes: Nodes::new(print.hash),
             way: vec![(0, first)],
