@@ -116,8 +116,11 @@ pub(crate) struct SimOptions {
     pub(crate) report: ReportOptions,
 }
 
+/// Failing seeds that a sweep keeps of each rule, if nobody says how many.
+pub(crate) const KEPT: u32 = 3;
+
 /// Many seeds instead of one.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct SweepOptions {
     /// Play many seeds, from A to before B
     #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with_all = ["seed", "trace", "check_determinism"])]
@@ -135,7 +138,7 @@ pub(crate) struct SweepOptions {
     #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) plateau: Option<u64>,
     /// Failing seeds to keep of each rule, the fastest first
-    #[arg(long, requires = "seeds", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, requires = "seeds", default_value_t = KEPT, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) keep: u32,
     /// Fail if a condition was never met in so many seeds, or `never` [default: 2000 for the swarm on the router]
     #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = demand)]
@@ -178,9 +181,9 @@ pub(crate) struct ShrinkOptions {
     /// Write the small scenario here
     #[arg(long, value_name = "FILE")]
     pub(crate) into: PathBuf,
-    /// Seconds after which the smallest scenario so far is taken
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub(crate) budget: u64,
+    /// Time, such as 30s or 5m, after which the smallest scenario so far is taken
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(crate) budget: Micros,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
 }
@@ -590,6 +593,9 @@ pub(crate) struct ReleaseOptions {
     /// Saved report of a load test, instead of a short one against a server of its own; repeat for more
     #[arg(long, value_name = "FILE")]
     pub(crate) load: Vec<PathBuf>,
+    /// Saved report of a sweep, or of the merged parts of one, instead of playing two thousand seeds of the swarm
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sweep: Option<PathBuf>,
     /// Saved report of the conformance cases, instead of playing them
     #[arg(long, value_name = "FILE")]
     pub(crate) conform: Option<PathBuf>,

@@ -20,9 +20,11 @@ fn scratch(name: &str) -> PathBuf {
     folder
 }
 
-/// Saved reports: a simulation, one unit of the recorded cases, and the load test of the committed example.
-fn saved(folder: &Path) -> [PathBuf; 3] {
-    let [sim, conform, load] = ["sim", "conform", "load"].map(|name| folder.join(format!("{name}.json")));
+/// Saved reports: a simulation, a sweep, one unit of the recorded cases, and the load test of the committed example.
+fn saved(folder: &Path) -> [PathBuf; 4] {
+    let [sim, sweep, conform, load] =
+        ["sim", "sweep", "conform", "load"].map(|name| folder.join(format!("{name}.json")));
+    goldenpath().args(["sim", "--seeds", "0..2", "--out"]).arg(&sweep).assert().success();
     goldenpath().args(["sim", "--scenario", "tiny", "--out"]).arg(&sim).assert().success();
     goldenpath().args(["conform", "--unit", "core_router", "--out"]).arg(&conform).assert().success();
     let example =
@@ -31,13 +33,13 @@ fn saved(folder: &Path) -> [PathBuf; 3] {
     let parts = example.release.expect("a release").parts;
     let played = parts.into_iter().find(|part| part.kind == Kind::Load).expect("a load test");
     fs::write(&load, reports::json::to_string(&played)).expect("written");
-    [sim, conform, load]
+    [sim, sweep, conform, load]
 }
 
-fn release(since: &str, [sim, conform, load]: &[PathBuf; 3]) -> Command {
+fn release(since: &str, [sim, sweep, conform, load]: &[PathBuf; 4]) -> Command {
     let mut command = goldenpath();
     command.args(["report", "release", "--since", since, "--sim"]).arg(sim);
-    command.arg("--conform").arg(conform).arg("--load").arg(load);
+    command.arg("--sweep").arg(sweep).arg("--conform").arg(conform).arg("--load").arg(load);
     command
 }
 
@@ -60,6 +62,8 @@ fn a_tag_that_is_not_there_leaves_a_named_gap() {
     );
     let release = report.release.expect("a release");
     assert!(release.changes.unknown.is_some());
+    let seeds = release.parts.iter().find_map(|part| part.sweep.as_ref()).map(|sweep| sweep.totals.seeds);
+    assert_eq!(seeds, Some(2));
     assert!(release.left_out.iter().any(|gap| gap.what == "golden-path"), "{:?}", release.left_out);
     for (file, what) in [("html", "<!DOCTYPE html>"), ("md", "## "), ("xml", "<?xml")] {
         let text = fs::read_to_string(folder.join(format!("out/release.{file}"))).expect("written");

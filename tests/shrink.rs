@@ -53,6 +53,16 @@ fn nothing_to_shrink_is_said_so() {
 }
 
 #[test]
+fn a_budget_has_a_unit_here_as_in_a_sweep() {
+    let file = scratch("no-unit.toml");
+    let mut shrink = goldenpath();
+    shrink.args(["shrink", "--scenario", "tiny", "--budget", "60", "--into"]).arg(&file);
+    let wrong = shrink.assert().code(2).get_output().stderr.clone();
+    let talk = String::from_utf8_lossy(&wrong).into_owned();
+    assert!(talk.contains("`60` has no unit"), "{talk}");
+}
+
+#[test]
 fn a_plan_that_is_written_out_plays_the_same_run() {
     let file = scratch("tiny-written.toml");
     let text = goldenpath().args(["scenario", "write-out", "tiny", "--seed", "9"]).assert().success();

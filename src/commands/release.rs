@@ -7,12 +7,12 @@ use std::{
 };
 
 use clap::CommandFactory as _;
-use reports::{Collected, Gap, Kind, Report, Tool, Verdict};
-use simulator::scenario;
+use reports::{Collected, Gap, Kind, Report, Tool, Verdict, sweep::SeedRange};
+use simulator::{legacy::Played, scenario};
 
-use super::{conform, load, report::read, sim};
+use super::{conform, load, report::read, sim, sweep};
 use crate::{
-    arguments::{Arguments, LoadOptions, ReleaseOptions, ReportOptions},
+    arguments::{Arguments, KEPT, LoadOptions, ReleaseOptions, ReportOptions, SweepOptions},
     failure::Failure,
     output,
     repository::Repository,
@@ -50,6 +50,7 @@ pub(crate) fn run(options: &ReleaseOptions) -> Result<Verdict, Failure> {
     // Files first: one that cannot be read ends the command before minutes are spent.
     let given = Given::read(options)?;
     simulations(given.simulations, options.all, &mut collected)?;
+    collected.parts.push(given.sweep.map_or_else(swarm, Ok)?);
     match given.conformance {
         Some(report) => collected.parts.push(report),
         None => {
@@ -80,6 +81,7 @@ pub(crate) fn run(options: &ReleaseOptions) -> Result<Verdict, Failure> {
 struct Given {
     simulations: Vec<Report>,
     loads: Vec<Report>,
+    sweep: Option<Report>,
     conformance: Option<Report>,
     gate: Option<Report>,
 }
@@ -93,6 +95,7 @@ impl Given {
         Ok(Given {
             simulations: all(&options.sim, Kind::Simulation)?,
             loads: all(&options.load, Kind::Load)?,
+            sweep: one(&options.sweep, Kind::Sweep)?,
             conformance: one(&options.conform, Kind::Conformance)?,
             gate: one(&options.gate, Kind::Gate)?,
         })
@@ -170,6 +173,13 @@ fn simulations(given: Vec<Report>, all: bool, collected: &mut Collected) -> Resu
         collected.parts.push(sim::played(name)?);
     }
     Ok(())
+}
+
+/// As many seeds of the swarm as must meet every condition.
+fn swarm() -> Result<Report, Failure> {
+    let seeds = SeedRange { from: 0, to: sweep::DEMAND_FROM };
+    output::talk(&format!("playing the seeds {seeds} of the swarm"));
+    sweep::swept(seeds, &Played::Router, None, &SweepOptions { keep: KEPT, ..SweepOptions::default() })
 }
 
 /// The gate against the last release, if this program has one and can reach it.

@@ -25,7 +25,7 @@ pub(crate) fn run(options: &ShrinkOptions) -> Result<Verdict, Failure> {
     };
     let seed = options.seed.unwrap_or(scenario.seed);
     let suspicion = Suspicion::new(played.clone(), options.rule.clone().unwrap_or_default());
-    let until = Instant::now() + Duration::from_secs(options.budget);
+    let until = Instant::now() + Duration::from_micros(options.budget.us());
     let bar = bar();
     let mut told = |progress: &Progress| {
         let Progress { pass, runs, size } = progress;

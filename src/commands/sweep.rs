@@ -20,7 +20,7 @@ use std::{
 };
 
 use reports::{
-    ScenarioRef, Tool, Verdict,
+    Report, ScenarioRef, Tool, Verdict,
     sweep::{Measured, SeedOutcome, SeedRange, Sweep},
 };
 use simulator::{
@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// From so many seeds on, a sweep of the swarm must have met every condition.
-const DEMAND_FROM: u64 = 2_000;
+pub(super) const DEMAND_FROM: u64 = 2_000;
 /// How often progress is shown on a terminal.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// How often it is told in lines.
@@ -45,9 +45,19 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Plays the seeds and reports.
 pub(super) fn run(seeds: SeedRange, played: &Played, options: &SimOptions) -> Result<Verdict, Failure> {
-    let how = &options.sweep;
+    let swept = swept(seeds, played, options.scenario.as_deref(), &options.sweep)?;
+    output::report(&swept, &options.report)
+}
+
+/// Plays the seeds, of the swarm if no scenario is named, and answers their report.
+pub(super) fn swept(
+    seeds: SeedRange,
+    played: &Played,
+    scenario: Option<&str>,
+    how: &SweepOptions,
+) -> Result<Report, Failure> {
     let asked = how.shard.map_or(seeds, |(part, parts)| seeds.part(part, parts));
-    let (plays, profile, source) = plays(options)?;
+    let (plays, profile, source) = plays(scenario, how.without)?;
     let arguments = played.arguments() + &without(how.without);
     let mut sweep = Sweep::new(source, arguments, asked, how.keep);
     sweep.demand_from = match how.demand {
@@ -69,7 +79,7 @@ pub(super) fn run(seeds: SeedRange, played: &Played, options: &SimOptions) -> Re
         output::write_file(path, &hashes(done.hashes))?;
     }
     let tool = Tool::new("goldenpath", env!("CARGO_PKG_VERSION"));
-    output::report(&reports::sweep::report(tool, profile, sweep), &options.report)
+    Ok(reports::sweep::report(tool, profile, sweep))
 }
 
 /// What the command line adds to leave a kind of fault out.
@@ -78,11 +88,14 @@ pub(super) fn without(kind: Option<FaultKind>) -> String {
 }
 
 /// What the seeds play, how reports name it, and how the command line does.
-fn plays(options: &SimOptions) -> Result<(Plays, ScenarioRef, String), Failure> {
-    let Some(name) = &options.scenario else {
+fn plays(
+    scenario: Option<&str>,
+    without: Option<FaultKind>,
+) -> Result<(Plays, ScenarioRef, String), Failure> {
+    let Some(name) = scenario else {
         let profile =
             ScenarioRef { name: swarm::NAME.to_owned(), about: swarm::ABOUT.to_owned(), hash: swarm::hash() };
-        return Ok((Plays::Swarm { without: options.sweep.without }, profile, "--swarm".to_owned()));
+        return Ok((Plays::Swarm { without }, profile, "--swarm".to_owned()));
     };
     let scenario = sources::scenario(name)?;
     let (about, hash) = (scenario.about.clone(), scenario.hash());

@@ -75,6 +75,14 @@ pub(super) fn goals(parts: &[Report]) -> Vec<Goal> {
             counts.map(|counts| Measured::AtMost { share: counts.error_rate(), limit: ERROR_RATE_MAX });
         goals.push(goal(&format!("errors_{key}"), "error rate", place, measured));
     }
+    let sweeps = parts.iter().filter_map(|part| part.sweep.as_deref()).map(|sweep| sweep.totals);
+    let failing = sweeps.filter(|totals| totals.seeds > 0).map(|totals| totals.failing);
+    goals.push(goal(
+        "swarm",
+        "no seed of the swarm breaks a rule",
+        "many seeds, virtual time",
+        none(failing.reduce(|a, b| a + b)),
+    ));
     let conformance =
         parts.iter().filter(|part| part.kind == Kind::Conformance).map(|part| part.findings_total);
     goals.push(goal(
@@ -174,6 +182,7 @@ impl Goal {
             "reliability_virtual" => "reliability, virtual time",
             "reliability_sockets" => "reliability, sockets",
             "errors_sockets" => "error rate, sockets",
+            "swarm" => "seeds that break a rule",
             "conformance" => "recorded cases that differ",
             "slower" => "benchmarks slower",
             _ => return None,

@@ -23,8 +23,9 @@ pub(crate) use self::{
 };
 
 /// The kinds of run that a release needs, and what each is called when it is missing.
-const NEEDED: [(Kind, &str); 4] = [
+const NEEDED: [(Kind, &str); 5] = [
     (Kind::Simulation, "scenarios in virtual time"),
+    (Kind::Sweep, "many seeds of the swarm"),
     (Kind::Load, "load over real sockets"),
     (Kind::Conformance, "conformance with recorded behaviour"),
     (Kind::Gate, "speed against the last release"),

@@ -6,12 +6,16 @@ use super::{
     time_key,
 };
 use crate::{
-    Comparison, Contest, Decision, Kind, Metric, Report, Role, Weight, gate, quantity,
+    Comparison, Contest, Decision, Kind, Metric, Report, Role, Sweep, Weight, gate, quantity,
+    sweep::{self, Totals},
     table::{DASH, Table},
 };
 
 /// How many commits are listed; the number of all is always said.
 const COMMITS_SHOWN_MAX: usize = 40;
+
+/// How many conditions are listed, the rarest ones; the sweep's own report lists all.
+const CONDITIONS_SHOWN_MAX: usize = 20;
 
 /// A heading, what to know beforehand, and a table if there is anything to list.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub(crate) fn sections(release: &Release) -> Vec<Section> {
         exact(release),
         safety(release),
         reliability(release),
+        seeds(release),
         memory(release),
         coverage(release),
         accepted(release),
@@ -342,6 +347,32 @@ fn reliability(release: &Release) -> Section {
         "Golden-path reliability",
         note,
         Table::new(&titles, played(release).filter_map(row).collect()),
+    )
+}
+
+fn seeds(release: &Release) -> Section {
+    let heading = "Many seeds, and what they came across";
+    let Some(sweep) = release.parts.iter().find_map(|part| part.sweep.as_deref()) else {
+        return section("seeds", heading, "Not measured; see above.", Table::new(&[], Vec::new()));
+    };
+    let mut table = sweep::conditions(sweep);
+    table.rows.truncate(CONDITIONS_SHOWN_MAX);
+    section("seeds", heading, swept(sweep), table)
+}
+
+fn swept(sweep: &Sweep) -> String {
+    let met = sweep.conditions.len() - sweep.unmet().count();
+    let listed =
+        if sweep.conditions.len() > CONDITIONS_SHOWN_MAX { "the rarest are listed" } else { "listed" };
+    let Totals { seeds, failing, users, runs, .. } = sweep.totals;
+    let [seeds, failing, users, runs] = [seeds, failing, users, runs].map(quantity::grouped);
+    format!(
+        "{seeds} seeds, each a scenario of its own, with {users} users and {runs} runs in all: {failing} break a rule. \
+         {met} of {} conditions that must come up sometimes did ({listed}), and {} of {} combinations of what a run \
+         was at, what came, and what was wrong meanwhile.",
+        sweep.conditions.len(),
+        quantity::grouped(sweep.triples.met.len() as u64),
+        quantity::grouped(sweep.triples.possible),
     )
 }
 

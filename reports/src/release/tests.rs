@@ -1,5 +1,6 @@
 use super::*;
 use crate::Finding;
+use crate::sweep::{Broken, Condition, SeedRange, Sweep, Totals};
 use crate::{Domain, ScenarioRef, Unit, html, json, junit, markdown, sample, text};
 
 fn tool() -> Tool {
@@ -42,6 +43,26 @@ fn load(golden: u64) -> Report {
     report
 }
 
+/// Two thousand seeds, so many of which break a rule; one of two conditions was met.
+fn sweep(failing: u64) -> Report {
+    let mut sweep = Sweep::new("--swarm", "", SeedRange { from: 0, to: 2_000 }, 3);
+    sweep.played = sweep.asked.clone();
+    sweep.totals = Totals { seeds: 2_000, failing, users: 41_000, runs: 300_000, ..Totals::default() };
+    let condition = |name: &str, seeds, first_seed| Condition {
+        name: name.to_owned(),
+        about: format!("what {name} is"),
+        seeds,
+        first_seed,
+    };
+    sweep.conditions = vec![condition("full_queue", 7, Some(4)), condition("two_crashes", 0, None)];
+    if failing > 0 {
+        let broken = Broken { seeds: failing, findings: failing, fastest: Vec::new() };
+        sweep.rules.insert("deliver.I4".to_owned(), broken);
+    }
+    let swarm = part(Kind::Sweep, "swarm").scenario.expect("it has one");
+    crate::sweep::report(tool(), swarm, sweep)
+}
+
 fn gate(verdict: Verdict) -> Report {
     let mut report = part(Kind::Gate, "");
     let mut gate = sample::gate();
@@ -58,7 +79,7 @@ fn whole(verdict: Verdict) -> Collected {
     Collected {
         since: "v0.1.0".to_owned(),
         head: "2ea4ca7".to_owned(),
-        parts: vec![simulation(), load(1_000), part(Kind::Conformance, ""), gate(verdict)],
+        parts: vec![simulation(), load(1_000), part(Kind::Conformance, ""), gate(verdict), sweep(0)],
         ..Collected::default()
     }
 }
@@ -74,7 +95,7 @@ fn with_everything_measured_and_reached_it_is_released() {
 
 #[test]
 fn nothing_is_missing_in_silence() {
-    for kind in [Kind::Simulation, Kind::Load, Kind::Conformance, Kind::Gate] {
+    for kind in [Kind::Simulation, Kind::Sweep, Kind::Load, Kind::Conformance, Kind::Gate] {
         let mut collected = whole(Verdict::Pass);
         collected.parts.retain(|part| part.kind != kind);
         let report = release(tool(), collected);
@@ -85,7 +106,7 @@ fn nothing_is_missing_in_silence() {
         assert!(junit::render(&report).contains("<error"), "a release that is incomplete is not green");
     }
     let mut collected = whole(Verdict::Pass);
-    collected.parts.pop();
+    collected.parts.retain(|part| part.kind != Kind::Gate);
     collected.missing = vec![Gap::new(needed(Kind::Gate), "the tag is not in this clone")];
     let report = release(tool(), collected);
     assert_eq!(
@@ -146,6 +167,25 @@ fn reliability_and_errors_are_judged_at_their_limits() {
 }
 
 #[test]
+fn a_seed_that_breaks_a_rule_stops_a_release_and_what_all_of_them_met_is_shown() {
+    let mut collected = whole(Verdict::Pass);
+    collected.parts[4] = sweep(2);
+    let report = release(tool(), collected);
+    assert_eq!(report.verdict, Verdict::Findings);
+    assert!(
+        report.reasons.contains(&"Sweep of swarm (findings): deliver.I4 broken in 2 seeds".to_owned()),
+        "{:?}",
+        report.reasons
+    );
+    assert!(report.reasons.iter().any(|reason| reason.starts_with("Missed: no seed of the swarm")));
+    let page = markdown::render(&report);
+    assert!(page.contains("2,000 seeds, each a scenario of its own, with 41,000 users"), "{page}");
+    assert!(page.contains("1 of 2 conditions"), "{page}");
+    let at = |name: &str| page.find(name).expect("listed");
+    assert!(at("what two_crashes is") < at("what full_queue is"), "what was never met comes first");
+}
+
+#[test]
 fn a_release_keeps_what_its_page_shows_and_no_more() {
     let report = release(tool(), whole(Verdict::Regression));
     let parts = &report.release.as_ref().expect("a release").parts;
@@ -165,13 +205,13 @@ fn earlier_reports_are_set_beside_their_twins() {
     collected.before = vec![before.clone(), part(Kind::Simulation, "gone")];
     let report = release(tool(), collected);
     let against = &report.release.as_ref().expect("a release").against;
-    assert_eq!(against.len(), 4);
+    assert_eq!(against.len(), 5);
     let page = markdown::render(&report);
     assert!(page.contains("| churn, simulation | send to first event |"), "{page}");
     assert!(page.contains("×2.000") && page.contains("5 of 6 distributions"), "{page}");
 
     let compared = compare(&before, &report);
-    assert_eq!(compared.parts.len(), 4);
+    assert_eq!(compared.parts.len(), 5);
     assert!(text::render_comparison(&compared).contains("×2.000"));
 }
 

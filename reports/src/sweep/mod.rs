@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::tables::tables;
+pub(crate) use self::tables::{conditions, tables};
 pub use self::{
     condition::{Condition, Triple, Triples},
     merge::{MergeRefusal, merge},

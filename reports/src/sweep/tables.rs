@@ -38,7 +38,7 @@ fn failing(sweep: &Sweep) -> Table {
 }
 
 /// Those never met first, then the rarest.
-fn conditions(sweep: &Sweep) -> Table {
+pub(crate) fn conditions(sweep: &Sweep) -> Table {
     let mut sorted: Vec<_> = sweep.conditions.iter().collect();
     sorted.sort_by_key(|condition| condition.seeds);
     let row = |condition: &&super::Condition| {
