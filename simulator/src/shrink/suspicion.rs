@@ -13,8 +13,6 @@ use crate::world::Options;
 /// Virtual time that a world goes on beyond its plan at most, microseconds: recovery windows, heartbeats and deadlines are
 /// long over by then.
 const OVERTIME_US: u64 = 3_600_000_000;
-/// How much longer it is watched, microseconds: in a world that has not ended something happens in every few minutes.
-const WATCHED_US: u64 = 300_000_000;
 
 /// A server that breaks a rule.
 #[derive(Clone, Debug)]
@@ -82,7 +80,7 @@ fn is_quiet(scenario: &Scenario, seed: u64, played: &Played) -> Result<bool, Con
 /// Plays a scenario, but not for ever: what breaks a server can keep its world from ending. Nothing then.
 fn play(scenario: &Scenario, seed: u64, played: &Played) -> Result<Option<Report>, ConfigError> {
     let planned_us = Plan::new(scenario.clone(), seed).summary().ends_at_us;
-    let until_us = Some(planned_us + OVERTIME_US + WATCHED_US);
+    let until_us = Some(planned_us + 2 * OVERTIME_US);
     let options = Options { until_us, ..Options::default() };
     let mut result = run::play(scenario.clone(), seed, played, options)?;
     let ended = result.ended_at_us <= planned_us + OVERTIME_US;
