@@ -17,7 +17,8 @@ use crate::plan::ActionKind;
 pub struct Client {
     /// The newest cursor seen; 0 before the first.
     seen: u64,
-    /// The user's cursor when this tab first connected: what came before was never this tab's.
+    /// The user's cursor when this tab was first welcomed, or with which it came back without ever having been: what came
+    /// before was never this tab's.
     base: Option<u64>,
     repeats: u64,
     confirm: Option<u64>,
@@ -72,6 +73,11 @@ impl Client {
         if self.seen > 0 { Some(self.seen) } else { self.base }
     }
 
+    /// A connection begins with that cursor: all that comes after it is this tab's.
+    pub fn resumes_with(&mut self, cursor: u64) {
+        self.base = self.base.or(Some(cursor));
+    }
+
     /// The newest cursor seen; 0 before the first.
     pub fn seen(&self) -> u64 {
         self.seen
@@ -110,6 +116,12 @@ impl Client {
     /// Whether everything up to `cursor` was seen, or announced as missing.
     pub fn is_up_to(&self, cursor: u64) -> bool {
         self.forgotten || self.seen.max(self.gap_to).max(self.base.unwrap_or_default()) >= cursor
+    }
+
+    /// Whether another tab of the same user has seen something newer, as far as their cursors can be compared.
+    pub fn lacks_what(&self, other: &Self) -> bool {
+        let known = self.seen.max(self.gap_to).max(self.base.unwrap_or_default());
+        self.node == other.node && other.seen > known
     }
 
     /// Whether the last welcome said that the server has forgotten, and nothing new has come since.
@@ -277,6 +289,34 @@ mod tests {
             receive(&mut client, &format!(r#"{{"type":"connection_established","data":{data}}}"#));
             assert_eq!(receive(&mut client, &event("agent_thinking", 2, 7)), verdict, "{node}");
         }
+    }
+
+    #[test]
+    fn a_tab_that_was_never_welcomed_comes_back_for_everything() {
+        let mut client = Client::careful();
+        client.disconnected();
+        assert_eq!(client.resume_cursor(), None);
+        client.resumes_with(0);
+        receive(&mut client, r#"{"type":"connection_established","data":{"cursor":5}}"#);
+        assert_eq!((client.resume_cursor(), client.is_up_to(5)), (Some(0), false));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 1)), Verdict::Fresh);
+    }
+
+    #[test]
+    fn tabs_of_one_user_compare_the_cursors_of_one_node() {
+        let at = |node: &str, seen: u64| {
+            let mut client = Client::careful();
+            let data = format!(r#"{{"cursor":4,"connection_id":"conn-{node}-1"}}"#);
+            receive(&mut client, &format!(r#"{{"type":"connection_established","data":{data}}}"#));
+            (5..=seen).for_each(|cursor| _ = receive(&mut client, &event("agent_thinking", cursor, cursor)));
+            client
+        };
+        assert!(at("n0", 5).lacks_what(&at("n0", 6)) && at("n0", 4).lacks_what(&at("n0", 5)));
+        assert!(!at("n0", 6).lacks_what(&at("n0", 6)) && !at("n0", 4).lacks_what(&at("n0", 4)));
+        assert!(!at("n1", 5).lacks_what(&at("n0", 6)), "those of another node say nothing");
+        let mut told = at("n0", 5);
+        receive(&mut told, r#"{"type":"recovery_gap","from":6,"to":6}"#);
+        assert!(!told.lacks_what(&at("n0", 6)), "it was announced as missing");
     }
 
     #[test]

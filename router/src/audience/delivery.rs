@@ -441,7 +441,13 @@ impl Audience {
     /// user's other connections that something is missing; the one that resumes is told by its replay. Others of the user's
     /// clients may know more. Whoever knows more by a whole window has a gap in any case, so that much room is left: else
     /// what comes now would bear cursors that they have seen, and be dropped as repeats.
-    fn raise<'b>(&mut self, owner: &Owner<'b>, member: &Member<'b>, cursor: u64, flow: &mut Flow<'_>) {
+    pub(crate) fn raise<'b>(
+        &mut self,
+        owner: &Owner<'b>,
+        member: &Member<'b>,
+        cursor: u64,
+        flow: &mut Flow<'_>,
+    ) {
         let (cursor, known) = (cursor.min(RAISE_MAX), self.user(owner.user).cursor);
         if cursor <= known {
             return;

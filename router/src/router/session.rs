@@ -46,6 +46,12 @@ impl Router {
         let conn = audience.add_conn(user, connect, &flow);
         out.push(Effect::Accepted { ticket: connect.ticket, conn });
         self.welcome(conn, out);
+        if let Some(cursor) = connect.resume {
+            // Measured by what had been issued when the client came: until its set-up is over, another tab may raise it.
+            self.in_flow(conn, out, |audience, owner, member, flow| {
+                audience.raise(owner, member, cursor, flow)
+            });
+        }
         if self.config.ready_after_us == 0 {
             self.open(conn, out);
         }

@@ -142,6 +142,28 @@ fn a_raised_cursor_is_announced_to_the_tabs_that_are_there() {
     assert_eq!(world.router.stats().connections.gaps, 2);
 }
 
+/// Both tabs come back before the set-up of either is over: each was welcomed below its own cursor, and must be told.
+#[test]
+fn tabs_that_come_back_together_after_a_restart_are_all_told() {
+    for window in [1, 200] {
+        let config = Config { ready_after_us: 1_000, recovery_frames_max: window, ..Config::default() };
+        let mut world = World::new(config);
+        let tabs = [resume(&mut world, 500), resume(&mut world, 501)];
+        world.wait(1_000);
+        let run = world.chat(tabs[1], "m1");
+        world.play(&run);
+        for (tab, cursor) in tabs.into_iter().zip([500, 501]) {
+            let frames = world.frames(tab);
+            let known = frames[0]["data"]["cursor"].as_u64().expect("a cursor");
+            let gap = frames.iter().find(|frame| frame["type"] == "recovery_gap");
+            assert!(known >= cursor || gap.is_some(), "{window}: welcomed at {known}, and told of no gap");
+            let next = gap.map_or(cursor, |gap| gap["to"].as_u64().expect("a cursor")) + 1;
+            let events: Vec<u64> = frames.iter().filter_map(|frame| frame["cursor"].as_u64()).collect();
+            assert_eq!(events, (next..next + 5).collect::<Vec<_>>(), "{window}");
+        }
+    }
+}
+
 #[test]
 fn a_tab_that_resumes_keeps_the_place_of_one_that_is_away() {
     let mut world = World::new(Config::default());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use router::Authority;
 
-use crate::plan::{Action, ActionKind, UserPlan};
+use crate::plan::{Action, ActionKind, UserPlan, settle_us};
 use crate::prng::{Domain, Prng};
 use crate::scenario::Scenario;
 
@@ -49,7 +49,7 @@ impl Host {
     pub(crate) fn plan(&mut self, scenario: &Scenario, seed: u64, user: &UserPlan) -> Option<u64> {
         let mut prng = Prng::keyed(seed, Domain::User, &[&user.id, "host"]);
         let count = scenario.host.notices.draw(&mut prng);
-        let settle_us = 4 * scenario.network.latency.high.us() + 50_000;
+        let settle_us = settle_us(scenario);
         let connects = |action: &&Action| action.kind == ActionKind::Connect;
         let last_us = user.actions.iter().filter(connects).map(|action| action.at_us).max()?;
         let from_us = last_us + settle_us + scenario.limits.ready_after_us();

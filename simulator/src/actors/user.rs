@@ -86,6 +86,11 @@ impl User {
         if self.next_at()? > now_us { None } else { self.actions.next() }
     }
 
+    /// The first tab that does not have what another one has.
+    pub(crate) fn tab_behind(&self) -> Option<usize> {
+        self.tabs.iter().position(|tab| self.tabs.iter().any(|other| tab.client.lacks_what(&other.client)))
+    }
+
     /// The script of the run of its message of that number, which it has once.
     pub(crate) fn take_script(&mut self, number: usize) -> Option<Script> {
         self.scripts.get_mut(number)?.take()
@@ -100,6 +105,11 @@ impl User {
 
     pub(crate) fn next_at(&self) -> Option<u64> {
         self.actions.as_slice().first().map(|action| action.at_us)
+    }
+
+    /// When it leaves, as planned; nothing once it has begun to.
+    pub(crate) fn leaves_at(&self) -> Option<u64> {
+        self.actions.as_slice().last().map(|action| action.at_us)
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct GoldenPath {
     unsure: Vec<u8>,
     /// When each tab's connection is set up, at the earliest.
     ready_at_us: PerTab<u64>,
+    /// Tabs whose connection answered something that waits for its set-up.
+    set_up: Vec<u8>,
     questions: Vec<Question>,
 }
 
@@ -97,6 +99,7 @@ impl GoldenPath {
     /// A tab connects; what it says is not taken up before `ready_at_us`.
     pub(super) fn connecting(&mut self, tab: u8, ready_at_us: u64) {
         *self.ready_at_us.at(tab) = ready_at_us;
+        self.set_up.retain(|set_up| *set_up != tab);
     }
 
     pub(super) fn here(&self) -> u64 {
@@ -168,9 +171,19 @@ impl GoldenPath {
         if self.is_known_again(seen) || self.is_forgiven(seen) {
             return;
         }
+        // What is too large is refused at once; what was asked before may be held.
+        let at_once = seen.frame.kind == FrameKind::Error { code: "TOO_LARGE" };
+        let overtakes = at_once && seen.touched && !self.set_up.contains(&seen.tab);
+        if !at_once && !self.set_up.contains(&seen.tab) {
+            self.set_up.push(seen.tab);
+        }
         let unsure = seen.disturbed || seen.crowded || self.unsure.contains(&seen.tab);
         let awaited = self.answers.at(seen.tab);
         let fits = awaited.iter().position(|awaited| awaited.what.fits(&seen.frame.kind));
+        if overtakes && let Some(fits) = fits {
+            awaited.remove(fits);
+            return;
+        }
         if unsure {
             // What was asked before may have been lost; what fits nothing may have come twice.
             awaited.drain(..fits.map_or(0, |fits| fits + 1));

@@ -18,6 +18,7 @@
 //! | the same | a run without its end otherwise | never: touched, it is called `live.pending` |
 //! | `golden.answer` | an answer missing, doubled, out of order | disturbed |
 //! | `golden.answer` | an answer missing | touched, and the scenario bounds what may wait for a connection |
+//! | `golden.answer` | `TOO_LARGE` ahead of older answers | touched, and the connection answered nothing yet that waits for its set-up |
 //! | `golden.answer` | a refusal that crowding explains: `RATE_LIMITED`, `RUN_LIMIT`, `OVERLOADED` | touched |
 //! | `golden.answer`, `golden.setup` | `CONNECTION_LIMIT`: older connections are not known to be gone | touched |
 //! | `golden.answer` | `SHUTTING_DOWN` | touched, and a `deploy` |

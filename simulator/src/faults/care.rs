@@ -8,7 +8,7 @@
 //! - A message without an answer is sent again under its `message_id`. The answer `duplicate` without a run says that the
 //!   run is over: its end was lost on the way, and is fetched by another connection.
 //! - A run of another tab that falls silent: likewise.
-//! - Failed attempts wait longer and longer.
+//! - Failed attempts wait longer and longer; and many messages are sent again a few at a time, as a server refuses a crowd.
 
 use crate::plan::ActionKind;
 
@@ -22,6 +22,10 @@ pub(crate) const PROBE_US: u64 = 5_000_000;
 pub(crate) const ANSWER_US: u64 = 10_000_000;
 /// Silence of a run that is known to be open.
 pub(crate) const RUN_US: u64 = 30_000_000;
+/// Between two messages that are sent again, once so many went at once. With as many new ones as a plan has, that stays below
+/// the rejected frames for which a server closes a connection.
+const AGAIN_US: u64 = 1_500_000;
+const AGAIN_AT_ONCE: u64 = 3;
 /// The longest of them.
 pub(crate) const LONGEST_US: u64 = RUN_US;
 
@@ -39,6 +43,8 @@ pub(crate) struct Care {
     /// Attempts that failed, since everything was well.
     failures: u32,
     asked: Vec<Asked>,
+    /// When all that was sent again so far would have been, one by one.
+    again_us: u64,
     /// When the world will ask what to do; `u64::MAX` if it was not told to.
     alarm_us: u64,
     /// Whether this connection is one that was made to see whether anything is missing.
@@ -207,16 +213,20 @@ impl Care {
     /// The message of that place goes out again.
     pub(crate) fn repeats(&mut self, now_us: u64, place: usize) -> Option<&Asked> {
         let asked = self.asked.get_mut(place)?;
+        self.again_us = self.again_us.max(now_us) + AGAIN_US;
         asked.last_us = now_us;
         asked.sent += 1;
         Some(asked)
     }
 
-    /// The places of the messages that were sent before this connection and that the server has not shown to have.
-    pub(crate) fn unknown(&self) -> Vec<usize> {
+    /// The places of the messages that were sent before this connection and that the server has not shown to have; no more
+    /// than may go at once.
+    pub(crate) fn unknown(&self, now_us: u64) -> Vec<usize> {
         let since_us = self.since_us.unwrap_or_default();
         let unknown = |asked: &Asked| !asked.known && asked.last_us < since_us;
-        (0..self.asked.len()).filter(|place| unknown(&self.asked[*place])).collect()
+        let ahead_us = self.again_us.saturating_sub(now_us);
+        let count = (AGAIN_AT_ONCE * AGAIN_US).saturating_sub(ahead_us) / AGAIN_US;
+        (0..self.asked.len()).filter(|place| unknown(&self.asked[*place])).take(count as usize).collect()
     }
 
     /// Whether there is a connection and its welcome came.
@@ -271,8 +281,10 @@ impl Care {
         };
         let behind = behind.then_some((self.event_at_us + PROBE_US, Step::Reconnect));
         let follows = follows.then_some((self.event_at_us + RUN_US, Step::Reconnect));
+        let again_us = self.again_us.saturating_sub((AGAIN_AT_ONCE - 1) * AGAIN_US);
         let unanswered = self.asked.iter().enumerate().map(|(place, asked)| {
-            (asked.last_us + if asked.known { RUN_US } else { ANSWER_US }, Step::Repeat(place))
+            let due_us = asked.last_us + if asked.known { RUN_US } else { ANSWER_US };
+            (due_us.max(again_us), Step::Repeat(place))
         });
         let others = behind.into_iter().chain(follows).chain(unanswered);
         others.chain([alive]).min_by_key(|(at_us, _)| *at_us)
@@ -334,12 +346,33 @@ mod tests {
         care.event(ANSWER_US + 2_000, "m1", false);
         care.heard(RUN_US);
         assert_eq!(care.step(RUN_US, false, false), Step::Wait);
-        assert_eq!(care.unknown(), [] as [usize; 0]);
+        assert_eq!(care.unknown(RUN_US), [] as [usize; 0]);
         care.connecting(RUN_US, false);
         care.welcomed(RUN_US, 0, true);
-        assert_eq!(care.unknown(), [0], "the server forgot");
+        assert_eq!(care.unknown(RUN_US), [0], "the server forgot");
         care.event(RUN_US, "m1", true);
         assert!(care.asked().is_empty());
+    }
+
+    #[test]
+    fn of_many_unanswered_messages_a_few_go_at_once_and_then_one_by_one() {
+        let mut care = opened();
+        (0..9).for_each(|number| care.asks(1_000, &format!("m{number}"), &ActionKind::Ping));
+        let now_us = 2_000_000;
+        care.connecting(now_us, false);
+        care.welcomed(now_us, 0, false);
+        care.heard(ANSWER_US);
+        let at_once = care.unknown(now_us);
+        assert_eq!(at_once, [0, 1, 2]);
+        at_once.into_iter().for_each(|place| _ = care.repeats(now_us, place));
+        assert_eq!(care.unknown(now_us), [] as [usize; 0]);
+        let due_us = ANSWER_US + 1_000;
+        for place in 3..6 {
+            assert_eq!(care.step(due_us, false, false), Step::Repeat(place));
+            assert!(care.repeats(due_us, place).is_some());
+        }
+        assert_eq!(care.step(due_us, false, false), Step::Wait);
+        assert_eq!(care.step(due_us + AGAIN_US, false, false), Step::Repeat(6));
     }
 
     #[test]

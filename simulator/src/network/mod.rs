@@ -18,7 +18,7 @@ use crate::scenario::MicrosRange;
 pub(crate) use queue::{Event, LinkRef, Queue};
 pub(crate) use strike::Late;
 
-/// Frames that the buffers of a connection's two sockets hold together.
+/// Frames that the buffers of a connection's two sockets hold together, when they do not flow.
 pub(crate) const SOCKET_FRAMES: usize = 16;
 
 /// Bytes that they hold.
@@ -241,7 +241,7 @@ impl Links {
         if !current.held && !current.deaf {
             return false; // lost, and never reported as written: the socket is dying
         }
-        if current.unwritten.is_empty() && current.has_room() {
+        if current.unwritten.is_empty() && current.has_room(now_us, latency) {
             if current.faults.is_some() {
                 self.put_down_struck(now_us, thing, link, queue);
                 return self.get(link).is_some_and(|current| current.written > 0);
@@ -266,7 +266,7 @@ impl Links {
         if current.faults.is_some() {
             return Some((thing, self.write_on_struck(now_us, link, queue)));
         }
-        while current.has_room()
+        while current.has_room(now_us, latency)
             && let Some(next) = current.unwritten.pop_front()
         {
             current.put_down(now_us, next, latency, link, queue);
@@ -301,8 +301,11 @@ impl Link {
         self.written + self.unwritten.iter().filter(|thing| matches!(thing, Down::Frame(_))).count() as u32
     }
 
-    fn has_room(&self) -> bool {
-        self.down.len() < SOCKET_FRAMES && self.down_bytes < SOCKET_BYTES
+    /// Whether a frame can be written. What flows to a client that reads is on the wire and fills no buffer.
+    fn has_room(&self, now_us: u64, latency: MicrosRange) -> bool {
+        let late = self.down_at_us > now_us + latency.high.us();
+        let flows = !(self.deaf || self.stalled || late) && self.arrived == 0;
+        flows || self.down.len() < SOCKET_FRAMES && self.down_bytes < SOCKET_BYTES
     }
 
     fn put_down(&mut self, now_us: u64, thing: Down, latency: MicrosRange, link: LinkRef, queue: &mut Queue) {

@@ -83,8 +83,9 @@ impl Links {
 
     /// Lets a socket write on, as far as there is room; true if frames were written.
     pub(super) fn write_on_struck(&mut self, now_us: u64, link: LinkRef, queue: &mut Queue) -> bool {
+        let latency = self.latency;
         let before = self.get(link).map_or(0, |current| current.written);
-        while let Some(current) = self.get(link).filter(|current| current.has_room())
+        while let Some(current) = self.get(link).filter(|current| current.has_room(now_us, latency))
             && let Some(next) = current.unwritten.pop_front()
         {
             self.put_down_struck(now_us, next, link, queue);

@@ -30,6 +30,7 @@ use crate::script::{AgentProfile, Script, script};
 
 pub(crate) use self::written::default_message_ids;
 pub use action::{Action, ActionKind, ExpectedRun, MessageKind, Say};
+pub(crate) use outcome::settle_us;
 pub use summary::Summary;
 
 /// A scenario under a seed.

@@ -6,7 +6,7 @@ use crate::script::{Script, Step, Terminal};
 
 /// Time that a frame and its answer take at most, with room for a busy machine; nothing a tab does comes
 /// closer to a disconnect.
-pub(super) fn settle_us(scenario: &Scenario) -> u64 {
+pub(crate) fn settle_us(scenario: &Scenario) -> u64 {
     4 * scenario.network.latency.high.us() + 50_000
 }
 
@@ -15,10 +15,13 @@ pub(super) fn set_up_us(scenario: &Scenario) -> u64 {
     settle_us(scenario) + scenario.limits.ready_after_us()
 }
 
-/// The longest from sending a message to the start of its run. `ready_at_us`: when all tabs are set up.
+/// The longest from sending a message to the start of its run. `ready_at_us`: when all tabs are set up. Before that it may be
+/// behind the upgrade request, which comes after the transport's own handshake.
 pub(super) fn delay_us(scenario: &Scenario, at_us: u64, ready_at_us: u64) -> u64 {
-    let during_setup = if at_us < ready_at_us { scenario.limits.ready_after_us() } else { 0 };
-    scenario.network.latency.high.us() + during_setup
+    let latency_us = scenario.network.latency.high.us();
+    let during_setup =
+        if at_us < ready_at_us { 2 * latency_us + scenario.limits.ready_after_us() } else { 0 };
+    latency_us + during_setup
 }
 
 /// How far from every event of a run a moment must be for both worlds to agree what came before it.

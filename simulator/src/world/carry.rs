@@ -150,7 +150,7 @@ impl<S: Subject> World<'_, S> {
 }
 
 /// Whether the run was ended by one of these effects.
-fn was_cancelled(run: RunRef, effects: &Effects) -> bool {
+pub(super) fn was_cancelled(run: RunRef, effects: &Effects) -> bool {
     effects.iter().any(|effect| matches!(effect, Effect::CancelRun { run: ended, .. } if *ended == run))
 }
 

@@ -109,6 +109,7 @@ impl<S: Subject> World<'_, S> {
         let first = || tab_state.care.is_some().then_some(0);
         let resume = || tab_state.client.resume_cursor().or_else(first);
         let resume = if again && with_cursor { resume() } else { None };
+        resume.into_iter().for_each(|cursor| tab_state.client.resumes_with(cursor));
         let rules = self.trouble.as_ref();
         let rules = rules.and_then(|trouble| trouble.chain.on_link(user, tab, tab_state.connections));
         let link = self.links.open(now_us, (user, tab), tab_state.connections, rules);

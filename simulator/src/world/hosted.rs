@@ -4,11 +4,13 @@ use router::{AgentEvent, Context, Deliver, Effect, Input, ReceiptId, Router, Tar
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
+use super::carry::was_cancelled;
 use super::{Subject, World};
 use crate::actors::agent::Report;
 use crate::actors::host::{Deed, TOPIC};
+use crate::actors::user::User;
 use crate::network::Event;
-use crate::plan::UserPlan;
+use crate::plan::{UserPlan, settle_us};
 
 impl<S: Subject> World<'_, S> {
     /// A step of an agent: its own word, or a tool that the router is to run.
@@ -20,7 +22,8 @@ impl<S: Subject> World<'_, S> {
         match step {
             Some(step) => {
                 self.input(Input::Tool { run, step });
-                if self.tools.take_refused() {
+                // Whose deadline came with the very call is not there any more.
+                if self.tools.take_refused() && !was_cancelled(run, &self.effects) {
                     self.input(Input::Agent { run, event });
                 }
             }
@@ -94,6 +97,8 @@ impl<S: Subject> World<'_, S> {
                     self.deliver(number, Target::Connection(&id, conn), &self.plan.canary(user));
                 }
             }
+            // Other users' deeds keep to their own quiet, not to that of a subscriber about to leave.
+            Deed::Topic if self.host.subscribers.iter().any(|user| self.is_about_to_leave(*user)) => {}
             Deed::Topic | Deed::All => {
                 let of_topic = deed == Deed::Topic;
                 let to: Vec<u32> = if of_topic {
@@ -111,6 +116,12 @@ impl<S: Subject> World<'_, S> {
                 self.host.authority = Some(authority);
             }
         }
+    }
+
+    /// Whether what is sent to a user now may not reach all of its tabs before its planned time to leave.
+    fn is_about_to_leave(&self, user: u32) -> bool {
+        let leaves_us = self.user_ref(user).and_then(User::leaves_at);
+        leaves_us.is_some_and(|at_us| at_us < self.now_us + settle_us(self.plan.scenario()))
     }
 
     /// Tells the checkers who may get an event, and whether it is kept for those who are away.

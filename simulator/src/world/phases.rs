@@ -91,7 +91,7 @@ impl<S: Subject> World<'_, S> {
             FrameKind::Welcome { cursor } => {
                 let forgot = state.client.was_forgotten();
                 care.welcomed(now_us, cursor, forgot);
-                again = care.unknown();
+                again = care.unknown(now_us);
                 state.forgotten = if forgot { state.forgotten + 1 } else { 0 };
             }
             FrameKind::Event(event) if verdict == Verdict::Fresh => {
@@ -204,18 +204,23 @@ impl<S: Subject> World<'_, S> {
         let Some(current) = self.user(user).filter(|current| !current.leaving) else { return };
         current.leaving = true;
         self.queue.set(rest_us, Event::Rest { user });
-        let faults = &self.plan.scenario().faults;
-        let taken = faults.iter().any(|fault| {
-            let takes = fault.kind.takes_frames() || fault.kind == FaultKind::Stall;
-            takes && fault.concerns(user) && fault.during.low.us() <= now_us
-        });
+        let taken = self.may_lack(user);
         if let Some(current) = self.user(user) {
             current.tabs.iter_mut().for_each(|tab| tab.looked = !taken);
         }
         self.settle(user);
     }
 
-    /// Lets a user go that has nothing more to do, or has it look whether it has.
+    /// Whether frames may have been taken from the user without its knowing.
+    fn may_lack(&self, user: u32) -> bool {
+        self.plan.scenario().faults.iter().any(|fault| {
+            let takes = fault.kind.takes_frames() || fault.kind == FaultKind::Stall;
+            takes && fault.concerns(user) && fault.during.low.us() <= self.now_us
+        })
+    }
+
+    /// Lets a user go that has nothing more to do, or has it look whether it has. A tab that does not have what another
+    /// one has is waited for, or looks again if that may have been taken from it.
     fn settle(&mut self, user: u32) {
         let Some(current) = self.user_ref(user).filter(|current| current.leaving) else { return };
         if !current.tabs.iter().all(|tab| tab.is_settled()) {
@@ -225,9 +230,14 @@ impl<S: Subject> World<'_, S> {
             return; // what has come to it, it does not know
         }
         let unlooked = current.tabs.iter().position(|tab| !tab.looked);
-        match unlooked {
-            Some(tab) => self.reconnect(user, tab as u8),
-            None => self.depart(user),
+        match (unlooked, current.tab_behind()) {
+            (Some(tab), _) => self.reconnect(user, tab as u8),
+            (None, Some(tab)) if self.may_lack(user) => {
+                self.user(user).into_iter().for_each(|current| current.tabs[tab].looked = false);
+                self.reconnect(user, tab as u8);
+            }
+            (None, Some(_)) => {}
+            (None, None) => self.depart(user),
         }
     }
 
@@ -262,6 +272,11 @@ impl<S: Subject> World<'_, S> {
                 push("live.pending", "a run of another tab is open, and silent".to_owned());
             } else if !state.looked {
                 push("live.connection", "the tab never got to see whether anything is missing".to_owned());
+            } else if current.tab_behind() == Some(tab) {
+                push(
+                    "live.delivery",
+                    format!("another tab has more, this one up to {}", state.client.seen()),
+                );
             }
         }
         for (rule, tab, detail) in pending {
