@@ -1,5 +1,7 @@
 //! Recording samples while a run goes on.
 
+use std::borrow::Cow;
+
 use hdrhistogram::Histogram;
 
 use crate::{Domain, Metric, QUANTILES, Unit};
@@ -10,14 +12,21 @@ const VALUE_MAX: u64 = 3_600_000_000;
 /// Relative precision of a recorded value, in decimal digits.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
+/// Samples that are kept as they are before a histogram counts them.
+const RECENT_MAX: usize = 512;
+
 /// A recorder of integer samples, 0..=3 600 000 000 (one hour in microseconds; larger ones count as that), exact
 /// to three significant digits.
 ///
-/// Memory follows the largest sample: 16 KiB until 2 ms, 100 KiB at one second, 190 KiB at one hour. Recording
-/// allocates only when a new power of two is reached, at most 21 times in a recorder's life.
+/// Up to 512 samples take 4 KiB. From then on memory follows the largest sample: 16 KiB more until 2 ms, 100 KiB at one
+/// second, 190 KiB at one hour. Recording allocates only with the first sample and when a new power of two is reached, at
+/// most 23 times in a recorder's life.
 #[derive(Clone, Debug)]
 pub struct Distribution {
-    histogram: Histogram<u64>,
+    /// Samples that the histogram does not have yet.
+    recent: Vec<u64>,
+    /// `None` while there are few samples: most recorders of a short run never need one.
+    histogram: Option<Histogram<u64>>,
     /// Exact, while the histogram rounds. `u64::MAX` as long as there is no sample.
     min: u64,
     max: u64,
@@ -27,9 +36,7 @@ pub struct Distribution {
 impl Distribution {
     /// An empty recorder.
     pub fn new() -> Distribution {
-        // Cannot fail: three digits are within the library's 0..=5.
-        let histogram = Histogram::new(SIGNIFICANT_DIGITS).expect("three significant digits are supported");
-        Distribution { histogram, min: u64::MAX, max: 0, sum: 0 }
+        Distribution { recent: Vec::new(), histogram: None, min: u64::MAX, max: 0, sum: 0 }
     }
 
     /// Records one sample.
@@ -43,8 +50,11 @@ impl Distribution {
             return;
         }
         let value = value.min(VALUE_MAX);
-        // Cannot fail: the histogram grows by itself and the value is capped.
-        self.histogram.record_n(value, count).expect("the histogram grows up to VALUE_MAX");
+        if count == 1 {
+            self.keep(value);
+        } else {
+            add(self.histogram.get_or_insert_with(empty), value, count);
+        }
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.sum = self.sum.saturating_add(value.saturating_mul(count));
@@ -52,8 +62,12 @@ impl Distribution {
 
     /// Adds all samples of `other`; the result is as if one recorder had seen both.
     pub fn merge(&mut self, other: &Distribution) {
-        // Cannot fail: both have the same precision, and the histogram grows by itself.
-        self.histogram.add(&other.histogram).expect("the histogram grows up to VALUE_MAX");
+        if let Some(histogram) = &other.histogram {
+            let own = self.histogram.get_or_insert_with(empty);
+            // Cannot fail: both have the same precision, and the histogram grows by itself.
+            own.add(histogram).expect("the histogram grows up to VALUE_MAX");
+        }
+        other.recent.iter().for_each(|&value| self.keep(value));
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.sum = self.sum.saturating_add(other.sum);
@@ -61,21 +75,18 @@ impl Distribution {
 
     /// Whether nothing was recorded.
     pub fn is_empty(&self) -> bool {
-        self.histogram.is_empty()
+        self.count() == 0
     }
 
     /// Number of samples.
     pub fn count(&self) -> u64 {
-        self.histogram.len()
+        self.histogram.as_ref().map_or(0, Histogram::len) + self.recent.len() as u64
     }
 
     /// The smallest recorded value that at least a share `quantile` (0..=1, else clamped) of the samples do not
     /// exceed, to three significant digits and never outside the recorded range; 0 if nothing was recorded.
     pub fn quantile(&self, quantile: f64) -> u64 {
-        if self.is_empty() {
-            return 0;
-        }
-        self.histogram.value_at_quantile(quantile.clamp(0.0, 1.0)).clamp(self.min, self.max)
+        self.quantile_in(&self.whole(), quantile)
     }
 
     /// Condenses what was recorded so far.
@@ -86,7 +97,8 @@ impl Distribution {
         unit: Unit,
         domain: Domain,
     ) -> Metric {
-        let count = self.count();
+        let (count, whole) = (self.count(), self.whole());
+        let quantile = |quantile| self.quantile_in(&whole, quantile);
         Metric {
             key: key.into(),
             label: label.into(),
@@ -96,13 +108,16 @@ impl Distribution {
             sum: self.sum,
             min: if count == 0 { 0 } else { self.min },
             mean: if count == 0 { 0.0 } else { self.sum as f64 / count as f64 },
-            p50: self.quantile(0.5),
-            p90: self.quantile(0.9),
-            p99: self.quantile(0.99),
-            p999: self.quantile(0.999),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
             max: self.max,
-            quantiles: QUANTILES.iter().map(|&quantile| (quantile, self.quantile(quantile))).collect(),
-            buckets: self.buckets(),
+            quantiles: QUANTILES.iter().map(|&share| (share, quantile(share))).collect(),
+            buckets: whole
+                .iter_recorded()
+                .map(|step| (step.value_iterated_to(), step.count_at_value()))
+                .collect(),
         }
     }
 
@@ -119,9 +134,46 @@ impl Distribution {
         distribution
     }
 
-    fn buckets(&self) -> Vec<(u64, u64)> {
-        self.histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
+    /// Keeps a sample for the histogram, which gets many at once.
+    fn keep(&mut self, value: u64) {
+        if self.recent.capacity() == 0 {
+            self.recent.reserve_exact(RECENT_MAX);
+        }
+        self.recent.push(value);
+        if self.recent.len() == RECENT_MAX {
+            let histogram = self.histogram.get_or_insert_with(empty);
+            self.recent.drain(..).for_each(|value| add(histogram, value, 1));
+        }
     }
+
+    /// A histogram of all samples.
+    fn whole(&self) -> Cow<'_, Histogram<u64>> {
+        match &self.histogram {
+            Some(histogram) if self.recent.is_empty() => Cow::Borrowed(histogram),
+            known => {
+                let mut whole = known.clone().unwrap_or_else(empty);
+                self.recent.iter().for_each(|&value| add(&mut whole, value, 1));
+                Cow::Owned(whole)
+            }
+        }
+    }
+
+    fn quantile_in(&self, whole: &Histogram<u64>, quantile: f64) -> u64 {
+        if whole.is_empty() {
+            return 0;
+        }
+        whole.value_at_quantile(quantile.clamp(0.0, 1.0)).clamp(self.min, self.max)
+    }
+}
+
+fn empty() -> Histogram<u64> {
+    // Cannot fail: three digits are within the library's 0..=5.
+    Histogram::new(SIGNIFICANT_DIGITS).expect("three significant digits are supported")
+}
+
+fn add(histogram: &mut Histogram<u64>, value: u64, count: u64) {
+    // Cannot fail: the histogram grows by itself and the value is capped.
+    histogram.record_n(value, count).expect("the histogram grows up to VALUE_MAX");
 }
 
 impl Default for Distribution {

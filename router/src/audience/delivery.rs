@@ -40,10 +40,10 @@ pub(crate) struct Entry {
 
 impl Audience {
     /// Sends a frame that is not a run event to one connection of its owner.
-    pub(crate) fn send<'b>(&mut self, to: &Member<'b>, sealed: &Sealed<'b>, flow: &mut Flow<'_>) {
+    pub(crate) fn send<'b>(&mut self, to: &Member<'b>, sealed: Sealed<'b>, flow: &mut Flow<'_>) {
         let conn = &mut self.conns[to.index as usize];
         if conn.state != ConnState::Closing {
-            offer(conn, to.index, &sealed.frame, &mut None, 0, flow);
+            offer(conn, to.index, sealed.frame, &mut None, 0, flow);
         }
     }
 
@@ -51,7 +51,7 @@ impl Audience {
     pub(crate) fn send_counted<'b>(
         &mut self,
         to: &Member<'b>,
-        sealed: &Sealed<'b>,
+        sealed: Sealed<'b>,
         receipt: Option<u64>,
         flow: &mut Flow<'_>,
     ) {
@@ -59,7 +59,7 @@ impl Audience {
         let conn = &mut self.conns[to.index as usize];
         if conn.state != ConnState::Closing {
             let share = flow.receipts.share(receipt, false);
-            let at = offer_counted(conn, to.index, &sealed.frame, &mut None, flow);
+            let at = offer_counted(conn, to.index, sealed.frame, &mut None, flow);
             let id = conn.id(to.index);
             flow.book(share, conn, id, at);
         }
@@ -87,7 +87,7 @@ impl Audience {
         let (share, mut shared) = (flow.receipts.share(receipt, false), None);
         for (index, conn) in self.conns.iter_mut().enumerate() {
             if conn.is_open() && spared != Some(index) {
-                let at = offer_counted(conn, index as u32, frame, &mut shared, flow);
+                let at = offer_counted(conn, index as u32, frame.clone(), &mut shared, flow);
                 let id = conn.id(index as u32);
                 flow.book(share, conn, id, at);
             }
@@ -138,7 +138,7 @@ impl Audience {
             if conn.is_open()
                 && let Some(sealed) = make(conn, conn.id(*index), flow)
             {
-                offer(conn, *index, &sealed.frame, &mut None, 0, flow);
+                offer(conn, *index, sealed.frame, &mut None, 0, flow);
                 sent += 1;
             }
         }
@@ -372,7 +372,7 @@ impl Audience {
             flow.stats.connections.gaps += 1;
             // Counts as what it stands for, else whoever falls behind over it is told of the same gap again.
             let cursor = if conn.lagging { 0 } else { first - 1 };
-            offer(conn, member.index, &frame, &mut None, cursor, flow);
+            offer(conn, member.index, frame, &mut None, cursor, flow);
         }
         let again = u64::from(mutant!(flow.config, ReplayInclusive) && from > 0);
         let skip = (from + 1 - again).saturating_sub(first) as usize;
@@ -396,9 +396,9 @@ impl Audience {
                 foreign = None;
                 flow.stats.frames.encoded += 1;
                 flow.stats.frames.replayed += 1;
-                offer(conn, member.index, &frame, &mut None, cursor, flow);
+                offer(conn, member.index, frame, &mut None, cursor, flow);
             } else {
-                offer(conn, member.index, &logged.frame, &mut None, cursor, flow);
+                offer(conn, member.index, logged.frame.clone(), &mut None, cursor, flow);
             }
         }
         if let Some(cursor) = skipped.filter(|cursor| *cursor > user.delivered) {
@@ -463,7 +463,7 @@ impl Audience {
             // Who lags behind is told when it catches up.
             if conn.is_open() && !conn.lagging {
                 flow.stats.connections.gaps += 1;
-                offer(conn, *index, &frame, &mut shared, raised, flow);
+                offer(conn, *index, frame.clone(), &mut shared, raised, flow);
             }
         }
         flow.stats.frames.encoded += u64::from(shared.is_some());
@@ -552,7 +552,7 @@ impl<'f, 'a> Fan<'f, 'a> {
     #[inline]
     fn offer(&mut self, conn: &mut Conn, index: u32) {
         if conn.credit == 0 || !conn.queued.is_empty() || conn.lagging {
-            offer(conn, index, self.frame, &mut self.shared, self.cursor, self.flow);
+            offer(conn, index, self.frame.clone(), &mut self.shared, self.cursor, self.flow);
             return;
         }
         let frame = match self.shared {
@@ -587,7 +587,7 @@ pub(super) fn fan_out(conns: &mut [Conn], to: &[u32], frame: &Frame, flow: &mut 
 fn offer(
     conn: &mut Conn,
     index: u32,
-    frame: &Frame,
+    frame: Frame,
     shared: &mut Option<FrameIx>,
     cursor: u64,
     flow: &mut Flow<'_>,
@@ -599,7 +599,7 @@ fn offer(
     flow.stats.frames.offered += 1;
     flow.stats.frames.bytes += u64::from(bytes);
     if conn.credit > 0 && conn.queued.is_empty() {
-        let ix = *shared.get_or_insert_with(|| flow.out.share(frame.clone()));
+        let ix = *shared.get_or_insert_with(|| flow.out.share(frame));
         flow.stats.frames.in_flight += 1;
         hand_over(conn, index, ix, cursor, flow.out);
         return;
@@ -624,9 +624,9 @@ fn offer(
     conn.queued_bytes += bytes;
     conn.taken = conn.taken.max(cursor);
     if cursor > 0 && mutant!(flow.config, QueueEventsFirst) {
-        conn.queued.push_front(super::conn::Queued { frame: frame.clone(), cursor });
+        conn.queued.push_front(super::conn::Queued { frame, cursor });
     } else {
-        conn.queued.push_back(super::conn::Queued { frame: frame.clone(), cursor });
+        conn.queued.push_back(super::conn::Queued { frame, cursor });
     }
     flow.stats.frames.queued += 1;
 }
@@ -635,7 +635,7 @@ fn offer(
 fn offer_counted(
     conn: &mut Conn,
     index: u32,
-    frame: &Frame,
+    frame: Frame,
     shared: &mut Option<FrameIx>,
     flow: &mut Flow<'_>,
 ) -> Result<At, Missed> {

@@ -23,7 +23,11 @@ pub fn scan<'a>(text: &'a str, own_user: &[u8], nesting_max: u32) -> Result<Enve
         return Err(Fault { code, offset: 0, path: String::new(), expected: "less than 64 KiB" });
     }
     let mut scanner = Scanner::new(text, own_user, nesting_max.min(NESTING_MAX));
-    scanner.run().map_err(|refusal| locate(text, refusal))
+    match scanner.run() {
+        // It is large: made where it goes, and not passed on.
+        Ok((start, end)) => Ok(scanner.envelope(start, end)),
+        Err(refusal) => Err(locate(text, refusal)),
+    }
 }
 
 /// A fault before its path is known.
@@ -107,7 +111,8 @@ impl<'a, 'u> Scanner<'a, 'u> {
         }
     }
 
-    fn run(&mut self) -> Result<Envelope<'a>, Refusal> {
+    /// Where the frame's object begins and ends.
+    fn run(&mut self) -> Result<(usize, usize), Refusal> {
         let start = skip_space(self.bytes, 0);
         let end = self.walk(start)?;
         if skip_space(self.bytes, end) != self.bytes.len() {
@@ -118,7 +123,7 @@ impl<'a, 'u> Scanner<'a, 'u> {
         }
         match self.content {
             Some(refusal) => Err(refusal),
-            None => Ok(self.envelope(start, end)),
+            None => Ok((start, end)),
         }
     }
 
@@ -491,11 +496,11 @@ fn skip_plain_end(bytes: &[u8], mut at: usize) -> usize {
 fn not_plain(word: u64) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let quote = zero_in(word ^ (ONES * b'"' as u64));
-    let backslash = zero_in(word ^ (ONES * b'\\' as u64));
-    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    let hit = quote | backslash | control;
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    // Both marks are ASCII, so a byte's high bit is the same with and without them.
+    let hit = (quote | backslash | control) & !word & HIGHS;
     (hit != 0).then(|| hit.trailing_zeros() as usize / 8)
 }
 

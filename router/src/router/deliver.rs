@@ -88,7 +88,7 @@ impl Router {
         let frame = wire::end_delivered(&mut self.writer, Some(&name), None);
         self.stats.frames.encoded += 1;
         self.in_flow(conn, out, |audience, owner, member, flow| {
-            audience.send_counted(member, &owner.seal(frame), receipt, flow);
+            audience.send_counted(member, owner.seal(frame), receipt, flow);
         });
         self.seal_receipt(receipt, out);
         Ok(())

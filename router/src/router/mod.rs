@@ -273,7 +273,7 @@ impl Router {
     /// Sends a frame to the connection it answers.
     pub(crate) fn reply(&mut self, conn: ConnId, frame: Frame, out: &mut Effects) {
         self.in_flow(conn, out, |audience, owner, member, flow| {
-            audience.send(member, &owner.seal(frame), flow);
+            audience.send(member, owner.seal(frame), flow);
         });
     }
 

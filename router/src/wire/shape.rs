@@ -3,11 +3,12 @@
 use super::Writer;
 use crate::contract::Instant;
 
-/// `{"type":…,"data":`
+/// `{"type":…,"data":`; `kind` needs no escape.
 pub(super) fn server_head(w: &mut Writer, kind: &str) {
     w.begin();
-    w.text("{\"type\":", kind);
-    w.raw(",\"data\":");
+    w.raw("{\"type\":\"");
+    w.raw(kind);
+    w.raw("\",\"data\":");
 }
 
 /// `,"timestamp":…,"server_id":…,"correlation_id":…}`

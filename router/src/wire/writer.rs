@@ -9,8 +9,38 @@ use crate::{contract::Instant, message::skip_plain};
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     out: String,
-    /// The day last written, as days since the epoch, with its text: events come many a day.
-    day: Option<(u64, [u8; 10])>,
+    unix: Stamp,
+    iso: Stamp,
+}
+
+/// The time last written, for the next one in the same second, or the same again.
+#[derive(Debug, Default)]
+struct Stamp {
+    /// Microseconds since the epoch.
+    micros: u64,
+    /// Whole seconds, a point and six digits; empty before the first.
+    text: String,
+}
+
+impl Stamp {
+    /// The text of a time; `seconds` writes its whole seconds and the point.
+    fn at(&mut self, now: Instant, seconds: impl FnOnce(u64, &mut String)) -> &str {
+        let micros = now.as_micros();
+        if self.text.is_empty() || micros / 1_000_000 != self.micros / 1_000_000 {
+            self.text.clear();
+            seconds(micros / 1_000_000, &mut self.text);
+        } else if micros == self.micros {
+            return &self.text;
+        } else {
+            self.text.truncate(self.text.len() - 6);
+        }
+        self.micros = micros;
+        let part = micros % 1_000_000;
+        for two in [part / 10_000, part / 100, part] {
+            self.text.push_str(pair(two));
+        }
+        &self.text
+    }
 }
 
 impl Writer {
@@ -53,33 +83,25 @@ impl Writer {
     /// Unix seconds with six decimals, as legacy server messages carry them.
     pub(crate) fn unix_seconds(&mut self, key: &str, now: Instant) {
         self.out.push_str(key);
-        self.integer(now.as_micros() / 1_000_000);
-        self.out.push('.');
-        self.six(now.as_micros() % 1_000_000);
+        self.out.push_str(self.unix.at(now, |seconds, text| {
+            push_integer(text, seconds);
+            text.push('.');
+        }));
     }
 
     /// ISO 8601 in UTC with microseconds, quoted.
     pub(crate) fn iso(&mut self, key: &str, now: Instant) {
         self.out.push_str(key);
         self.out.push('"');
-        let micros = now.as_micros();
-        let day = micros / 86_400_000_000;
-        let text = match self.day {
-            Some((known, text)) if known == day => text,
-            _ => {
-                let text = civil(day);
-                self.day = Some((day, text));
-                text
+        self.out.push_str(self.iso.at(now, |seconds, text| {
+            text.push_str(core::str::from_utf8(&civil(seconds / 86_400)).unwrap_or_default());
+            let seconds = seconds % 86_400;
+            for (lead, part) in [("T", seconds / 3600), (":", seconds / 60 % 60), (":", seconds % 60)] {
+                text.push_str(lead);
+                text.push_str(pair(part));
             }
-        };
-        self.out.push_str(core::str::from_utf8(&text).unwrap_or_default());
-        let seconds = micros / 1_000_000 % 86_400;
-        for (lead, part) in [("T", seconds / 3600), (":", seconds / 60 % 60), (":", seconds % 60)] {
-            self.out.push_str(lead);
-            self.out.push_str(pair(part));
-        }
-        self.out.push('.');
-        self.six(micros % 1_000_000);
+            text.push('.');
+        }));
         self.out.push_str("Z\"");
     }
 
@@ -111,13 +133,6 @@ impl Writer {
     fn integer(&mut self, number: u64) {
         push_integer(&mut self.out, number);
     }
-
-    /// Six digits of a number below a million.
-    fn six(&mut self, number: u64) {
-        for part in [number / 10_000, number / 100, number] {
-            self.out.push_str(pair(part));
-        }
-    }
 }
 
 /// The last two digits of a number.
@@ -131,6 +146,11 @@ fn pair(number: u64) -> &'static str {
 
 /// Appends a number in decimal.
 pub(crate) fn push_integer(out: &mut String, number: u64) {
+    if number < 100 {
+        // Most are positions in a run.
+        let text = pair(number);
+        return out.push_str(if number < 10 { &text[1..] } else { text });
+    }
     let mut pairs = [""; 10];
     let (mut count, mut rest) = (0, number);
     while rest >= 100 {
@@ -184,13 +204,22 @@ mod tests {
             (1_795_219_200_123_456, "\"2026-11-21T00:00:00.123456Z\""),
             (253_402_300_799_999_999, "\"9999-12-31T23:59:59.999999Z\""),
         ] {
-            w.begin();
-            w.iso("", Instant::from_micros(micros));
-            assert_eq!(w.finish(), iso);
+            for _ in 0..2 {
+                w.begin();
+                w.iso("", Instant::from_micros(micros));
+                assert_eq!(w.finish(), iso);
+            }
         }
         w.begin();
         w.unix_seconds("", Instant::from_micros(1_700_000_000_000_042));
         assert_eq!(w.finish(), "1700000000.000042");
+        // In the same second, back a little, and in another one.
+        for (micros, text) in [(987_654, ".987654"), (7, ".000007"), (7, ".000007"), (1_000_007, "1.000007")]
+        {
+            w.begin();
+            w.unix_seconds("", Instant::from_micros(1_700_000_000_000_000 + micros));
+            assert!(w.finish().ends_with(text), "{}", w.finish());
+        }
     }
 
     proptest::proptest! {

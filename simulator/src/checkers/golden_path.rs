@@ -190,7 +190,8 @@ impl GoldenPath {
             return;
         }
         // Answers come in order: what was asked before has got none.
-        for Awaited { at_us, what } in awaited.drain(..fits.unwrap_or_default()) {
+        for _ in 0..fits.unwrap_or_default() {
+            let Some(Awaited { at_us, what }) = awaited.pop_front() else { break };
             let detail = format!("no answer {what:?} to a message of {:.6} s", at_us as f64 / 1e6);
             ledger.push(seen.finding(what.rule(), NAME, detail));
         }

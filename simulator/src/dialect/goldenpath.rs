@@ -135,6 +135,7 @@ impl<'a> Members<'a> {
                 self.data_user_id = scanner.string_rest()?;
             }
             scanner.more(|scanner, key| self.data(scanner, key))?;
+            self.tail(scanner)?;
             return Ok(true);
         }
         if scanner.take(br#","thread_id":""#) {
@@ -165,6 +166,18 @@ impl<'a> Members<'a> {
         }
         self.own(scanner)?;
         Ok(true)
+    }
+
+    /// The same for what a server message ends with.
+    fn tail(&mut self, scanner: &mut Scanner<'a>) -> Result<(), DecodeError> {
+        if scanner.take(br#","timestamp":"#) {
+            scanner.skip_space();
+            if let Value::Text(text) = scanner.value(1)? {
+                self.timestamp = text;
+            }
+            _ = scanner.take(br#","server_id":null,"correlation_id":null"#);
+        }
+        Ok(())
     }
 
     /// The same for the members of an event's own, in the order of its types.

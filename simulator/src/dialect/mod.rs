@@ -271,21 +271,24 @@ impl std::error::Error for DecodeError {}
 
 fn micros_of(text: &str) -> Option<u64> {
     let bytes: &[u8; 27] = text.as_bytes().try_into().ok()?;
-    let number = |from: usize, to: usize| {
-        bytes[from..to].iter().try_fold(0_u64, |number, digit| match digit {
-            b'0'..=b'9' => Some(number * 10 + u64::from(digit - b'0')),
-            _ => None,
+    let mut plain = true;
+    let mut number = |from: usize, to: usize| {
+        bytes[from..to].iter().fold(0, |number: u64, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            plain &= digit < 10;
+            number * 10 + u64::from(digit)
         })
     };
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    let (hour, minute, second, micros) = (number(11, 13), number(14, 16), number(17, 19), number(20, 26));
+    if !plain {
+        return None;
+    }
     // Days since 0000-03-01 in the proleptic Gregorian calendar, years beginning in March.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
     let days = y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1;
-    let seconds = days.checked_sub(719_468)? * 86_400
-        + number(11, 13)? * 3_600
-        + number(14, 16)? * 60
-        + number(17, 19)?;
-    Some(seconds * 1_000_000 + number(20, 26)?)
+    let seconds = days.checked_sub(719_468)? * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(seconds * 1_000_000 + micros)
 }
 
 #[cfg(test)]

@@ -278,11 +278,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn digits(&mut self) -> Result<(), DecodeError> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at > start { Ok(()) } else { Err(self.error("a digit")) }
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        if count > 0 { Ok(()) } else { Err(self.error("a digit")) }
     }
 
     fn error(&self, expected: &'static str) -> DecodeError {
@@ -294,11 +293,13 @@ impl<'a> Scanner<'a> {
 #[inline]
 fn special(bytes: &[u8], mut at: usize) -> usize {
     // Ids and times end within four words; long texts go on in blocks that the compiler turns into vector code.
-    for _ in 0..4 {
-        let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
-        match special_in(u64::from_le_bytes(*chunk)) {
-            Some(found) => return at + found,
-            None => at += 8,
+    if let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<32>) {
+        let (words, _) = chunk.as_chunks::<8>();
+        for word in words {
+            match special_in(u64::from_le_bytes(*word)) {
+                Some(found) => return at + found,
+                None => at += 8,
+            }
         }
     }
     special_in_long(bytes, at)
@@ -334,9 +335,11 @@ const fn is_special(byte: u8) -> bool {
 fn special_in(word: u64) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero = |word: u64| word.wrapping_sub(LOW) & !word;
-    let control = word.wrapping_sub(LOW * 0x20) & !word;
-    let found = (control | zero(word ^ (LOW * 0x22)) | zero(word ^ (LOW * 0x5c))) & HIGH;
+    let quote = (word ^ (LOW * 0x22)).wrapping_sub(LOW);
+    let backslash = (word ^ (LOW * 0x5c)).wrapping_sub(LOW);
+    let control = word.wrapping_sub(LOW * 0x20);
+    // Both marks are ASCII, so a byte's high bit is the same with and without them.
+    let found = (control | quote | backslash) & !word & HIGH;
     // A borrow can set marks above the first real one only, and the first decides.
     (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }

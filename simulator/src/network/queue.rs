@@ -155,7 +155,8 @@ impl Queue {
             next = self.earliest()?;
         }
         let slot = &mut self.slots[next.level * SLOTS + next.slot];
-        let Entry { at_us, event } = slot.remove(next.position)?;
+        let Entry { at_us, event } =
+            if next.position == 0 { slot.pop_front() } else { slot.remove(next.position) }?;
         if slot.is_empty() {
             self.occupied[next.level] &= !(1 << next.slot);
         }
@@ -190,11 +191,19 @@ impl Queue {
         let level = self.occupied.iter().position(|slots| *slots != 0)?;
         let slot = self.occupied[level].trailing_zeros() as usize;
         let entries = &self.slots[level * SLOTS + slot];
+        let mut next = Next { at_us: entries.front()?.at_us, level, slot, position: 0 };
         // A slot of the lowest level holds one time.
-        let searched = if level == 0 { 1 } else { entries.len() };
-        let (position, first) =
-            entries.iter().take(searched).enumerate().min_by_key(|(_, entry)| entry.at_us)?;
-        Some(Next { at_us: first.at_us, level, slot, position })
+        if level > 0 {
+            let (head, tail) = entries.as_slices();
+            for (entries, start) in [(head, 0), (tail, head.len())] {
+                for (entry, position) in entries.iter().zip(start..) {
+                    if entry.at_us < next.at_us {
+                        (next.at_us, next.position) = (entry.at_us, position);
+                    }
+                }
+            }
+        }
+        Some(next)
     }
 }
 

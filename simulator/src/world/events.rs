@@ -387,18 +387,19 @@ impl<S: Subject> World<'_, S> {
 
     /// An unruly agent goes on after its first and its last word with what must be refused.
     fn misbehave(&mut self, run: RunRef, owner: &str, said: AgentEvent<'_>) {
-        let other = self.plan.index_of(owner);
-        let other = (other.unwrap_or_default() + 1) % self.plan.count().max(2);
-        let foreign = json!({
-            "user_id": self.plan.user_id(other),
-            "thread_id": self.plan.thread_id(other),
-            "reasoning": format!("{} of somebody else", self.plan.canary(other)),
-        });
-        let Ok(foreign) = serde_json::value::to_raw_value(&foreign) else { return };
         self.misbehaving = true;
         #[expect(clippy::wildcard_enum_match_arm, reason = "only the first and the last word matter")]
         match said {
             AgentEvent::Started { .. } => {
+                let other = self.plan.index_of(owner);
+                let other = (other.unwrap_or_default() + 1) % self.plan.count().max(2);
+                let foreign = json!({
+                    "user_id": self.plan.user_id(other),
+                    "thread_id": self.plan.thread_id(other),
+                    "reasoning": format!("{} of somebody else", self.plan.canary(other)),
+                });
+                // Texts can always be written.
+                let foreign = serde_json::value::to_raw_value(&foreign).unwrap_or_default();
                 self.input(Input::Agent {
                     run,
                     event: AgentEvent::Data { kind: "agent_thinking", data: &foreign },
