@@ -3,7 +3,10 @@
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::{Breaker, BreakerState, Due, Event, LaneRef, Outlet, Queue, Reason, Retry, lease::Trade};
+use super::{
+    Breaker, BreakerState, Due, Event, LaneRef, Outlet, Priority, Queue, Reason, Retry,
+    turns::{Ring, Trade},
+};
 use crate::contract::Instant;
 
 impl<B> Queue<B> {
@@ -30,9 +33,9 @@ impl<B> Queue<B> {
             let waits = |(index, generation): &(u32, u32)| {
                 let user = self.users[*index as usize].as_ref().filter(|user| user.generation == *generation);
                 user.and_then(|user| Some(&user.ways[user.way(Outlet::Worker(*kind))?]))
-                    .is_some_and(|way| way.ready.iter().any(|ready| !ready.is_empty()))
+                    .is_some_and(|way| (0..Priority::COUNT).any(|class| way.has_ready(class)))
             };
-            trade.rings.iter().flatten().any(waits).then_some(at)
+            trade.rings.iter().flat_map(Ring::members).any(waits).then_some(at)
         });
         timer.into_iter().chain(probes).min()
     }
@@ -60,15 +63,11 @@ impl<B> Queue<B> {
         }
         let ready = outlet.work().filter(|_| lane.can_lease(window) && !lane.is_ready);
         if let Some(kind) = ready {
-            lane.is_ready = true;
-            let class = lane.class.index();
-            way.ready[class].push_back(at.lane);
-            if !way.in_ring[class] {
-                way.in_ring[class] = true;
-                let breaker = self.policies.breaker;
-                let trade = self.trades.entry(kind).or_insert_with(|| Trade::new(Breaker::new(breaker)));
-                trade.rings[class].push_back((at.user, generation));
-            }
+            let (class, quantum) = (lane.class.index(), self.limits.quantum_bytes.max(1));
+            way.push_ready(at.lane);
+            let breaker = self.policies.breaker;
+            let trade = self.trades.entry(kind).or_insert_with(|| Trade::new(Breaker::new(breaker)));
+            trade.rings[class].enter((at.user, generation), &mut way.turns[class], quantum);
         }
         if let Some(deadline) = deadline {
             self.set_timer(deadline.max(now), Due::Lane(at));

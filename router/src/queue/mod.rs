@@ -45,11 +45,13 @@ mod letters;
 mod policy;
 mod retry;
 mod settle;
+mod turns;
 mod user;
 mod verify;
 mod ways;
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BinaryHeap, VecDeque},
     sync::Arc,
     vec::Vec,
@@ -70,7 +72,7 @@ pub use self::{
     user::Standing,
     ways::Leftover,
 };
-use self::{lane::Lane, lease::Trade, user::User};
+use self::{lane::Lane, turns::Trade, user::User};
 use crate::{audience::fingerprint, contract::Instant, dedupe::Reach};
 
 /// The policy of each sort of outlet.
@@ -129,7 +131,7 @@ enum Due {
 pub struct Queue<B> {
     limits: Limits,
     policies: Policies,
-    users: Vec<Option<User<B>>>,
+    users: Vec<Option<Box<User<B>>>>,
     free: Vec<u32>,
     generation: u32,
     /// Looked up only; nothing ever depends on its order.
@@ -205,11 +207,11 @@ impl<B> Queue<B> {
 
     fn user(&self, name: &str) -> Option<&User<B>> {
         let index = *self.names.get(name)?;
-        self.users[index as usize].as_ref()
+        self.users[index as usize].as_deref()
     }
 
     fn user_at(&mut self, index: u32, generation: u32) -> Option<&mut User<B>> {
-        let user = self.users.get_mut(index as usize)?.as_mut()?;
+        let user = self.users.get_mut(index as usize)?.as_deref_mut()?;
         (user.generation == generation).then_some(user)
     }
 
