@@ -4,7 +4,7 @@ use router::{
     Instant,
     queue::{
         Admission, Event, Limits, Offer, Outlet, Overflow, Policies, Policy, Priority, Queue, Reason,
-        Refusal, Retry,
+        Refusal, Retry, Scope,
     },
 };
 
@@ -129,4 +129,42 @@ fn dead_letters_leave_by_hand_or_with_a_word() {
     assert!(queue.discard("ada", 2).is_none(), "it is gone");
     assert_eq!((queue.letters_len(), queue.account().dead), (1, 3), "the books remember it");
     queue.verify().expect("the books are true");
+}
+
+#[test]
+fn a_lane_that_was_emptied_does_not_hide_those_behind_it() {
+    let mut queue = Queue::new(Limits::default(), Policies::default());
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    let work = |order, body| Offer { order: Some(order), ..Offer::new(Outlet::Worker(0), 1, body) };
+    // A lane that had a lease keeps its deadline for a while, and with it its place.
+    queue.offer(at(0), "ada", work(1, "a"), &mut events);
+    queue.lease_work(at(0), 0, 1, &mut leases);
+    assert!(queue.ack(at(0), leases[0]));
+    queue.offer(at(1), "ada", work(1, "b"), &mut events);
+    assert_eq!(queue.clear(at(1), Scope::User("ada"), &mut events), 1);
+    queue.offer(at(2), "ada", work(2, "c"), &mut events);
+    queue.verify().expect("whoever has work to give is in turn");
+    leases.clear();
+    queue.lease_work(at(2), 0, 1, &mut leases);
+    assert_eq!(leases.first().and_then(|lease| queue.leased(*lease)).map(|leased| *leased.body), Some("c"));
+}
+
+#[test]
+fn the_middle_of_three_lanes_in_line_may_leave() {
+    let worker = Policy { ttl_us: Some(100_000_000), lease_us: None, ..Policy::work() };
+    let mut queue = Queue::new(Limits::default(), Policies { worker, ..Policies::default() });
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    let work = |order| Offer { order: Some(order), ..Offer::new(Outlet::Worker(0), 1, order) };
+    queue.offer(at(0), "ada", work(1), &mut events);
+    queue.lease_work(at(0), 0, 1, &mut leases);
+    queue.offer(at(10), "ada", work(2), &mut events);
+    assert!(queue.nack(at(11), leases[0], "again", Retry::Now, &mut events));
+    queue.offer(at(20), "ada", work(3), &mut events);
+    // In line stand 2, 1 and 3, and 1 is too old.
+    queue.tick(at(101), &mut events);
+    queue.verify().expect("the books are true");
+    leases.clear();
+    queue.lease_work(at(101), 0, 9, &mut leases);
+    let bodies: Vec<u64> = leases.iter().filter_map(|lease| Some(*queue.leased(*lease)?.body)).collect();
+    assert_eq!(bodies, [2, 3]);
 }
