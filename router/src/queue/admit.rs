@@ -225,7 +225,7 @@ impl<B> Queue<B> {
 
     pub(super) fn lane_ref(&self, user: u32, way: usize, lane: usize) -> Option<LaneRef> {
         let serial = self.users[user as usize].as_ref()?.ways.get(way)?.lanes.get(lane)?.as_ref()?.serial;
-        Some(LaneRef { user, way: way as u16, lane: lane as u16, serial })
+        Some(LaneRef { user, way: way as u16, lane: lane as u32, serial })
     }
 
     fn remember(&mut self, now: Instant, index: u32, id: u64, seq: u64) {
@@ -279,6 +279,9 @@ impl<B> Queue<B> {
         if idle && let Some(user) = self.users[index as usize].take() {
             self.names.remove(&user.name);
             self.free.push(index);
+            if user.armed_at.is_some() {
+                self.timer_is_stale();
+            }
         }
     }
 }

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::contract::Instant;
 
+/// Members of a ring among whom nobody looks for those who are gone.
+const MEMBERS_KEPT: usize = 64;
+
 impl<B> Queue<B> {
     /// Does what is due. `events` gets what happened.
     pub fn tick(&mut self, now: Instant, events: &mut Vec<Event>) {
@@ -55,10 +58,12 @@ impl<B> Queue<B> {
         // Work is leased one piece per lane: what follows a failed piece must wait behind it.
         let window = way.window(policy.window).min(if outlet.work().is_some() { 1 } else { u32::MAX });
         let Some(lane) = way.lane_mut(at.lane as usize, at.serial) else { return };
-        let mut deadline = lane.deadline(lease_us, ttl_us);
+        let mut deadline = lane.deadline(lease_us, ttl_us).map(|deadline| deadline.max(now));
+        let mut was_armed = false;
         if deadline.is_some_and(|deadline| lane.armed_at.is_some_and(|armed| armed <= deadline)) {
             deadline = None;
         } else if deadline.is_some() {
+            was_armed = lane.armed_at.is_some();
             lane.armed_at = deadline;
         }
         let ready = outlet.work().filter(|_| lane.can_lease(window) && !lane.is_ready);
@@ -67,10 +72,15 @@ impl<B> Queue<B> {
             way.push_ready(at.lane);
             let breaker = self.policies.breaker;
             let trade = self.trades.entry(kind).or_insert_with(|| Trade::new(Breaker::new(breaker)));
-            trade.rings[class].enter((at.user, generation), &mut way.turns[class], quantum);
+            let ring = &mut trade.rings[class];
+            ring.enter((at.user, generation), &mut way.turns[class], quantum);
+            ring.sweep(&self.users, 2 * self.names.len() + MEMBERS_KEPT);
         }
         if let Some(deadline) = deadline {
-            self.set_timer(deadline.max(now), Due::Lane(at));
+            self.set_timer(deadline, Due::Lane(at));
+        }
+        if was_armed {
+            self.timer_is_stale();
         }
     }
 

@@ -6,7 +6,7 @@ use super::Priority;
 use crate::contract::Instant;
 
 /// Messages for which a lane always keeps room once it had them.
-const ROOM_MIN: usize = 8;
+const ROOM_MIN: usize = 4;
 
 /// A message that waits or is leased.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub(super) struct Lane<B> {
     /// It stands among its outlet's lanes with work to give.
     pub(super) is_ready: bool,
     /// The one behind it there.
-    pub(super) next_ready: Option<u16>,
+    pub(super) next_ready: Option<u32>,
 }
 
 impl<B> Lane<B> {
@@ -91,9 +91,10 @@ impl<B> Lane<B> {
         self.entries.get(self.leased as usize)
     }
 
-    /// Whether it may be given up: it is empty, and no deadline would be set anew for the next message.
+    /// Whether it may be given up: it is empty, and no deadline would be set anew for the next message. Lanes of order keys
+    /// are given up at once: another message with the key may never come.
     pub(super) fn is_over(&self) -> bool {
-        self.entries.is_empty() && self.armed_at.is_none()
+        self.entries.is_empty() && (self.armed_at.is_none() || self.order.is_some())
     }
 
     /// Takes out a message. Room that messages left is given back once it is three quarters of all.

@@ -37,7 +37,7 @@ impl<B> Queue<B> {
                 (core::cmp::Reverse(lane.class), lane.next().map_or(u64::MAX, |entry| entry.seq))
             });
             let Some((at, lane)) = next else { return };
-            let lane = LaneRef { user: index, way: way_index as u16, lane: at as u16, serial: lane.serial };
+            let lane = LaneRef { user: index, way: way_index as u16, lane: at as u32, serial: lane.serial };
             let Some(lease) = self.hand_out(now, lane) else { return };
             leases.push(lease);
         }

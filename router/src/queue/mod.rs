@@ -36,6 +36,7 @@
 //! Work is shared out over users by deficit round robin, counted in bytes (Shreedhar and Varghese, 1995).
 
 mod admit;
+mod bounds;
 mod breaker;
 mod contract;
 mod deadlines;
@@ -114,9 +115,12 @@ impl Policies {
 struct LaneRef {
     user: u32,
     way: u16,
-    lane: u16,
+    lane: u32,
     serial: u32,
 }
+
+/// Deadlines for which nobody sweeps.
+const TIMERS_KEPT: usize = 64;
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +143,8 @@ pub struct Queue<B> {
     trades: BTreeMap<u16, Trade>,
     timers: BinaryHeap<Reverse<(Instant, u64, Due)>>,
     timers_set: u64,
+    /// Deadlines that nobody waits for any more, at most.
+    timers_stale: usize,
     account: Account,
     /// What all users have waiting above their floors.
     pool_messages: u64,
@@ -167,6 +173,7 @@ impl<B> Queue<B> {
             trades: BTreeMap::new(),
             timers: BinaryHeap::new(),
             timers_set: 0,
+            timers_stale: 0,
             account: Account::default(),
             pool_messages: 0,
             pool_bytes: 0,
@@ -227,6 +234,28 @@ impl<B> Queue<B> {
     fn set_timer(&mut self, at: Instant, due: Due) {
         self.timers_set += 1;
         self.timers.push(Reverse((at, self.timers_set, due)));
+    }
+
+    /// A deadline that is set will do nothing. Such deadlines are swept once they are the larger part.
+    fn timer_is_stale(&mut self) {
+        self.timers_stale += 1;
+        if self.timers_stale > self.timers.len() / 2 + TIMERS_KEPT {
+            self.timers_stale = 0;
+            let users = &self.users;
+            self.timers.retain(|Reverse((at, _, due))| {
+                let armed_at = match *due {
+                    Due::Lane(of) => users[of.user as usize].as_ref().and_then(|user| {
+                        let lane = user.ways.get(of.way as usize)?.lanes.get(of.lane as usize)?.as_ref()?;
+                        lane.armed_at.filter(|_| lane.serial == of.serial)
+                    }),
+                    Due::User(index, generation) => users[index as usize]
+                        .as_ref()
+                        .and_then(|user| user.armed_at.filter(|_| user.generation == generation)),
+                };
+                armed_at == Some(*at)
+            });
+            self.timers.shrink_to(2 * self.timers.len() + TIMERS_KEPT);
+        }
     }
 }
 

@@ -258,7 +258,10 @@ impl<B> Queue<B> {
             if !is_over {
                 return;
             }
-            way.lanes[at.lane as usize] = None;
+            let was_armed = way.lanes[at.lane as usize].take().is_some_and(|lane| lane.armed_at.is_some());
+            if was_armed {
+                self.timer_is_stale();
+            }
         }
         self.rest(at.user);
     }
@@ -301,9 +304,12 @@ impl<B> Queue<B> {
     pub(super) fn arm_user(&mut self, index: u32, at: Instant) {
         let Some(user) = &mut self.users[index as usize] else { return };
         if user.armed_at.is_none_or(|armed| at < armed) {
-            user.armed_at = Some(at);
+            let was_armed = user.armed_at.replace(at).is_some();
             let due = Due::User(index, user.generation);
             self.set_timer(at, due);
+            if was_armed {
+                self.timer_is_stale();
+            }
         }
     }
 }

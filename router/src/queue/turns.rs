@@ -133,6 +133,17 @@ impl Ring {
         }
     }
 
+    /// Passes over those who are gone, once there are more than so many in all.
+    pub(super) fn sweep<B>(&mut self, users: &[Option<Box<User<B>>>], most: usize) {
+        if self.fresh.len() + self.turns.len() > most {
+            let is_here = |(index, generation): &Member| {
+                users[*index as usize].as_ref().is_some_and(|user| user.generation == *generation)
+            };
+            self.fresh.retain(is_here);
+            self.turns.retain(is_here);
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.turns.is_empty()
     }

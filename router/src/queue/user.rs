@@ -36,7 +36,7 @@ pub(super) struct Way<B> {
     pub(super) messages: u32,
     pub(super) leased: u32,
     /// Lanes with work to give, by class: the first and the last of a list that runs through the lanes. For workers only.
-    ready: [Option<(u16, u16)>; Priority::COUNT],
+    ready: [Option<(u32, u32)>; Priority::COUNT],
     /// How the user stands in the ring of that class.
     pub(super) turns: [Turn; Priority::COUNT],
 }
@@ -83,7 +83,7 @@ impl<B> Way<B> {
     }
 
     /// Puts a lane behind those of its class with work to give.
-    pub(super) fn push_ready(&mut self, at: u16) {
+    pub(super) fn push_ready(&mut self, at: u32) {
         let Some(lane) = &mut self.lanes[at as usize] else { return };
         (lane.is_ready, lane.next_ready) = (true, None);
         let class = lane.class.index();
@@ -117,14 +117,14 @@ impl<B> Way<B> {
     }
 
     /// Takes out a lane, wherever it stands.
-    pub(super) fn drop_ready(&mut self, at: u16) {
+    pub(super) fn drop_ready(&mut self, at: u32) {
         let lane = self.lanes[at as usize].as_ref().filter(|lane| lane.is_ready);
         let Some(class) = lane.map(|lane| lane.class.index()) else { return };
         let Some((first, last)) = self.ready[class] else { return };
         if first == at {
             return self.pop_ready(class);
         }
-        let next_of = |lane: u16| self.lanes[lane as usize].as_ref().and_then(|lane| lane.next_ready);
+        let next_of = |lane: u32| self.lanes[lane as usize].as_ref().and_then(|lane| lane.next_ready);
         let mut before = first;
         while let Some(next) = next_of(before).filter(|next| *next != at) {
             before = next;

@@ -163,7 +163,10 @@ impl<B> Queue<B> {
         if let Some(user) = &mut self.users[at.user as usize] {
             let way = &mut user.ways[at.way as usize];
             way.drop_ready(at.lane);
-            way.lanes[at.lane as usize] = None;
+            let was_armed = way.lanes[at.lane as usize].take().is_some_and(|lane| lane.armed_at.is_some());
+            if was_armed {
+                self.timer_is_stale();
+            }
         }
     }
 
