@@ -33,7 +33,9 @@
 //! | G9 | closing an outlet is final: what waits ends as a dead letter or moves to the user's lane | [`Queue::close`] |
 //! | G10 | while something waits, a lease can be had or there is a deadline | [`Queue::next_deadline`] |
 //!
-//! Work is shared out over users by deficit round robin, counted in bytes (Shreedhar and Varghese, 1995).
+//! Work is shared out over users by deficit round robin, counted in bytes (Shreedhar and Varghese, 1995); a turn goes on over
+//! leases. Who had nothing before comes first, for one turn's bytes ([`Limits::quantum_bytes`]) and
+//! [`Limits::higher_leases_max`] leases in a row. What it can come to at most: [`Queue::memory_bytes_max`].
 
 mod admit;
 mod bounds;
