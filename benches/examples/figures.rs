@@ -1,4 +1,4 @@
-//! The figures of performance: `cargo run --release -p benches --example figures [routing|scaling|mix|fanout|simulation|memory]…`.
+//! The figures of performance: `cargo run --release -p benches --example figures [routing|scaling|mix|fanout|queue|simulation|memory|overload]…`.
 
 use std::io::Write;
 

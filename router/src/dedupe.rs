@@ -11,6 +11,9 @@ use crate::{contract::Instant, fingerprint::Walk};
 /// Up to here a look through all of them is quicker than any index, and most users never have more.
 const INDEXED_FROM: usize = 16;
 
+/// Bytes per id of a full window: the list, and the index with its free places and control bytes.
+pub(crate) const ID_BYTES: u64 = (size_of::<Seen>() + 3 * (size_of::<(u64, u64)>() + 1)) as u64;
+
 /// How far a window reaches back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
@@ -168,8 +171,13 @@ impl Dedupe {
                 if let Some(seen) = indexed.recent.pop_front() {
                     indexed.numbers.remove(&seen.fingerprint);
                 }
-                if indexed.recent.is_empty() {
-                    *self = Dedupe::default();
+                let (len, room) = (indexed.recent.len(), indexed.recent.capacity());
+                if len <= INDEXED_FROM / 4 {
+                    *self = Dedupe::Short(indexed.recent.drain(..).collect());
+                } else if len <= room / 4 {
+                    // A window that was large for a while does not stay so.
+                    indexed.recent.shrink_to(room / 2);
+                    indexed.numbers.shrink_to(room / 2);
                 }
             }
         }

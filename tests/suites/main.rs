@@ -11,6 +11,7 @@ mod callers;
 mod fragmentation;
 mod mission_critical;
 mod planned;
+mod queues;
 mod simulated;
 #[path = "../../router/server/tests/server/harness.rs"]
 #[allow(dead_code, reason = "the server's own tests use the rest")]

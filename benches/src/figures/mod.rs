@@ -6,6 +6,7 @@
 mod fanout;
 mod mix;
 mod process;
+mod queue;
 mod replay;
 mod rounds;
 mod routing;
@@ -14,6 +15,7 @@ mod simulation;
 use reports::{Case, Fact, Kind, Outcome, Report, Tool, Unit, Verdict};
 
 pub use self::process::cpu_time;
+pub use self::queue::{Overload, overload};
 pub use self::replay::Recording;
 pub use self::rounds::{ROUNDS, Rounds, Spread};
 
@@ -32,12 +34,24 @@ pub enum Figure {
     Simulation,
     /// Memory of the simulator per user.
     Memory,
+    /// The queue: its speed, and what many users and a long backlog cost.
+    Queue,
+    /// Memory of a queue that is offered ten times what is done.
+    Overload,
 }
 
 impl Figure {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Figure; 6] =
-        [Figure::Memory, Figure::Routing, Figure::Scaling, Figure::Mix, Figure::FanOut, Figure::Simulation];
+    pub const ALL: [Figure; 8] = [
+        Figure::Overload,
+        Figure::Memory,
+        Figure::Routing,
+        Figure::Scaling,
+        Figure::Mix,
+        Figure::FanOut,
+        Figure::Queue,
+        Figure::Simulation,
+    ];
 }
 
 /// A measured value and what it must not pass.
@@ -101,6 +115,8 @@ pub fn measure(figures: &[Figure]) -> Vec<Row> {
         Figure::FanOut => fanout::rows(),
         Figure::Simulation => simulation::speed(),
         Figure::Memory => simulation::memory(),
+        Figure::Queue => queue::rows(),
+        Figure::Overload => queue::memory(),
     });
     rows.flatten().collect()
 }

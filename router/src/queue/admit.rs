@@ -1,6 +1,6 @@
 //! Admission: who may wait, and who gives way.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::{
     Admission, Event, LaneRef, Offer, Outlet, Overflow, Priority, Queue, Reason, Refusal, Standing,
@@ -105,7 +105,6 @@ impl<B> Queue<B> {
             bytes,
             priority,
             fence: 0,
-            attempts: 0,
             protected,
             redriven: false,
             moved: false,
@@ -226,7 +225,7 @@ impl<B> Queue<B> {
 
     pub(super) fn lane_ref(&self, user: u32, way: usize, lane: usize) -> Option<LaneRef> {
         let serial = self.users[user as usize].as_ref()?.ways.get(way)?.lanes.get(lane)?.as_ref()?.serial;
-        Some(LaneRef { user, way: way as u16, lane: lane as u16, serial })
+        Some(LaneRef { user, way: way as u16, lane: lane as u32, serial })
     }
 
     fn remember(&mut self, now: Instant, index: u32, id: u64, seq: u64) {
@@ -259,7 +258,7 @@ impl<B> Queue<B> {
         }
         self.generation += 1;
         let name: Arc<str> = Arc::from(name);
-        let user = Some(User::new(Arc::clone(&name), self.generation));
+        let user = Some(Box::new(User::new(Arc::clone(&name), self.generation)));
         let index = match self.free.pop() {
             Some(index) => {
                 self.users[index as usize] = user;
@@ -276,10 +275,13 @@ impl<B> Queue<B> {
 
     /// Lets go of a user of whom nothing is left.
     pub(super) fn rest(&mut self, index: u32) {
-        let idle = self.users[index as usize].as_ref().is_some_and(User::is_idle);
+        let idle = self.users[index as usize].as_ref().is_some_and(|user| user.is_idle());
         if idle && let Some(user) = self.users[index as usize].take() {
             self.names.remove(&user.name);
             self.free.push(index);
+            if user.armed_at.is_some() {
+                self.timer_is_stale();
+            }
         }
     }
 }

@@ -162,7 +162,7 @@ pub struct Lease {
     pub(super) user: u32,
     pub(super) generation: u32,
     pub(super) way: u16,
-    pub(super) lane: u16,
+    pub(super) lane: u32,
     pub(super) serial: u32,
     pub(super) seq: u64,
     pub(super) fence: u64,

@@ -3,8 +3,14 @@
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::{Breaker, BreakerState, Due, Event, LaneRef, Outlet, Queue, Reason, Retry, lease::Trade};
+use super::{
+    Breaker, BreakerState, Due, Event, LaneRef, Outlet, Priority, Queue, Reason, Retry,
+    turns::{Ring, Trade},
+};
 use crate::contract::Instant;
+
+/// Members of a ring among whom nobody looks for those who are gone.
+const MEMBERS_KEPT: usize = 64;
 
 impl<B> Queue<B> {
     /// Does what is due. `events` gets what happened.
@@ -30,9 +36,9 @@ impl<B> Queue<B> {
             let waits = |(index, generation): &(u32, u32)| {
                 let user = self.users[*index as usize].as_ref().filter(|user| user.generation == *generation);
                 user.and_then(|user| Some(&user.ways[user.way(Outlet::Worker(*kind))?]))
-                    .is_some_and(|way| way.ready.iter().any(|ready| !ready.is_empty()))
+                    .is_some_and(|way| (0..Priority::COUNT).any(|class| way.has_ready(class)))
             };
-            trade.rings.iter().flatten().any(waits).then_some(at)
+            trade.rings.iter().flat_map(Ring::members).any(waits).then_some(at)
         });
         timer.into_iter().chain(probes).min()
     }
@@ -52,26 +58,29 @@ impl<B> Queue<B> {
         // Work is leased one piece per lane: what follows a failed piece must wait behind it.
         let window = way.window(policy.window).min(if outlet.work().is_some() { 1 } else { u32::MAX });
         let Some(lane) = way.lane_mut(at.lane as usize, at.serial) else { return };
-        let mut deadline = lane.deadline(lease_us, ttl_us);
+        let mut deadline = lane.deadline(lease_us, ttl_us).map(|deadline| deadline.max(now));
+        let mut was_armed = false;
         if deadline.is_some_and(|deadline| lane.armed_at.is_some_and(|armed| armed <= deadline)) {
             deadline = None;
         } else if deadline.is_some() {
+            was_armed = lane.armed_at.is_some();
             lane.armed_at = deadline;
         }
         let ready = outlet.work().filter(|_| lane.can_lease(window) && !lane.is_ready);
         if let Some(kind) = ready {
-            lane.is_ready = true;
-            let class = lane.class.index();
-            way.ready[class].push_back(at.lane);
-            if !way.in_ring[class] {
-                way.in_ring[class] = true;
-                let breaker = self.policies.breaker;
-                let trade = self.trades.entry(kind).or_insert_with(|| Trade::new(Breaker::new(breaker)));
-                trade.rings[class].push_back((at.user, generation));
-            }
+            let (class, quantum) = (lane.class.index(), self.limits.quantum_bytes.max(1));
+            way.push_ready(at.lane);
+            let breaker = self.policies.breaker;
+            let trade = self.trades.entry(kind).or_insert_with(|| Trade::new(Breaker::new(breaker)));
+            let ring = &mut trade.rings[class];
+            ring.enter((at.user, generation), &mut way.turns[class], quantum);
+            ring.sweep(&self.users, 2 * self.names.len() + MEMBERS_KEPT);
         }
         if let Some(deadline) = deadline {
-            self.set_timer(deadline.max(now), Due::Lane(at));
+            self.set_timer(deadline, Due::Lane(at));
+        }
+        if was_armed {
+            self.timer_is_stale();
         }
     }
 

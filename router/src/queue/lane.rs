@@ -5,6 +5,9 @@ use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use super::Priority;
 use crate::contract::Instant;
 
+/// Messages for which a lane always keeps room once it had them.
+const ROOM_MIN: usize = 4;
+
 /// A message that waits or is leased.
 #[derive(Debug)]
 pub(super) struct Entry<B> {
@@ -15,21 +18,31 @@ pub(super) struct Entry<B> {
     pub(super) priority: Priority,
     /// Number of its latest lease: one from before is stale.
     pub(super) fence: u64,
-    /// How often an attempt failed.
-    pub(super) attempts: u32,
     pub(super) protected: bool,
     /// It came back from the dead letters.
     pub(super) redriven: bool,
     /// It came from an outlet that closed: what was leased here before it may be newer.
     pub(super) moved: bool,
-    /// What went wrong, oldest first. Most messages have none.
+    /// Most messages have none.
     pub(super) failures: Option<Box<Failures>>,
     pub(super) body: B,
 }
 
 /// What went wrong with a message.
 #[derive(Debug, Default)]
-pub(super) struct Failures(pub(super) Vec<Box<str>>);
+pub(super) struct Failures {
+    /// Attempts that failed since it was offered, or came back from the dead letters.
+    pub(super) attempts: u32,
+    /// What each of all its attempts said, the oldest first.
+    pub(super) texts: Vec<Box<str>>,
+}
+
+impl<B> Entry<B> {
+    /// How often an attempt failed.
+    pub(super) fn attempts(&self) -> u32 {
+        self.failures.as_ref().map_or(0, |failures| failures.attempts)
+    }
+}
 
 /// Messages in the order of their admission; the first `leased` of them are out.
 #[derive(Debug)]
@@ -48,6 +61,8 @@ pub(super) struct Lane<B> {
     pub(super) armed_at: Option<Instant>,
     /// It stands among its outlet's lanes with work to give.
     pub(super) is_ready: bool,
+    /// The one behind it there.
+    pub(super) next_ready: Option<u32>,
 }
 
 impl<B> Lane<B> {
@@ -62,6 +77,7 @@ impl<B> Lane<B> {
             backoff_until: None,
             armed_at: None,
             is_ready: false,
+            next_ready: None,
         }
     }
 
@@ -75,9 +91,20 @@ impl<B> Lane<B> {
         self.entries.get(self.leased as usize)
     }
 
-    /// Whether it may be given up: it is empty, and no deadline would be set anew for the next message.
+    /// Whether it may be given up: it is empty, and no deadline would be set anew for the next message. Lanes of order keys
+    /// are given up at once: another message with the key may never come.
     pub(super) fn is_over(&self) -> bool {
-        self.entries.is_empty() && self.armed_at.is_none()
+        self.entries.is_empty() && (self.armed_at.is_none() || self.order.is_some())
+    }
+
+    /// Takes out a message. Room that messages left is given back once it is three quarters of all.
+    pub(super) fn remove(&mut self, place: usize) -> Option<Entry<B>> {
+        let entry = self.entries.remove(place)?;
+        let room = self.entries.capacity();
+        if room > ROOM_MIN && self.entries.len() <= room / 4 {
+            self.entries.shrink_to(room / 2);
+        }
+        Some(entry)
     }
 
     /// What waits, in the order of numbers again after older ones joined it.

@@ -41,14 +41,13 @@ impl<B> Queue<B> {
         self.account.dead -= 1;
         let way = user.way_or_new(letter.outlet);
         let DeadLetter { outlet: _, priority, order, protected, bytes, failures, body, .. } = letter;
-        let failures = (!failures.is_empty()).then(|| Box::new(Failures(failures)));
+        let failures = (!failures.is_empty()).then(|| Box::new(Failures { attempts: 0, texts: failures }));
         let entry = Entry {
             seq,
             offered_at: now,
             bytes,
             priority,
             fence: 0,
-            attempts: 0,
             protected,
             redriven: true,
             moved: false,

@@ -33,9 +33,12 @@
 //! | G9 | closing an outlet is final: what waits ends as a dead letter or moves to the user's lane | [`Queue::close`] |
 //! | G10 | while something waits, a lease can be had or there is a deadline | [`Queue::next_deadline`] |
 //!
-//! Work is shared out over users by deficit round robin, counted in bytes (Shreedhar and Varghese, 1995).
+//! Work is shared out over users by deficit round robin, counted in bytes (Shreedhar and Varghese, 1995); a turn goes on over
+//! leases. Who had nothing before comes first, for one turn's bytes ([`Limits::quantum_bytes`]) and
+//! [`Limits::higher_leases_max`] leases in a row. What it can come to at most: [`Queue::memory_bytes_max`].
 
 mod admit;
+mod bounds;
 mod breaker;
 mod contract;
 mod deadlines;
@@ -45,11 +48,13 @@ mod letters;
 mod policy;
 mod retry;
 mod settle;
+mod turns;
 mod user;
 mod verify;
 mod ways;
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BinaryHeap, VecDeque},
     sync::Arc,
     vec::Vec,
@@ -70,7 +75,7 @@ pub use self::{
     user::Standing,
     ways::Leftover,
 };
-use self::{lane::Lane, lease::Trade, user::User};
+use self::{lane::Lane, turns::Trade, user::User};
 use crate::{audience::fingerprint, contract::Instant, dedupe::Reach};
 
 /// The policy of each sort of outlet.
@@ -112,9 +117,12 @@ impl Policies {
 struct LaneRef {
     user: u32,
     way: u16,
-    lane: u16,
+    lane: u32,
     serial: u32,
 }
+
+/// Deadlines for which nobody sweeps.
+const TIMERS_KEPT: usize = 64;
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,7 +137,7 @@ enum Due {
 pub struct Queue<B> {
     limits: Limits,
     policies: Policies,
-    users: Vec<Option<User<B>>>,
+    users: Vec<Option<Box<User<B>>>>,
     free: Vec<u32>,
     generation: u32,
     /// Looked up only; nothing ever depends on its order.
@@ -137,6 +145,8 @@ pub struct Queue<B> {
     trades: BTreeMap<u16, Trade>,
     timers: BinaryHeap<Reverse<(Instant, u64, Due)>>,
     timers_set: u64,
+    /// Deadlines that nobody waits for any more, at most.
+    timers_stale: usize,
     account: Account,
     /// What all users have waiting above their floors.
     pool_messages: u64,
@@ -165,6 +175,7 @@ impl<B> Queue<B> {
             trades: BTreeMap::new(),
             timers: BinaryHeap::new(),
             timers_set: 0,
+            timers_stale: 0,
             account: Account::default(),
             pool_messages: 0,
             pool_bytes: 0,
@@ -205,11 +216,11 @@ impl<B> Queue<B> {
 
     fn user(&self, name: &str) -> Option<&User<B>> {
         let index = *self.names.get(name)?;
-        self.users[index as usize].as_ref()
+        self.users[index as usize].as_deref()
     }
 
     fn user_at(&mut self, index: u32, generation: u32) -> Option<&mut User<B>> {
-        let user = self.users.get_mut(index as usize)?.as_mut()?;
+        let user = self.users.get_mut(index as usize)?.as_deref_mut()?;
         (user.generation == generation).then_some(user)
     }
 
@@ -225,6 +236,28 @@ impl<B> Queue<B> {
     fn set_timer(&mut self, at: Instant, due: Due) {
         self.timers_set += 1;
         self.timers.push(Reverse((at, self.timers_set, due)));
+    }
+
+    /// A deadline that is set will do nothing. Such deadlines are swept once they are the larger part.
+    fn timer_is_stale(&mut self) {
+        self.timers_stale += 1;
+        if self.timers_stale > self.timers.len() / 2 + TIMERS_KEPT {
+            self.timers_stale = 0;
+            let users = &self.users;
+            self.timers.retain(|Reverse((at, _, due))| {
+                let armed_at = match *due {
+                    Due::Lane(of) => users[of.user as usize].as_ref().and_then(|user| {
+                        let lane = user.ways.get(of.way as usize)?.lanes.get(of.lane as usize)?.as_ref()?;
+                        lane.armed_at.filter(|_| lane.serial == of.serial)
+                    }),
+                    Due::User(index, generation) => users[index as usize]
+                        .as_ref()
+                        .and_then(|user| user.armed_at.filter(|_| user.generation == generation)),
+                };
+                armed_at == Some(*at)
+            });
+            self.timers.shrink_to(2 * self.timers.len() + TIMERS_KEPT);
+        }
     }
 }
 

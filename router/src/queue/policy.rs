@@ -155,7 +155,8 @@ pub struct Limits {
     pub notice_every_us: u64,
     /// Bytes of work that a user may have leased before the next user's turn.
     pub quantum_bytes: u32,
-    /// Leases of higher classes in a row, while a lower one waits, before one of the lower.
+    /// Leases of higher classes in a row, while a lower one waits, before one of the lower. Also those of users who had
+    /// nothing before, while others wait.
     pub higher_leases_max: u32,
 }
 

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 
 use super::{
     Due, Event, LaneRef, Lease, Outlet, Priority, Queue, Reason, Retry, contract::DeadLetter, lane::Entry,
-    lease::Culprit,
+    turns::Culprit,
 };
 use crate::contract::Instant;
 
@@ -79,9 +79,10 @@ impl<B> Queue<B> {
         };
         let Some(lane) = self.lane_mut(at) else { return };
         let entry = &mut lane.entries[place];
-        entry.attempts += 1;
-        entry.failures.get_or_insert_default().0.push(Box::from(error));
-        let failures = entry.attempts;
+        let failures = entry.failures.get_or_insert_default();
+        failures.attempts += 1;
+        failures.texts.push(Box::from(error));
+        let failures = failures.attempts;
         let pause_us = match retry {
             Retry::Never(reason) => return self.bury_and_settle(now, at, place, reason, events),
             Retry::Later { .. } | Retry::Now if failures >= attempts_max => {
@@ -184,12 +185,11 @@ impl<B> Queue<B> {
             failures,
             body,
             fence: _,
-            attempts: _,
             redriven: _,
             moved: _,
         } = entry;
         events.push(Event::DeadLettered { user: user.name.clone(), outlet, seq, reason });
-        let failures = failures.map(|failures| failures.0).unwrap_or_default();
+        let failures = failures.map(|failures| failures.texts).unwrap_or_default();
         let letter = DeadLetter {
             seq,
             outlet,
@@ -212,7 +212,7 @@ impl<B> Queue<B> {
         let before = (user.messages, user.bytes);
         let way = &mut user.ways[at.way as usize];
         let lane = way.lane_mut(at.lane as usize, at.serial)?;
-        let entry = lane.entries.remove(place)?;
+        let entry = lane.remove(place)?;
         let was_leased = place < lane.leased as usize;
         if was_leased {
             lane.leased -= 1;
@@ -251,15 +251,16 @@ impl<B> Queue<B> {
         if !lane.entries.is_empty() {
             return self.arm(now, at);
         }
-        if !lane.is_over() {
-            return;
-        }
-        let (class, was_ready) = (lane.class.index(), lane.is_ready);
+        let is_over = lane.is_over();
         if let Some(user) = &mut self.users[at.user as usize] {
             let way = &mut user.ways[at.way as usize];
-            way.lanes[at.lane as usize] = None;
-            if was_ready {
-                way.ready[class].retain(|lane| *lane != at.lane);
+            way.drop_ready(at.lane);
+            if !is_over {
+                return;
+            }
+            let was_armed = way.lanes[at.lane as usize].take().is_some_and(|lane| lane.armed_at.is_some());
+            if was_armed {
+                self.timer_is_stale();
             }
         }
         self.rest(at.user);
@@ -303,9 +304,12 @@ impl<B> Queue<B> {
     pub(super) fn arm_user(&mut self, index: u32, at: Instant) {
         let Some(user) = &mut self.users[index as usize] else { return };
         if user.armed_at.is_none_or(|armed| at < armed) {
-            user.armed_at = Some(at);
+            let was_armed = user.armed_at.replace(at).is_some();
             let due = Due::User(index, user.generation);
             self.set_timer(at, due);
+            if was_armed {
+                self.timer_is_stale();
+            }
         }
     }
 }

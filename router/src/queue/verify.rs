@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 
-use super::{Account, Queue};
+use super::{Account, Policies, Queue, user::User};
 
 impl<B> Queue<B> {
     /// Walks over everything and compares it with the books and the bounds. For tests and deep checks.
@@ -30,6 +30,9 @@ impl<B> Queue<B> {
                     of_way.1 += lane.leased;
                     bytes += lane.entries.iter().map(|entry| u64::from(entry.bytes)).sum::<u64>();
                 }
+                if let Some(lane) = way.forgotten() {
+                    return Err(format!("{name}: a lane of {:?} is in nobody's turn: {lane}", way.outlet));
+                }
                 if of_way != (way.messages, way.leased) {
                     return Err(format!("{name}: {:?} holds {of_way:?}, not {}", way.outlet, way.messages));
                 }
@@ -43,6 +46,7 @@ impl<B> Queue<B> {
             if (messages, bytes) != (user.messages, user.bytes) {
                 return Err(format!("{name}: {messages} messages of {bytes} bytes, not {}", user.messages));
             }
+            self.check_bounds(user)?;
             let here = (u64::from(messages - leased), u64::from(leased));
             if here != (user.account.waiting, user.account.leased) {
                 return Err(format!("{name}: {here:?} wait and are leased, not {:?}", user.account));
@@ -71,6 +75,36 @@ impl<B> Queue<B> {
         }
         if pool.0 > self.limits.pool_messages_max || pool.1 > self.limits.pool_bytes_max {
             return Err(format!("the pool holds {pool:?}"));
+        }
+        let most = (
+            self.limits.users_max as usize,
+            self.limits.dedupe_total_max,
+            u64::from(self.limits.dead_letters_total_max),
+        );
+        let here = (self.names.len(), remembered, letters);
+        if here.0 > most.0 || here.1 > most.1 || here.2 > most.2 {
+            return Err(format!("users, ids, letters: {here:?} of {most:?}"));
+        }
+        Ok(())
+    }
+
+    /// Whether one user keeps to what one user may have.
+    fn check_bounds(&self, user: &User<B>) -> Result<(), String> {
+        let limits = &self.limits;
+        let Policies { worker, connection, user: own, breaker: _ } = &self.policies;
+        let headroom = [worker, connection, own].map(|policy| policy.headroom_messages).into_iter().max();
+        let room = limits.user_messages_max.saturating_add(headroom.unwrap_or_default());
+        let (ids, letters) = (user.dedupe.len(), user.dead.len());
+        if user.messages > room
+            || user.bytes > limits.user_bytes_max
+            || ids > limits.dedupe_ids_max as usize
+            || letters > limits.dead_letters_max as usize
+        {
+            let (messages, bytes) = (user.messages, user.bytes);
+            return Err(format!(
+                "{}: {messages} messages, {bytes} bytes, {ids} ids, {letters} letters",
+                user.name
+            ));
         }
         Ok(())
     }

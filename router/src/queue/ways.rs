@@ -80,8 +80,7 @@ impl<B> Queue<B> {
         if way.standing != Standing::Closed {
             way.standing = standing;
             // What it had to give is looked at anew.
-            way.ready.iter_mut().for_each(|ready| ready.clear());
-            way.lanes.iter_mut().flatten().for_each(|lane| lane.is_ready = false);
+            way.clear_ready();
             for lane in self.lanes_of(index, way_index) {
                 self.arm(now, lane);
             }
@@ -162,7 +161,12 @@ impl<B> Queue<B> {
     /// Gives up an empty lane without letting go of its user.
     fn give_up(&mut self, at: LaneRef) {
         if let Some(user) = &mut self.users[at.user as usize] {
-            user.ways[at.way as usize].lanes[at.lane as usize] = None;
+            let way = &mut user.ways[at.way as usize];
+            way.drop_ready(at.lane);
+            let was_armed = way.lanes[at.lane as usize].take().is_some_and(|lane| lane.armed_at.is_some());
+            if was_armed {
+                self.timer_is_stale();
+            }
         }
     }
 
@@ -179,7 +183,7 @@ fn waiting<'a, B>(lane: &Lane<B>, at: usize, entry: &'a Entry<B>) -> Waiting<'a,
         priority: entry.priority,
         order: lane.order,
         leased: at < lane.leased as usize,
-        failures: entry.attempts,
+        failures: entry.attempts(),
         offered_at: entry.offered_at,
         body: &entry.body,
     }

@@ -18,6 +18,7 @@ mod laws;
 mod quality;
 mod questions;
 mod queue;
+mod queue_fairness;
 mod queue_laws;
 mod recovery;
 mod routes;

@@ -4,7 +4,7 @@ use router::{
     Instant,
     queue::{
         Admission, Event, Limits, Offer, Outlet, Overflow, Policies, Policy, Priority, Queue, Reason,
-        Refusal, Retry,
+        Refusal, Retry, Scope,
     },
 };
 
@@ -129,4 +129,110 @@ fn dead_letters_leave_by_hand_or_with_a_word() {
     assert!(queue.discard("ada", 2).is_none(), "it is gone");
     assert_eq!((queue.letters_len(), queue.account().dead), (1, 3), "the books remember it");
     queue.verify().expect("the books are true");
+}
+
+#[test]
+fn a_lane_that_was_emptied_does_not_hide_those_behind_it() {
+    let mut queue = Queue::new(Limits::default(), Policies::default());
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    let work = |order, body| Offer { order: Some(order), ..Offer::new(Outlet::Worker(0), 1, body) };
+    // A lane that had a lease keeps its deadline for a while, and with it its place.
+    queue.offer(at(0), "ada", work(1, "a"), &mut events);
+    queue.lease_work(at(0), 0, 1, &mut leases);
+    assert!(queue.ack(at(0), leases[0]));
+    queue.offer(at(1), "ada", work(1, "b"), &mut events);
+    assert_eq!(queue.clear(at(1), Scope::User("ada"), &mut events), 1);
+    queue.offer(at(2), "ada", work(2, "c"), &mut events);
+    queue.verify().expect("whoever has work to give is in turn");
+    leases.clear();
+    queue.lease_work(at(2), 0, 1, &mut leases);
+    assert_eq!(leases.first().and_then(|lease| queue.leased(*lease)).map(|leased| *leased.body), Some("c"));
+}
+
+#[test]
+fn the_middle_of_three_lanes_in_line_may_leave() {
+    let worker = Policy { ttl_us: Some(100_000_000), lease_us: None, ..Policy::work() };
+    let mut queue = Queue::new(Limits::default(), Policies { worker, ..Policies::default() });
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    let work = |order| Offer { order: Some(order), ..Offer::new(Outlet::Worker(0), 1, order) };
+    queue.offer(at(0), "ada", work(1), &mut events);
+    queue.lease_work(at(0), 0, 1, &mut leases);
+    queue.offer(at(10), "ada", work(2), &mut events);
+    assert!(queue.nack(at(11), leases[0], "again", Retry::Now, &mut events));
+    queue.offer(at(20), "ada", work(3), &mut events);
+    // In line stand 2, 1 and 3, and 1 is too old.
+    queue.tick(at(101), &mut events);
+    queue.verify().expect("the books are true");
+    leases.clear();
+    queue.lease_work(at(101), 0, 9, &mut leases);
+    let bodies: Vec<u64> = leases.iter().filter_map(|lease| Some(*queue.leased(*lease)?.body)).collect();
+    assert_eq!(bodies, [2, 3]);
+}
+
+#[test]
+fn a_hundred_thousand_order_keys_in_a_row_leave_nothing_behind() {
+    let mut queue = Queue::new(Limits::default(), Policies::default());
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    for order in 0..100_000 {
+        let now = Instant::from_micros(order);
+        let work = Offer { order: Some(order), ..Offer::new(Outlet::Worker(0), 1, order) };
+        queue.offer(now, "ada", work, &mut events);
+        queue.lease_work(now, 0, 1, &mut leases);
+        let lease = leases.pop().expect("a lane for each, as long as it has something");
+        assert_eq!(queue.leased(lease).map(|leased| *leased.body), Some(order));
+        assert!(queue.ack(now, lease));
+        assert_eq!(queue.users_len(), 0);
+    }
+    queue.verify().expect("the books are true");
+}
+
+#[test]
+fn ten_times_as_much_as_is_done_for_ten_minutes_never_passes_the_bounds() {
+    let limits = Limits {
+        users_max: 60,
+        user_messages_max: 800,
+        user_bytes_max: 400_000,
+        floor_messages: 32,
+        floor_bytes: 16_000,
+        pool_messages_max: 4_000,
+        pool_bytes_max: 2_000_000,
+        dedupe_total_max: 8_000,
+        ..Limits::default()
+    };
+    let (messages_max, bytes_max) = (limits.messages_max(), limits.bytes_max());
+    assert_eq!((messages_max, bytes_max), (5_920, 2_960_000));
+    let mut queue = Queue::new(limits, Policies::default());
+    let (mut events, mut leases) = (Vec::new(), Vec::new());
+    let (mut waiting_bytes, mut peak, mut refused) = (0_u64, (0, 0), 0_u64);
+    // A hundred a second are done, a thousand offered: by the first users a lot, by the others little.
+    for tick in 0..600_000_u64 {
+        let now = Instant::from_micros(tick * 1_000);
+        queue.tick(now, &mut events);
+        let user = if tick % 4 == 0 { tick / 4 % 70 } else { tick % 8 };
+        let (name, id) = (format!("user-{user}"), format!("m{tick}"));
+        let bytes = 100 + (tick * 7_919 % 1_900) as u32;
+        let offer = Offer { id: Some(&id), ..Offer::new(Outlet::Worker(0), bytes, u64::from(bytes)) };
+        match queue.offer(now, &name, offer, &mut events) {
+            Admission::Accepted { .. } => waiting_bytes += u64::from(bytes),
+            Admission::Refused(Refusal::UserQuota | Refusal::GlobalQuota) => refused += 1,
+            Admission::Duplicate { .. } | Admission::Refused(_) => {
+                panic!("each is new, and no other reason holds")
+            }
+        }
+        if tick % 10 == 0 {
+            queue.lease_work(now, 0, 1, &mut leases);
+            for lease in leases.drain(..) {
+                waiting_bytes -= *queue.leased(lease).expect("fresh from the queue").body;
+                assert!(queue.ack(now, lease));
+            }
+        }
+        let account = queue.account();
+        let here = (account.waiting + account.leased, waiting_bytes);
+        assert!(here.0 <= messages_max && here.1 <= bytes_max, "{here:?} at {now:?}");
+        peak = (here.0.max(peak.0), here.1.max(peak.1));
+        if tick % 10_000 == 0 {
+            queue.verify().expect("the books are true, and the bounds of each user and each window kept");
+        }
+    }
+    assert!(refused > 500_000 && peak.1 > bytes_max / 2, "it was full: {refused} refused, at most {peak:?}");
 }

@@ -24,7 +24,9 @@ const OUTLETS: [Outlet; 5] =
     [Outlet::Worker(0), Outlet::Worker(1), Outlet::Connection(7), Outlet::Connection(8), Outlet::User];
 const ATTEMPTS_MAX: u32 = 3;
 const BASE_US: u64 = 100;
-/// Sequences in an ordinary run; `QUEUE_SEQUENCES` asks for more.
+/// Longest pause after a failure.
+const PAUSE_MAX_US: u64 = 1_000;
+/// Sequences in an ordinary run; `GOLDENPATH_QUEUE_SEQUENCES` asks for more.
 const SEQUENCES: u32 = 1_500;
 /// Rounds of leasing and waiting in which everything that waits must end.
 const ROUNDS_MAX: usize = 300;
@@ -44,43 +46,11 @@ enum Op {
     ShutDown,
 }
 
-impl Op {
-    const NAMES: [&str; 11] = [
-        "offer",
-        "lease work",
-        "lease",
-        "ack",
-        "nack",
-        "stand",
-        "close",
-        "clear",
-        "redrive",
-        "wait",
-        "shut down",
-    ];
-
-    fn index(&self) -> usize {
-        match self {
-            Op::Offer { .. } => 0,
-            Op::LeaseWork { .. } => 1,
-            Op::Lease { .. } => 2,
-            Op::Ack { .. } => 3,
-            Op::Nack { .. } => 4,
-            Op::Stand { .. } => 5,
-            Op::Close { .. } => 6,
-            Op::Clear { .. } => 7,
-            Op::Redrive { .. } => 8,
-            Op::Wait { .. } => 9,
-            Op::ShutDown => 10,
-        }
-    }
-}
-
 fn op() -> impl Strategy<Value = Op> {
     let offer = (
         0..4_u8,
         0..5_u8,
-        prop::option::weighted(0.4, 0..12_u8),
+        prop::option::weighted(0.5, 0..8_u8),
         0..4_u8,
         prop::option::weighted(0.2, 0..2_u8),
         prop::bool::weighted(0.2),
@@ -93,13 +63,12 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (0..2_u16, 1..4_usize).prop_map(|(kind, max)| Op::LeaseWork { kind, max }),
         8 => (0..4_u8, 2..5_u8, 1..4_usize).prop_map(|(user, outlet, max)| Op::Lease { user, outlet, max }),
         7 => any::<u8>().prop_map(|lease| Op::Ack { lease }),
-        6 => (any::<u8>(), 0..8_u8, any::<u32>()).prop_map(|(lease, retry, chance)| Op::Nack { lease, retry, chance }),
+        9 => (any::<u8>(), 0..8_u8, any::<u32>()).prop_map(|(lease, retry, chance)| Op::Nack { lease, retry, chance }),
         2 => (0..4_u8, 0..5_u8, 0..3_u8).prop_map(|(user, outlet, standing)| Op::Stand { user, outlet, standing }),
-        1 => (0..4_u8, 0..5_u8, any::<bool>()).prop_map(|(user, outlet, keep)| Op::Close { user, outlet, keep }),
+        2 => (0..4_u8, 0..5_u8, any::<bool>()).prop_map(|(user, outlet, keep)| Op::Close { user, outlet, keep }),
         1 => (0..4_u8, 0..4_u8, 0..5_u8).prop_map(|(scope, user, outlet)| Op::Clear { scope, user, outlet }),
         3 => any::<u8>().prop_map(|letter| Op::Redrive { letter }),
         6 => prop_oneof![6 => 1..50_u64, 4 => 50..400_u64, 1 => 400..3_000_u64].prop_map(|micros| Op::Wait { micros }),
-        1 => Just(Op::ShutDown),
     ]
 }
 
@@ -129,7 +98,11 @@ fn policies(overflow: Overflow) -> Policies {
         headroom_messages: 1,
         message_bytes_max: 100,
         attempts_max: ATTEMPTS_MAX,
-        backoff: router::queue::Backoff::Doubling { base_us: BASE_US, cap_us: 1_000, spread_permille: 400 },
+        backoff: router::queue::Backoff::Doubling {
+            base_us: BASE_US,
+            cap_us: PAUSE_MAX_US,
+            spread_permille: 400,
+        },
         dead_ttl_us: 4_000,
         ..Policy::work()
     };
@@ -166,6 +139,7 @@ struct Body {
 #[derive(Clone, Debug)]
 struct Known {
     user: u8,
+    outlet: Outlet,
     class: Priority,
     order: Option<u8>,
     protected: bool,
@@ -191,13 +165,70 @@ struct Witness {
     newest: BTreeMap<(u8, Outlet, Option<u8>, Priority), u64>,
     last_seq: u64,
     closed: BTreeSet<(u8, Outlet)>,
+    /// When something of an outlet failed last.
+    failed_at: BTreeMap<(u8, Outlet), Instant>,
+    is_shutting_down: bool,
+}
+
+/// What a message, an outlet or the clock went through: a step counts only if it did something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Transition {
+    /// Offered, and waits.
+    Accepted,
+    /// Offered, and known.
+    Duplicate,
+    /// Offered, and refused.
+    Refused,
+    /// Waiting, and leased.
+    Leased,
+    /// Leased, and delivered.
+    Delivered,
+    /// Settled by a lease that names nothing any more.
+    Stale,
+    /// Leased, and waits again after a failure.
+    WaitsAgain,
+    /// Leased, and dead after a failure.
+    FailedForGood,
+    /// Waiting, and dead for another reason than a failure.
+    Ended,
+    /// Dead, and waits again.
+    Redriven,
+    /// An outlet was opened, held or degraded.
+    Stood,
+    /// An outlet was closed.
+    Closed,
+    /// Time passed.
+    Waited,
+    /// The queue shut down.
+    ShutDown,
+}
+
+impl Transition {
+    const ALL: [Transition; 14] = [
+        Transition::Accepted,
+        Transition::Duplicate,
+        Transition::Refused,
+        Transition::Leased,
+        Transition::Delivered,
+        Transition::Stale,
+        Transition::WaitsAgain,
+        Transition::FailedForGood,
+        Transition::Ended,
+        Transition::Redriven,
+        Transition::Stood,
+        Transition::Closed,
+        Transition::Waited,
+        Transition::ShutDown,
+    ];
 }
 
 /// What a whole run came across.
 #[derive(Debug, Default)]
 struct Seen {
     sequences: u64,
-    steps: [u64; Op::NAMES.len()],
+    steps: u64,
+    /// Steps in which something went that way.
+    transitions: BTreeMap<Transition, u64>,
     refusals: BTreeMap<&'static str, u64>,
     reasons: BTreeMap<&'static str, u64>,
 }
@@ -207,6 +238,8 @@ struct Play {
     now: Instant,
     witness: Witness,
     tags: u64,
+    /// What this step did.
+    did: BTreeSet<Transition>,
     seen: Rc<RefCell<Seen>>,
 }
 
@@ -220,13 +253,18 @@ impl Play {
             }
             Op::LeaseWork { kind, max } => {
                 let mut leases = Vec::new();
+                let is_closed = matches!(self.queue.breaker(kind), BreakerState::Closed { .. });
+                let due = is_closed && USERS.iter().any(|user| self.must_give(user, Outlet::Worker(kind)));
                 self.queue.lease_work(self.now, kind, max, &mut leases);
+                assert!(!due || !leases.is_empty(), "queue.G10: work waits, and there is no lease");
                 self.took(&leases);
             }
             Op::Lease { user, outlet, max } => {
                 let mut leases = Vec::new();
-                let outlet = OUTLETS[outlet as usize];
-                self.queue.lease(self.now, USERS[user as usize], outlet, max, &mut leases);
+                let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
+                let due = self.must_give(name, outlet);
+                self.queue.lease(self.now, name, outlet, max, &mut leases);
+                assert!(!due || !leases.is_empty(), "queue.G10: something waits, and there is no lease");
                 self.took(&leases);
             }
             Op::Ack { lease } => self.ack(lease),
@@ -234,16 +272,27 @@ impl Play {
             Op::Stand { user, outlet, standing } => {
                 let standing = [Standing::Held, Standing::Open, Standing::Degraded][standing as usize];
                 let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
+                let before = self.queue.standing(name, outlet);
                 _ = self.queue.stand(self.now, name, outlet, standing, &mut events);
+                if self.queue.standing(name, outlet) != before {
+                    self.did.insert(Transition::Stood);
+                }
             }
             Op::Close { user, outlet, keep } => {
                 let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
-                let leftover = if keep { Leftover::Keep } else { Leftover::Bury(Reason::ConnectionGone) };
+                let reason =
+                    if self.witness.is_shutting_down { Reason::Shutdown } else { Reason::ConnectionGone };
+                let leftover = if keep { Leftover::Keep } else { Leftover::Bury(reason) };
+                if self.queue.standing(name, outlet) != Standing::Closed {
+                    self.did.insert(Transition::Closed);
+                }
                 self.queue.close(self.now, name, outlet, leftover, &mut events);
                 // A pause is the outlet's: what moves to another one begins there anew.
-                for known in self.witness.open.values_mut().filter(|known| keep && known.user == user) {
+                let here = |known: &&mut Known| keep && (known.user, known.outlet) == (user, outlet);
+                for known in self.witness.open.values_mut().filter(here) {
                     known.not_before = Instant::default();
                     known.out_of_turn = true;
+                    known.outlet = Outlet::User;
                 }
                 if self.queue.standing(name, outlet) == Standing::Closed {
                     self.witness.closed.insert((user, outlet));
@@ -265,8 +314,13 @@ impl Play {
             Op::Wait { micros } => {
                 self.now = self.now.after(micros);
                 self.queue.tick(self.now, &mut events);
+                self.did.insert(Transition::Waited);
             }
-            Op::ShutDown => self.queue.shut_down(),
+            Op::ShutDown => {
+                self.queue.shut_down();
+                self.witness.is_shutting_down = true;
+                self.did.insert(Transition::ShutDown);
+            }
         }
         self.hear(&events);
         self.check();
@@ -274,6 +328,24 @@ impl Play {
         for (before, after) in before.into_iter().zip(after) {
             assert!(along_the_graph(before, after), "queue.I10: {before:?} to {after:?}");
         }
+        let mut seen = self.seen.borrow_mut();
+        seen.steps += 1;
+        for transition in std::mem::take(&mut self.did) {
+            *seen.transitions.entry(transition).or_default() += 1;
+        }
+    }
+
+    /// Whether an outlet must have something to give: it is open, nothing of it is out, and no pause can last so long.
+    fn must_give(&self, name: &str, outlet: Outlet) -> bool {
+        let user = USERS.iter().position(|user| *user == name).expect("one of ours") as u8;
+        let open = matches!(self.queue.standing(name, outlet), Standing::Open | Standing::Degraded);
+        let paused = self.witness.failed_at.get(&(user, outlet));
+        let out = self.live().any(|(lease, of)| {
+            of == outlet && self.witness.open.get(&lease.seq()).is_some_and(|known| known.user == user)
+        });
+        open && !out
+            && self.queue.waiting(name, outlet) > 0
+            && paused.is_none_or(|failed_at| self.now.since(*failed_at) > PAUSE_MAX_US)
     }
 
     #[expect(clippy::too_many_arguments, reason = "an offer is all of this")]
@@ -305,8 +377,10 @@ impl Play {
             Admission::Accepted { seq } => {
                 assert!(seq > self.witness.last_seq, "numbers rise");
                 self.witness.last_seq = seq;
+                self.did.insert(Transition::Accepted);
                 let known = Known {
                     user,
+                    outlet: OUTLETS[outlet as usize],
                     class: priority,
                     order,
                     protected,
@@ -319,6 +393,7 @@ impl Play {
             Admission::Duplicate { first } => {
                 assert!(first <= self.witness.last_seq && id.is_some());
                 self.witness.duplicates += 1;
+                self.did.insert(Transition::Duplicate);
             }
             Admission::Refused(refusal) => {
                 if refusal == Refusal::Closed {
@@ -326,6 +401,7 @@ impl Play {
                 }
                 *self.seen.borrow_mut().refusals.entry(refusal.name()).or_default() += 1;
                 self.witness.refused += 1;
+                self.did.insert(Transition::Refused);
             }
         }
     }
@@ -344,13 +420,21 @@ impl Play {
                 !self.witness.closed.contains(&(known.user, message.outlet)),
                 "a closed outlet gives nothing"
             );
-            let out = self
-                .witness
-                .leases
-                .iter()
-                .any(|(other, _)| other.seq() == seq && self.queue.leased(*other).is_some());
+            let out = self.live().any(|(other, _)| other.seq() == seq);
             assert!(!out, "queue.I3: leased twice at once");
             let outlet = message.outlet;
+            let lane =
+                |known: &Known| (known.user, known.order, known.order.map_or(Some(known.class), |_| None));
+            let beside = self.live().any(|(other, of)| {
+                of == outlet
+                    && self.witness.open.get(&other.seq()).is_some_and(|other| lane(other) == lane(known))
+            });
+            assert!(
+                !beside || !matches!(outlet, Outlet::Worker(_)),
+                "queue.I3: two pieces of one lane are out"
+            );
+            assert_eq!(outlet, known.outlet);
+            self.did.insert(Transition::Leased);
             self.witness.leases.push((lease, outlet));
         }
     }
@@ -368,6 +452,7 @@ impl Play {
         let after = self.live_leases();
         let done: Vec<u64> = before.into_iter().filter(|seq| !after.contains(seq)).collect();
         assert_eq!(done.contains(&lease.seq()), live);
+        self.did.insert(if live { Transition::Delivered } else { Transition::Stale });
         for seq in done {
             let known = self.witness.open.remove(&seq).expect("open");
             assert!(self.witness.delivered.insert(seq), "queue.I3: delivered twice");
@@ -380,7 +465,7 @@ impl Play {
     }
 
     fn nack(&mut self, lease: u8, retry: u8, chance: u32, events: &mut Vec<Event>) {
-        let Some((lease, _)) = self.pick(lease) else { return };
+        let Some((lease, outlet)) = self.pick(lease) else { return };
         let live = self.queue.leased(lease).is_some();
         let retry = match retry {
             0 => Retry::Never(Reason::Poison),
@@ -389,6 +474,15 @@ impl Play {
             _ => Retry::Later { chance },
         };
         assert_eq!(self.queue.nack(self.now, lease, "it failed", retry, events), live);
+        if let Some(known) = self.witness.open.get(&lease.seq()).filter(|_| live) {
+            self.witness.failed_at.insert((known.user, outlet), self.now);
+        }
+        let ended = events.iter().any(|event| matches!(event, Event::DeadLettered { .. }));
+        self.did.insert(match (live, ended) {
+            (false, _) => Transition::Stale,
+            (true, true) => Transition::FailedForGood,
+            (true, false) => Transition::WaitsAgain,
+        });
         if let Some(known) = self.witness.open.get_mut(&lease.seq()).filter(|_| live) {
             known.failures += 1;
             let pause_us = BASE_US << (known.failures - 1);
@@ -408,6 +502,7 @@ impl Play {
         match self.queue.redrive(self.now, USERS[user as usize], seq) {
             Some(Admission::Accepted { seq: again }) => {
                 assert!(kept);
+                self.did.insert(Transition::Redriven);
                 assert_eq!(again, seq, "it keeps its number");
                 let mut known = self.witness.dead.remove(&seq).expect("dead");
                 known.out_of_turn = true;
@@ -434,11 +529,16 @@ impl Play {
                         assert!(!known.protected, "queue.G6");
                     }
                     *self.seen.borrow_mut().reasons.entry(reason.name()).or_default() += 1;
+                    if !self.did.contains(&Transition::FailedForGood) {
+                        self.did.insert(Transition::Ended);
+                    }
                     self.witness.dead.insert(*seq, known);
                 }
                 Event::LeaseExpired { seq, .. } => {
                     if let Some(known) = self.witness.open.get_mut(seq) {
                         known.failures += 1;
+                        self.witness.failed_at.insert((known.user, known.outlet), self.now);
+                        known.not_before = self.now.after(BASE_US << (known.failures - 1));
                     }
                 }
                 Event::LetterDropped { .. } => {}
@@ -457,35 +557,23 @@ impl Play {
         assert_eq!(account.dead, witness.dead.len() as u64 + witness.forgotten_dead);
         assert_eq!(account.waiting + account.leased, witness.open.len() as u64, "queue.I1");
         assert_eq!(account.leased, self.live_leases().len() as u64);
-        if account.waiting > 0 {
-            // Held and closed outlets wait for somebody; everything else for a lease or a time.
-            let mut held =
-                USERS.iter().flat_map(|user| OUTLETS.map(|outlet| self.queue.standing(user, outlet)));
-            let excused = held.any(|standing| standing == Standing::Held);
-            assert!(excused || self.queue.next_deadline().is_some() || self.can_lease(), "queue.G10");
-        }
     }
 
-    /// Whether something is there to be leased, or leased already.
-    fn can_lease(&self) -> bool {
-        let account = self.queue.account();
-        account.leased > 0 || account.waiting > 0
+    /// The leases that still name something.
+    fn live(&self) -> impl Iterator<Item = (Lease, Outlet)> {
+        let leases = self.witness.leases.iter().copied();
+        leases.filter(|(lease, _)| self.queue.leased(*lease).is_some())
     }
 
     fn live_leases(&self) -> Vec<u64> {
-        let leases = self.witness.leases.iter();
-        leases
-            .filter(|(lease, _)| self.queue.leased(*lease).is_some())
-            .map(|(lease, _)| lease.seq())
-            .collect()
+        self.live().map(|(lease, _)| lease.seq()).collect()
     }
 
     fn pick(&self, lease: u8) -> Option<(Lease, Outlet)> {
-        let leases = &self.witness.leases;
-        // Mostly one of the latest; now and then any, which may be stale.
-        let from = if lease < 200 { leases.len().saturating_sub(8) } else { 0 };
-        let late = &leases[from..];
-        (!late.is_empty()).then(|| late[usize::from(lease) % late.len()])
+        // Mostly one that names something; now and then any.
+        let live: Vec<_> = self.live().collect();
+        let leases = if lease < 200 && !live.is_empty() { &live } else { &self.witness.leases };
+        (!leases.is_empty()).then(|| leases[usize::from(lease) % leases.len()])
     }
 
     /// Everything is opened and done: all must end, and nothing be left.
@@ -550,7 +638,7 @@ fn along_the_graph(before: BreakerState, after: BreakerState) -> bool {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long a test runs is no setting of the router")]
 fn the_guarantees_hold_over_random_sequences() {
-    let asked = std::env::var("QUEUE_SEQUENCES").ok().and_then(|count| count.parse().ok());
+    let asked = std::env::var("GOLDENPATH_QUEUE_SEQUENCES").ok().and_then(|count| count.parse().ok());
     let sequences = asked.unwrap_or(SEQUENCES);
     let seen = Rc::new(RefCell::new(Seen::default()));
     let runs =
@@ -562,17 +650,14 @@ fn the_guarantees_hold_over_random_sequences() {
         Overflow::DropOldest,
         Overflow::DropLowest,
     ]);
-    let plan = (overflow, prop::collection::vec(op(), 40..120));
+    let plan = (overflow, prop::collection::vec(op(), 45..105), prop::collection::vec(op(), 2..8));
     let mut runner = TestRunner::new_with_rng(runs, rng);
-    let played = runner.run(&plan, |(overflow, ops)| {
+    let played = runner.run(&plan, |(overflow, ops, last)| {
         let queue = Queue::new(limits(), policies(overflow));
-        let now = Instant::from_micros(1_000);
-        let mut play = Play { queue, now, witness: Witness::default(), tags: 0, seen: Rc::clone(&seen) };
-        let end =
-            ops.iter().position(|op| matches!(op, Op::ShutDown)).map_or(ops.len(), |at| (at + 6).max(60));
-        for op in ops.iter().take(end) {
+        let (now, did) = (Instant::from_micros(1_000), BTreeSet::new());
+        let mut play = Play { queue, now, witness: Witness::default(), tags: 0, did, seen: Rc::clone(&seen) };
+        for op in ops.iter().chain([&Op::ShutDown]).chain(&last) {
             play.step(op);
-            play.seen.borrow_mut().steps[op.index()] += 1;
         }
         play.heal();
         play.seen.borrow_mut().sequences += 1;
@@ -587,20 +672,29 @@ fn the_guarantees_hold_over_random_sequences() {
 /// A sample that misses something says little.
 #[expect(clippy::print_stdout, reason = "the long run shows what it covered")]
 fn report(seen: &Seen) {
-    let total: u64 = seen.steps.iter().sum();
-    println!("{} sequences, {} steps each", seen.sequences, total / seen.sequences);
-    for (name, steps) in Op::NAMES.iter().zip(seen.steps) {
-        println!("  {name:<12} {steps:>9}  {:.1} %", steps as f64 * 100.0 / total as f64);
-        assert!(steps * 100 >= total, "{name}: fewer than one step in a hundred");
+    let each = seen.steps / seen.sequences;
+    println!("{} sequences, {each} steps each, {} in all", seen.sequences, seen.steps);
+    for transition in Transition::ALL {
+        let steps = seen.transitions.get(&transition).copied().unwrap_or_default();
+        println!("  {transition:<14?} {steps:>9}  {:.1} %", steps as f64 * 100.0 / seen.steps as f64);
+        assert!(steps * 100 >= seen.steps, "{transition:?}: in fewer than one step in a hundred");
     }
     println!("refusals {:?}\nreasons  {:?}", seen.refusals, seen.reasons);
-    assert!(total / seen.sequences >= 50);
+    assert!(each >= 50);
     for name in ["too_large", "user_quota", "global_quota", "closed", "invalid_user", "shutting_down"] {
         assert!(seen.refusals.contains_key(name), "no offer was refused for {name}");
     }
-    for name in
-        ["attempts_exhausted", "expired", "evicted", "no_handler", "poison", "connection_gone", "cleared"]
-    {
-        assert!(seen.reasons.contains_key(name), "no message ended for {name}");
+    let reasons = [
+        Reason::AttemptsExhausted,
+        Reason::Expired,
+        Reason::Evicted { by: 0 },
+        Reason::NoHandler,
+        Reason::Poison,
+        Reason::ConnectionGone,
+        Reason::Cleared,
+        Reason::Shutdown,
+    ];
+    for reason in reasons {
+        assert!(seen.reasons.contains_key(reason.name()), "no message ended for {reason:?}");
     }
 }

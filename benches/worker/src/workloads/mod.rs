@@ -2,6 +2,7 @@
 //! what a timed part leaves behind is put back outside of it too.
 
 mod mix;
+mod queue;
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,10 @@ use router::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use self::mix::{KINDS, MIX_MESSAGES, Mix, Silent};
+pub use self::{
+    mix::{KINDS, MIX_MESSAGES, Mix, Silent},
+    queue::{Passed, Passing, QUEUED_BYTES},
+};
 
 /// Length of the message that is routed, bytes.
 pub const MESSAGE_BYTES: usize = 300;
