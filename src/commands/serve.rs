@@ -8,6 +8,7 @@ use router_server::{
     Server, ServerConfig, Stopped, TlsFiles,
     agents::Scripted,
     auth::{AuthConfig, KeyError},
+    store::StoreConfig,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -65,6 +66,7 @@ fn config(options: &ServeOptions) -> Result<ServerConfig, Failure> {
     if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
         config.tls = Some(TlsFiles { certificates: cert.clone(), key: key.clone() });
     }
+    config.store = options.redis.as_ref().map(StoreConfig::new);
     let seed = options.seed.unwrap_or(scenario.seed);
     config.agents = Arc::new(Scripted::new(ScenarioScripts::new(&scenario, seed)));
     Ok(config)

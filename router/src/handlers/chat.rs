@@ -5,6 +5,7 @@ use alloc::{borrow::Cow, boxed::Box, sync::Arc, vec::Vec};
 use super::{Message, control::THREAD_BYTES_MAX};
 use crate::{
     audience::fingerprint,
+    cluster::Sender,
     contract::{CancelReason, Effect, Effects, RequestText, RunRef, RunRequest},
     error::ErrorCode,
     message::{Kind, Raw},
@@ -58,7 +59,9 @@ impl Router {
             return self.reject(conn, ErrorCode::EmptyMessage, None, None, id, out);
         };
         let mark = id.map(|id| fingerprint(id.as_bytes()));
-        if let (Some(id), Some(mark)) = (id, mark)
+        // Of several nodes, the store remembers what came.
+        if self.cluster.is_none()
+            && let (Some(id), Some(mark)) = (id, mark)
             && self.answer_duplicate(message, id, mark, out)
         {
             return Outcome::Handled;
@@ -66,6 +69,9 @@ impl Router {
         if !self.config.agents_available {
             self.answer_error(conn, ErrorCode::AgentUnavailable, None, None, id, out);
             return Outcome::Unhandled;
+        }
+        if self.refuse_without_store(conn, id, out) {
+            return Outcome::Rejected;
         }
         let limit = self.config.runs_per_user_max;
         let one = usize::from(mutant!(self.config, RunLimitOneLess));
@@ -131,8 +137,8 @@ impl Router {
         };
         let user = self.audience.user(message.user);
         let open = user.runs.iter().any(|run| self.run(*run).is_some_and(|run| run.number == seen));
-        let run = open.then_some((&*self.config.node, seen));
-        let frame = wire::duplicate(&mut self.writer, self.now, message.kind, &user.id, id, run);
+        let run = open.then(|| run::id("run", &self.config.node, seen));
+        let frame = wire::duplicate(&mut self.writer, self.now, message.kind, &user.id, id, run.as_deref());
         self.stats.frames.encoded += 1;
         self.stats.inbound.duplicates += 1;
         self.reply(message.conn, frame, out);
@@ -188,10 +194,12 @@ impl Router {
             tools_ended: 0,
             tool_errors: 0,
             gated: Self::wants_gate(message),
+            outbox: 0,
         });
         let user = self.audience.user_mut(message.user);
         user.runs.push(run);
         if let Some((_, mark)) = message_id
+            && self.cluster.is_none()
             && !mutant!(self.config, ForgetDedupe)
         {
             user.remember(mark, number, self.now, &self.config);
@@ -204,7 +212,7 @@ impl Router {
         }
         self.stats.runs.started += 1;
         self.stats.runs.open += 1;
-        out.push(Effect::StartRun(Box::new(RunRequest {
+        let request = Box::new(RunRequest {
             run,
             user: user.copied_id(),
             tier: user.tier,
@@ -216,6 +224,16 @@ impl Router {
             deadline,
             node: self.node.clone(),
             number,
-        })));
+        });
+        if self.cluster.is_none() {
+            out.push(Effect::StartRun(request));
+            return;
+        }
+        let sender = Sender {
+            conn: message.conn,
+            kind: message.kind,
+            message_id: message_id.map(|(id, _)| id.into()),
+        };
+        self.admit_message(request, Self::wants_gate(message), sender, out);
     }
 }

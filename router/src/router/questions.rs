@@ -2,6 +2,7 @@
 
 use super::Router;
 use crate::{
+    cluster::run_key,
     contract::{Delivery, EventRef, RunRef},
     run::{self, Phase},
 };
@@ -13,7 +14,7 @@ impl Router {
         let cursor = match event {
             EventRef::Cursor(cursor) => cursor,
             EventRef::InRun { run_id, seq } => {
-                self.audience.cursor_in_run(user, self.run_number(run_id)?, seq)?
+                self.audience.cursor_in_run(user, self.event_key(run_id)?, seq)?
             }
         };
         self.audience.delivery(user, cursor)
@@ -48,9 +49,14 @@ impl Router {
         number.parse().ok().filter(|number| *number > 0)
     }
 
+    /// What stands for a run in the recovery window: its number, or of several nodes' runs a hash of the id.
+    pub(crate) fn event_key(&self, run_id: &str) -> Option<u64> {
+        if self.cluster.is_some() { Some(run_key(run_id)) } else { self.run_number(run_id) }
+    }
+
     /// The event that a text `RUN_ID:SEQ` names.
     pub(crate) fn event_named(&self, event_id: &str) -> Option<(u64, u64)> {
         let (run, seq) = event_id.rsplit_once(':')?;
-        Some((self.run_number(run)?, seq.parse().ok()?))
+        Some((self.event_key(run)?, seq.parse().ok()?))
     }
 }

@@ -67,6 +67,8 @@ pub enum Admitted {
         run: RunId,
         /// The epoch of that run; 0 when its row is gone.
         epoch: u64,
+        /// Whether that run is open.
+        open: bool,
         /// Whether the asking node owns that run, and it is open.
         mine: bool,
     },

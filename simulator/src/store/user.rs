@@ -248,11 +248,12 @@ impl User {
 
     fn known(&self, run: &RunId, node: &Node) -> Admitted {
         let row = self.runs.get(run);
-        let mine = |row: &Row| row.owner == *node && row.ended.is_none() && row.epoch != PSEUDO_EPOCH;
+        let open = row.is_some_and(|row| row.ended.is_none() && row.epoch != PSEUDO_EPOCH);
         Admitted::Known {
             run: run.clone(),
             epoch: row.map_or(0, |row| row.epoch),
-            mine: row.is_some_and(mine),
+            open,
+            mine: open && row.is_some_and(|row| row.owner == *node),
         }
     }
 

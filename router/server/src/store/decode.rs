@@ -85,6 +85,7 @@ fn admitted(mut list: Readers) -> Option<Admitted> {
         "KNOWN" => Admitted::Known {
             run: list.next()?.text()?.into(),
             epoch: list.next()?.number()?,
+            open: list.next()?.number()? == 1,
             mine: list.next()?.number()? == 1,
         },
         "RUNS" => Admitted::Refused(NotAdmitted::Runs),
