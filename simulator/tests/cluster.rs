@@ -28,7 +28,9 @@ fn nothing_is_lost_doubled_or_mixed_up_between_nodes() {
             *sum += u32::from(times > 0);
         }
         if !played.breaches.is_empty() {
-            bad.push((seed, played.breaches));
+            let kinds = FaultKind::ALL.into_iter().filter(|kind| played.faults[*kind as usize] > 0);
+            let kinds: Vec<_> = kinds.map(FaultKind::name).collect();
+            bad.push((seed, kinds.join(" "), played.breaches));
         }
     }
     println!(
@@ -39,7 +41,7 @@ fn nothing_is_lost_doubled_or_mixed_up_between_nodes() {
         println!("{:>16} in {seeds} seeds", kind.name());
     }
     let told: Vec<String> =
-        bad.iter().take(12).map(|(seed, breaches)| format!("seed {seed}: {}", breaches[0])).collect();
+        bad.iter().take(30).map(|(seed, kinds, breaches)| format!("seed {seed} ({kinds}): {}", breaches[0])).collect();
     assert!(bad.is_empty(), "{} of {count} seeds:\n{}", bad.len(), told.join("\n"));
 }
 

@@ -91,6 +91,8 @@ pub(crate) struct Cluster {
     last_outbox: u64,
     /// Events on their way into the log.
     queue: Queue<outbox::Waiting>,
+    /// Nodes that gave no sign of life, and since when this one knows.
+    dead: BTreeMap<Node, Instant>,
     taking: Option<Taking>,
     is_pulsing: bool,
     /// Bytes on their way into the log, and how many agents were told to pause.
@@ -122,8 +124,8 @@ enum Why {
     Attach(UserRef),
     /// What a connection missed before the user's window begins.
     Back(UserRef),
-    /// Leases and attachment of the user, and of which outboxes the runs are.
-    Renew(UserRef, Vec<u64>),
+    /// Leases and attachment of the user; of which outboxes the runs are, and under which epochs.
+    Renew(UserRef, Vec<(u64, u64)>),
     /// The user's cursors go on above what was shown.
     Raise(UserRef),
     /// A sign of life.
@@ -176,6 +178,7 @@ impl Cluster {
             outboxes: BTreeMap::new(),
             last_outbox: 0,
             queue: Queue::new(limits, Policies::default()),
+            dead: BTreeMap::new(),
             taking: None,
             is_pulsing: false,
             pending_bytes: 0,

@@ -1,13 +1,13 @@
 //! The node among others: signs of life, and the runs of those that gave none.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use super::{Why, outbox::Outbox, record, record::Note};
 use crate::{
     audience::UserRef,
     contract::{Effect, Effects, RequestText, RunRequest, ToolStatus, UserId},
     router::{Router, Run},
-    run::Automaton,
+    run::{self, Automaton},
     store::{Hint, Node, Nodes, Op, OpId, TakenRun},
     timers::Timer,
     wire::{self, EventHead, Own},
@@ -41,10 +41,16 @@ impl Router {
 
     pub(super) fn nodes(&mut self, nodes: &Nodes, out: &mut Effects) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        // After the store was away all leases have run out at once, and their owners are about to renew them.
+        // After the store was away all leases have run out at once, and their owners are about to renew them. And who has
+        // just died may have renewed its leases right before.
         let lease_us = cluster.settings.bounds.lease_ms * 1_000;
         let has_watched = self.now.since(cluster.up_since) >= lease_us;
-        if let Some(dead) = nodes.dead.first().filter(|_| has_watched && cluster.taking.is_none()) {
+        cluster.dead.retain(|node, _| nodes.dead.contains(node));
+        for node in &nodes.dead {
+            cluster.dead.entry(node.clone()).or_insert(self.now);
+        }
+        let long_dead = cluster.dead.iter().find(|(_, since)| self.now.since(**since) >= lease_us);
+        if let Some((dead, _)) = long_dead.filter(|_| has_watched && cluster.taking.is_none()) {
             cluster.taking =
                 Some(Taking { dead: dead.clone(), left: 0, hints: Vec::new(), is_last_page: false });
             let op = Op::Held { node: dead.clone(), after: OpId::default() };
@@ -119,7 +125,6 @@ impl Router {
             self.release(name.clone(), hold, out);
         }
         for run in runs {
-            self.stats.cluster.taken_over += 1;
             let note = Note::read(&run.note);
             let tier = note.as_ref().map(|note| note.tier).unwrap_or_default();
             let user = self.audience.find(name).unwrap_or_else(|| {
@@ -133,38 +138,53 @@ impl Router {
             {
                 replica.hold = replica.hold.max(Some(hold));
             }
-            let number = self.outbox_of(user, &run.run).unwrap_or_else(|| {
-                let outbox = Outbox::new(user, name.clone(), run.run.clone(), run.epoch, run.seq);
-                self.open_outbox(outbox, out)
-            });
+            if let Some(outbox) = self.outbox_of(user, &run.run) {
+                // It is this node's anyway, and goes on under its new epoch.
+                outbox.epoch = run.epoch;
+                continue;
+            }
+            self.stats.cluster.taken_over += 1;
+            let outbox = Outbox::new(user, name.clone(), run.run.clone(), run.epoch, run.seq);
+            let number = self.open_outbox(outbox, out);
             match note {
                 Some(Note { asked: Some(_), .. }) if run.seq == 0 && self.is_draining() => {
                     self.end_lost(user, number, run, None, out);
                 }
-                Some(note) if run.seq == 0 && note.asked.is_some() => self.run_again(user, number, note, out),
+                Some(note) if run.seq == 0 && note.asked.is_some() => {
+                    self.run_again(user, number, run, note, out);
+                }
                 note => self.end_lost(user, number, run, note, out),
             }
         }
     }
 
-    /// A run of ours that we took over once more, because the answer got lost.
-    fn outbox_of(&self, user: UserRef, run: &str) -> Option<u64> {
-        let cluster = self.cluster.as_deref()?;
-        let outboxes = &cluster.replicas.get(&user)?.outboxes;
-        outboxes.iter().copied().find(|number| {
+    /// A run that this node has: its lease had run out, or it was taken before and the answer got lost.
+    fn outbox_of(&mut self, user: UserRef, run: &str) -> Option<&mut Outbox> {
+        let cluster = self.cluster.as_deref_mut()?;
+        let known = cluster.replicas.get(&user)?.outboxes.iter();
+        let known = known.copied().find(|number| {
             cluster.outboxes.get(number).is_some_and(|outbox| *outbox.run == *run)
-        })
+        });
+        cluster.outboxes.get_mut(&known?)
     }
 
     /// No event of the run is in the log: its message is worked on as if it had come here.
-    fn run_again(&mut self, user: UserRef, number: u64, note: Note, out: &mut Effects) {
+    fn run_again(
+        &mut self,
+        user: UserRef,
+        number: u64,
+        taken: &TakenRun,
+        note: Note,
+        out: &mut Effects,
+    ) {
         let Note { thread, request, tier, asked, .. } = note;
         let Some(asked) = asked else { return };
-        self.runs_started += 1;
-        let run_number = self.runs_started;
+        let (node, run_number) = run::parts(&taken.run).unwrap_or_default();
+        let node: Arc<str> = node.into();
         let run = self.add_run(Run {
             generation: 0,
             owner: Some(user),
+            node: node.clone(),
             number: run_number,
             thread: thread.clone(),
             request: request.clone(),
@@ -196,7 +216,7 @@ impl Router {
             text: RequestText::Unescaped(asked.text),
             payload: asked.payload,
             deadline,
-            node: self.node.clone(),
+            node,
             number: run_number,
         })));
     }
@@ -240,12 +260,12 @@ impl Router {
         own: &Own<'_>,
         out: &mut Effects,
     ) {
-        let (node, run) = taken.run.strip_prefix("run-").and_then(|id| id.rsplit_once('-')).unwrap_or_default();
+        let (node, run) = run::parts(&taken.run).unwrap_or_default();
         let head = EventHead {
             user: &self.audience.user(user).id,
             thread: &note.thread,
             node,
-            run: run.parse().unwrap_or_default(),
+            run,
             request: &note.request,
             agent: &note.agent,
             now: self.now,

@@ -60,6 +60,8 @@ pub(super) struct Outbox {
     bytes: u64,
     has_ended: bool,
     is_paused: bool,
+    /// An append came too early: no other goes out before the one that is owed was answered.
+    waits_in_turn: bool,
 }
 
 /// An append on its way.
@@ -67,6 +69,8 @@ pub(super) struct Outbox {
 struct Flight {
     op: OpId,
     count: usize,
+    /// What was settled when it was asked for: the store has at least that.
+    settled: u64,
     is_logged: bool,
 }
 
@@ -90,6 +94,7 @@ impl Outbox {
             bytes: 0,
             has_ended: false,
             is_paused: false,
+            waits_in_turn: false,
         }
     }
 
@@ -110,6 +115,7 @@ impl Outbox {
     pub(super) fn rewind(&mut self, have: u64) {
         self.have = have;
         self.flights.clear();
+        self.waits_in_turn = false;
     }
 }
 
@@ -251,7 +257,8 @@ impl Router {
             let op = self.ask_store(Op::Append(append), Why::Append(number), out);
             let outbox = self.cluster.as_deref_mut().and_then(|cluster| cluster.outboxes.get_mut(&number));
             if let Some(outbox) = outbox {
-                outbox.flights.push_back(Flight { op, count, is_logged: false });
+                let settled = outbox.have;
+                outbox.flights.push_back(Flight { op, count, settled, is_logged: false });
             }
         }
     }
@@ -261,7 +268,8 @@ impl Router {
         let outbox = outboxes.get_mut(&number)?;
         let is_checked = replicas.get(&outbox.user).is_none_or(|replica| replica.is_checked);
         let is_parked = |flight: &Flight| asked.get(&flight.op).is_some_and(|asked: &Asked| asked.is_parked);
-        let may_fly = *is_up && is_checked && outbox.is_admitted;
+        outbox.waits_in_turn &= !outbox.flights.is_empty();
+        let may_fly = *is_up && is_checked && outbox.is_admitted && !outbox.waits_in_turn;
         if !may_fly || outbox.flights.len() >= IN_FLIGHT_MAX || outbox.flights.iter().any(is_parked) {
             return None;
         }
@@ -319,10 +327,15 @@ impl Router {
                 // Where they stand in the log, only the log knows.
                 self.fetch(user, out);
             }
-            Appended::Gap { .. } if place > 0 => outbox.flights.truncate(place),
             // What was settled is not there any more: the rest follows what is.
-            Appended::Gap { have } => outbox.rewind(have),
+            Appended::Gap { have } if have < outbox.flights[place].settled => outbox.rewind(have),
+            Appended::Gap { .. } => {
+                outbox.flights.truncate(place);
+                outbox.waits_in_turn = true;
+            }
             Appended::NoRun => return self.admit_again(number, out),
+            // Asked for before this node took the run over from itself.
+            Appended::Fenced if append.epoch < outbox.epoch => outbox.flights.truncate(place),
             Appended::Fenced => {
                 self.stats.cluster.fenced += 1;
                 return self.lose_outbox(number, out);
@@ -338,6 +351,11 @@ impl Router {
         self.relieve(number, out);
     }
 
+    /// Under which epoch the run is this node's.
+    pub(super) fn epoch_of(&self, number: u64) -> Option<u64> {
+        Some(self.cluster.as_deref()?.outboxes.get(&number)?.epoch)
+    }
+
     fn outbox_mut(&mut self, number: u64) -> Option<&mut Outbox> {
         self.cluster.as_deref_mut()?.outboxes.get_mut(&number)
     }
@@ -349,6 +367,7 @@ impl Router {
             && let Some(flight) = outbox.flights.pop_front()
         {
             outbox.have += flight.count as u64;
+            outbox.waits_in_turn = false;
             self.settle_events(number, flight.count);
         }
     }

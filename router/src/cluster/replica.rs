@@ -492,7 +492,7 @@ impl Router {
             attached: replica.is_attached,
             runs: leased.iter().map(|(_, outbox)| (outbox.run.clone(), outbox.epoch)).collect(),
         });
-        let outboxes = leased.iter().map(|(number, _)| *number).collect();
+        let outboxes = leased.iter().map(|(number, outbox)| (*number, outbox.epoch)).collect();
         self.ask_store(op, Why::Renew(user, outboxes), out);
     }
 
@@ -500,11 +500,14 @@ impl Router {
     pub(super) fn renewed(
         &mut self,
         user: UserRef,
-        outboxes: &[u64],
+        outboxes: &[(u64, u64)],
         renewed: &Renewed,
         out: &mut Effects,
     ) {
-        for (number, standing) in outboxes.iter().zip(&renewed.runs) {
+        for ((number, epoch), standing) in outboxes.iter().zip(&renewed.runs) {
+            if self.epoch_of(*number) != Some(*epoch) {
+                continue; // it is over, or goes on under another
+            }
             match standing {
                 Standing::Held => {}
                 // The answer to its last append tells it, too, and what became of the events.

@@ -311,7 +311,7 @@ impl Router {
             let head = EventHead {
                 user: &owned.id,
                 thread: &slot.thread,
-                node: &flow.config.node,
+                node: &slot.node,
                 run: slot.number,
                 request: &slot.request,
                 agent: own.agent().unwrap_or(&slot.agent),

@@ -92,42 +92,39 @@ impl Router {
     pub(super) fn stop_runs(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
         let named =
             message.envelope.run_id.or(message.payload().find("run_id")).is_some_and(|run| !run.is_null());
-        let run = self.own_run_number(message);
+        let run_id = message.envelope.run_id.or(message.payload().find("run_id")).and_then(Raw::text);
+        let run = run_id.as_deref().and_then(run::parts);
         let thread = message.envelope.thread_id.or(message.payload().find("thread_id")).and_then(Raw::text);
         let user = self.audience.user(message.user);
         let thread: Option<Arc<str>> = thread.map(Into::into).or_else(|| user.thread().cloned());
-        let stops: Vec<(RunRef, u64)> = user
+        let stops: Vec<RunRef> = user
             .runs
             .iter()
             .filter_map(|open| self.run(*open).map(|run| (*open, run)))
             .filter(
                 |(_, open)| {
-                    if named { run == Some(open.number) } else { thread.as_ref() == Some(&open.thread) }
+                    let is_it = || run == Some((&*open.node, open.number));
+                    if named { is_it() } else { thread.as_ref() == Some(&open.thread) }
                 },
             )
-            .map(|(open, run)| (open, run.number))
+            .map(|(open, _)| open)
             .collect();
         let stops = if mutant!(self.config, StopBySlot) {
-            let by_slot = self.open_runs().filter(|open| run == Some(u64::from(open.index) + 1));
-            by_slot.zip(run).collect()
+            let number = run.map(|(_, number)| number);
+            self.open_runs().filter(|open| number == Some(u64::from(open.index) + 1)).collect()
         } else {
             stops
         };
         let shown = if named { None } else { thread.as_deref() };
-        let numbers = stops.iter().map(|(_, number)| *number);
-        let frame = wire::stopped(&mut self.writer, self.now, &self.config.node, numbers, shown, &user.id);
+        let runs = stops.iter().filter_map(|open| self.runs.get(open.index()));
+        let runs = runs.map(|run| (&*run.node, run.number));
+        let frame = wire::stopped(&mut self.writer, self.now, runs, shown, &user.id);
         self.stats.frames.encoded += 1;
         self.reply(message.conn, frame, out);
-        for (run, _) in stops {
+        for run in stops {
             self.end_run(run, Ending::Cancelled, CancelReason::Stopped, out);
         }
         Outcome::Handled
-    }
-
-    /// The number in the `run_id` that a message names, if that id is one of this router's.
-    pub(super) fn own_run_number(&self, message: Message<'_, '_>) -> Option<u64> {
-        let named = message.envelope.run_id.or(message.payload().find("run_id"))?.text()?;
-        self.run_number(&named)
     }
 
     /// A message id that was seen before: tells the run, if it is still open.
@@ -183,6 +180,7 @@ impl Router {
         let run = self.add_run(Run {
             generation: 0,
             owner: Some(message.user),
+            node: self.node.clone(),
             number,
             thread: thread.clone(),
             request: request.clone(),

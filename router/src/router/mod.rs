@@ -58,6 +58,8 @@ pub struct Router {
 pub(crate) struct Run {
     pub(crate) generation: u32,
     pub(crate) owner: Option<UserRef>,
+    /// The node that took its message in, and which of that node's runs it is: what its id is made of.
+    pub(crate) node: Arc<str>,
     pub(crate) number: u64,
     pub(crate) thread: Arc<str>,
     pub(crate) request: Arc<str>,

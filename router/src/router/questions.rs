@@ -32,14 +32,14 @@ impl Router {
 
     /// The open run of `user` with that id.
     pub fn find_run(&self, user: &str, run_id: &str) -> Option<RunRef> {
-        let number = self.run_number(run_id).filter(|_| run::can_name_a_run(run_id))?;
+        let (node, number) = run::parts(run_id)?;
         let user = self.audience.find(user)?;
         self.audience
             .user(user)
             .runs
             .iter()
             .copied()
-            .find(|open| self.run(*open).is_some_and(|run| run.number == number))
+            .find(|open| self.run(*open).is_some_and(|run| run.number == number && *run.node == *node))
     }
 
     /// The number in a run's id, if the id is one of this router's.

@@ -201,17 +201,16 @@ pub(crate) fn duplicate(
 }
 
 /// The answer to `stop_agent`.
-pub(crate) fn stopped(
+pub(crate) fn stopped<'r>(
     w: &mut Writer,
     now: Instant,
-    node: &str,
-    runs: impl Iterator<Item = u64>,
+    runs: impl Iterator<Item = (&'r str, u64)>,
     thread: Option<&str>,
     user: &str,
 ) -> Frame {
     w.begin();
     w.raw("{\"type\":\"agent_stopped\",\"run_ids\":[");
-    for (n, run) in runs.enumerate() {
+    for (n, (node, run)) in runs.enumerate() {
         w.id(if n == 0 { "" } else { "," }, "run", node, run);
     }
     match thread {

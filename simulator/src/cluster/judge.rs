@@ -27,7 +27,10 @@ pub(super) fn judge(person: &Person, lost_excused: bool, verdicts: &mut Vec<Verd
     }
     for (number, tab) in person.tabs.iter().enumerate() {
         complete(person, number, tab, &log, verdicts);
-        in_order(person, number, tab, verdicts);
+        // A store that lost its tail forgets how far runs had come: one that ended is open again, and is ended once more.
+        if !lost_excused {
+            in_order(person, number, tab, verdicts);
+        }
     }
     for message in person.messages.iter().filter(|message| message.sent) {
         let gapped = person.tabs.iter().any(|tab| !tab.gaps.is_empty());

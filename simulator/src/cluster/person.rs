@@ -19,6 +19,8 @@ pub(super) struct Message {
     /// Which tab sent it, and over which of its connections, last.
     pub(super) tab: usize,
     pub(super) sent: bool,
+    /// When it goes out next, unless an answer comes before.
+    pub(super) due_us: u64,
     /// An event of it, or the word that it came before, arrived at any tab.
     pub(super) is_accepted: bool,
     /// Any tab saw its end, or was told of a gap that may hold it.
@@ -132,7 +134,7 @@ impl Person {
                     event,
                     code: frame.error_code.to_owned(),
                 };
-                self.event(tab, frame.cursor, seen)
+                self.event(tab, frame.cursor, seen, gap_excused)
             }
             FrameKind::Ack { status: "duplicate" } => {
                 if let Some(message) = self.message(frame.message_id) {
@@ -146,6 +148,8 @@ impl Person {
                     "BACKEND_UNAVAILABLE" | "UNKNOWN_OUTCOME" | "RUN_LIMIT" | "RATE_LIMITED" | "OVERLOADED"
                     | "SHUTTING_DOWN",
                 ) => News::Again(message),
+                // It does not say of which; whatever is not answered is sent again.
+                (None, "RATE_LIMITED") => News::Nothing,
                 _ => News::Breach("golden.answer", format!("refused: {text}")),
             },
             FrameKind::Pong
@@ -168,7 +172,7 @@ impl Person {
         News::Nothing
     }
 
-    fn event(&mut self, tab: usize, cursor: u64, seen: Seen) -> News {
+    fn event(&mut self, tab: usize, cursor: u64, seen: Seen, run_excused: bool) -> News {
         let state = &mut self.tabs[tab];
         let last = state.cursor.unwrap_or_default();
         if cursor == 0 {
@@ -193,7 +197,7 @@ impl Person {
         message.is_accepted = true;
         message.is_over |= seen.event.is_terminal();
         let run = message.run.get_or_insert_with(|| seen.run.clone());
-        if *run != seen.run {
+        if *run != seen.run && !run_excused {
             return News::Breach("golden.once", format!("{} is done by {run} and by {}", message.id, seen.run));
         }
         state.seen.insert(cursor, seen);

@@ -459,8 +459,8 @@ impl<'t> World<'t> {
         match news {
             News::Nothing => {}
             News::Again(message) => {
-                let at = self.now_us + self.net.from(500_000, 1_500_000);
-                self.set(at, Event::Send { user, message });
+                let pause_us = self.net.from(500_000, 1_500_000);
+                self.send_later(user, message, pause_us);
             }
             News::Breach(rule, detail) => self.breach(rule, format!("user-{user} tab {tab}: {detail}")),
         }
@@ -486,16 +486,15 @@ impl<'t> World<'t> {
     /// A user sends a message, for the first time or again.
     fn send(&mut self, user: usize, message: usize) {
         let person = &mut self.people[user];
-        if person.messages[message].is_over || person.messages[message].is_accepted {
+        let state = &person.messages[message];
+        if state.is_over || state.is_accepted || state.due_us > self.now_us {
             return;
         }
         let tab = message % person.tabs.len();
         let state = &mut person.tabs[tab];
         // Whatever became of it: if nothing is heard it is sent again, under its id.
-        let again = self.now_us + 8_000_000;
         if state.link.is_none_or(|link| link.conn.is_none()) || !state.is_welcome {
-            let at = self.now_us + 500_000;
-            return self.set(at, Event::Send { user, message });
+            return self.send_later(user, message, 500_000);
         }
         person.messages[message].sent = true;
         person.messages[message].tab = tab;
@@ -508,7 +507,13 @@ impl<'t> World<'t> {
         let at = state.up_at_us;
         self.played.sent += 1;
         self.set(at, Event::Up { user, tab, generation, text });
-        self.set(again, Event::Send { user, message });
+        self.send_later(user, message, 8_000_000);
+    }
+
+    fn send_later(&mut self, user: usize, message: usize, pause_us: u64) {
+        let at = self.now_us + pause_us;
+        self.people[user].messages[message].due_us = at;
+        self.set(at, Event::Send { user, message });
     }
 
     fn beat(&mut self, node: usize, run: RunRef) {
