@@ -119,15 +119,20 @@ impl Router {
         runs: &[TakenRun],
         out: &mut Effects,
     ) {
-        if let Some(hold) = hold
-            && runs.is_empty()
-        {
-            self.release(name.clone(), hold, out);
+        let known = self.audience.find(name);
+        if let Some(hold) = hold {
+            // A later hold takes the place of an earlier one.
+            let own = known.and_then(|user| self.known_replica(user)).and_then(|replica| replica.hold.as_mut());
+            match own {
+                Some(own) => *own = hold.max(*own),
+                None if runs.is_empty() => self.release(name.clone(), hold, out),
+                None => {}
+            }
         }
         for run in runs {
             let note = Note::read(&run.note);
             let tier = note.as_ref().map(|note| note.tier).unwrap_or_default();
-            let user = self.audience.find(name).unwrap_or_else(|| {
+            let user = known.unwrap_or_else(|| {
                 let user = self.audience.add_awaited(name, tier);
                 self.stats.connections.users = self.audience.users_len() as u64;
                 self.idle(user);

@@ -102,7 +102,7 @@ impl Router {
         Some(cluster.replicas.entry(user).or_insert_with(|| Replica::new(name.clone(), self.now)))
     }
 
-    fn known_replica(&mut self, user: UserRef) -> Option<&mut Replica> {
+    pub(super) fn known_replica(&mut self, user: UserRef) -> Option<&mut Replica> {
         self.cluster.as_deref_mut()?.replicas.get_mut(&user)
     }
 

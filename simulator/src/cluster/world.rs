@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BinaryHeap, VecDeque},
 };
 
 use router::{
@@ -53,6 +53,7 @@ enum Event {
     Send { user: usize, message: usize },
     Strike(Strike),
     Heals(Strike),
+    GoesOn { node: usize },
 }
 
 pub(super) struct World<'t> {
@@ -62,6 +63,8 @@ pub(super) struct World<'t> {
     events: BTreeMap<u64, Event>,
     set: u64,
     nodes: Vec<Node>,
+    /// What came to a node while it stood still.
+    put_off: Vec<VecDeque<Event>>,
     store: Model,
     /// The store as it was a while ago.
     earlier: Vec<(u64, Model)>,
@@ -100,6 +103,7 @@ impl<'t> World<'t> {
             events: BTreeMap::new(),
             set: 0,
             nodes: (0..nodes).map(|_| Node::new()).collect(),
+            put_off: (0..nodes).map(|_| VecDeque::new()).collect(),
             store: Model::new(Bounds::default()),
             earlier: Vec::new(),
             away: 0,
@@ -228,11 +232,21 @@ impl<'t> World<'t> {
         if state.life != life || state.router.is_none() {
             return None;
         }
-        if state.paused_until_us > self.now_us {
-            self.set(state.paused_until_us, event);
+        if state.paused_until_us > self.now_us || !self.put_off[node].is_empty() {
+            self.put_off[node].push_back(event);
             return None;
         }
         Some(event)
+    }
+
+    /// A node that stood still goes on with what came meanwhile.
+    fn go_on(&mut self, node: usize) {
+        if self.nodes[node].paused_until_us > self.now_us {
+            return; // it was made to stand still for longer
+        }
+        for event in std::mem::take(&mut self.put_off[node]) {
+            self.happen(event);
+        }
     }
 
     fn happen(&mut self, event: Event) {
@@ -259,7 +273,8 @@ impl<'t> World<'t> {
             | Event::Apply { .. }
             | Event::Send { .. }
             | Event::Strike(_)
-            | Event::Heals(_) => None,
+            | Event::Heals(_)
+            | Event::GoesOn { .. } => None,
         };
         let event = match of_node {
             Some((node, life)) => match self.is_awake(node, life, event) {
@@ -306,6 +321,7 @@ impl<'t> World<'t> {
             Event::Send { user, message } => self.send(user, message),
             Event::Strike(strike) => self.strike(strike),
             Event::Heals(strike) => self.heal(strike),
+            Event::GoesOn { node } => self.go_on(node),
         }
     }
 
@@ -680,6 +696,8 @@ impl<'t> World<'t> {
             FaultKind::NodePaused => {
                 let state = &mut self.nodes[node];
                 state.paused_until_us = state.paused_until_us.max(heals_at);
+                let at = state.paused_until_us;
+                self.set(at, Event::GoesOn { node });
             }
             FaultKind::NodeKilled => {
                 if self.nodes[node].router.is_none() {
