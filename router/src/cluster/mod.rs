@@ -134,8 +134,8 @@ enum Why {
     Held,
     /// The user's runs; on the hint of a dead node, the hold that was asked for ahead of it.
     TakeOver(UserId, Option<OpId>),
-    /// Must be carried out; nothing follows.
-    Hold,
+    /// The hint that the user's runs may be here: messages wait for it. `None`: ahead of a takeover.
+    Hold(Option<UserRef>),
     /// May be carried out; nothing follows.
     Notice,
 }
@@ -151,7 +151,7 @@ impl Why {
             | Why::Raise(_)
             | Why::Held
             | Why::TakeOver(..)
-            | Why::Hold => true,
+            | Why::Hold(_) => true,
             Why::Renew(..) | Why::Pulse | Why::Notice => false,
         }
     }
@@ -196,7 +196,13 @@ impl Cluster {
     fn may_ask(&self, why: &Why) -> bool {
         self.is_up
             && match why {
-                Why::Admit(outbox) | Why::Append(outbox) => {
+                Why::Admit(outbox) => {
+                    self.outboxes.get(outbox).is_none_or(|outbox| {
+                        let replica = self.replicas.get(&outbox.user);
+                        replica.is_none_or(|replica| replica.is_checked && replica.is_held)
+                    })
+                }
+                Why::Append(outbox) => {
                     self.outboxes.get(outbox).is_none_or(|outbox| self.is_checked(outbox.user))
                 }
                 Why::Attach(user) | Why::Back(user) => self.is_checked(*user),
@@ -205,7 +211,7 @@ impl Cluster {
                 | Why::Pulse
                 | Why::Held
                 | Why::TakeOver(..)
-                | Why::Hold
+                | Why::Hold(_)
                 | Why::Notice => true,
             }
     }
@@ -261,7 +267,8 @@ impl Router {
                     self.took(out);
                 }
             }
-            (Why::Hold | Why::Notice, _, _) => {}
+            (Why::Hold(user), Answer::Holding, _) => self.holding(user, out),
+            (Why::Notice, _, _) => {}
             (
                 Why::Admit(_)
                 | Why::Append(_)
@@ -271,6 +278,7 @@ impl Router {
                 | Why::Raise(_)
                 | Why::Pulse
                 | Why::Held
+                | Why::Hold(_)
                 | Why::TakeOver(..),
                 _,
                 _,
@@ -293,7 +301,7 @@ impl Router {
             | Why::Pulse
             | Why::Held
             | Why::TakeOver(..)
-            | Why::Hold
+            | Why::Hold(_)
             | Why::Notice => {}
         }
         if !asked.why.is_lasting() {

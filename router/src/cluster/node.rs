@@ -68,7 +68,7 @@ impl Router {
         taking.is_last_page = hints.len() < page_max;
         for hint in hints {
             let (node, user) = (me.clone(), hint.user.clone());
-            let hold = self.ask_store(Op::Hold { node: node.clone(), user: user.clone() }, Why::Hold, out);
+            let hold = self.ask_store(Op::Hold { node: node.clone(), user: user.clone() }, Why::Hold(None), out);
             let op = Op::TakeOver { user: user.clone(), node };
             self.ask_store(op, Why::TakeOver(user, Some(hold)), out);
         }
@@ -141,7 +141,7 @@ impl Router {
             if let Some(hold) = hold
                 && let Some(replica) = self.replica(user)
             {
-                replica.hold = replica.hold.max(Some(hold));
+                (replica.hold, replica.is_held) = (replica.hold.max(Some(hold)), true);
             }
             if let Some(outbox) = self.outbox_of(user, &run.run) {
                 // It is this node's anyway, and goes on under its new epoch.
@@ -290,9 +290,17 @@ impl Router {
         let Some(replica) = self.replica(user).filter(|replica| replica.hold.is_none()) else { return };
         let name = replica.name.clone();
         let Some(node) = self.cluster.as_deref().map(|cluster| cluster.me.clone()) else { return };
-        let hold = self.ask_store(Op::Hold { node, user: name }, Why::Hold, out);
+        let hold = self.ask_store(Op::Hold { node, user: name }, Why::Hold(Some(user)), out);
         if let Some(replica) = self.replica(user) {
             replica.hold = Some(hold);
+        }
+    }
+
+    /// The hint is written: what may open a run may be asked.
+    pub(super) fn holding(&mut self, user: Option<UserRef>, out: &mut Effects) {
+        if let Some(replica) = user.and_then(|user| self.known_replica(user)) {
+            replica.is_held = replica.hold.is_some();
+            self.ask_again(out);
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Replica {
     pub(super) outboxes: Vec<u64>,
     /// The hint that runs of the user may be here.
     pub(super) hold: Option<OpId>,
+    /// The store has it.
+    pub(super) is_held: bool,
     is_timed: bool,
     active_at: Instant,
 }
@@ -84,6 +86,7 @@ impl Replica {
             back: None,
             outboxes: Vec::new(),
             hold: None,
+            is_held: false,
             is_timed: false,
             active_at: now,
         }
@@ -454,15 +457,21 @@ impl Router {
     }
 
     pub(crate) fn renew_due(&mut self, user: UserRef, out: &mut Effects) {
+        let now = self.now;
         let Some(replica) = self.known_replica(user) else { return };
         replica.is_timed = false;
         let (is_attached, is_wanted) = (replica.is_attached, !replica.joining.is_empty());
         if replica.outboxes.is_empty() {
-            let (hold, name) = (replica.hold.take(), replica.name.clone());
-            if let Some(hold) = hold {
+            let is_quiet = now.since(replica.active_at) >= QUIET_US;
+            let is_idle = !is_attached && !is_wanted;
+            if (is_quiet || is_idle)
+                && let Some(hold) = replica.hold.take()
+            {
+                replica.is_held = false;
+                let name = replica.name.clone();
                 self.release(name, hold, out);
             }
-            if !is_attached && !is_wanted {
+            if is_idle {
                 if let Some(cluster) = self.cluster.as_deref_mut() {
                     cluster.replicas.remove(&user);
                 }
