@@ -95,6 +95,8 @@ pub(crate) struct Cluster {
     dead: BTreeMap<Node, Instant>,
     taking: Option<Taking>,
     is_pulsing: bool,
+    /// The last sign of life that the store had.
+    alive_at: Instant,
     /// Bytes on their way into the log, and how many agents were told to pause.
     pending_bytes: u64,
     paused: u32,
@@ -181,6 +183,7 @@ impl Cluster {
             dead: BTreeMap::new(),
             taking: None,
             is_pulsing: false,
+            alive_at: Instant::default(),
             pending_bytes: 0,
             paused: 0,
             again_at: None,

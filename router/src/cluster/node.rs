@@ -35,12 +35,32 @@ impl Router {
     pub(crate) fn pulse(&mut self, out: &mut Effects) {
         let Some(cluster) = self.cluster.as_deref() else { return };
         let (node, pause_us) = (cluster.me.clone(), cluster.settings.pulse_us);
+        if self.now.since(cluster.alive_at) >= cluster.settings.bounds.alive_ms * 1_000 {
+            self.hold_anew(out);
+        }
         self.ask_store(Op::Heartbeat { node }, Why::Pulse, out);
         self.timers.set(self.now.after(pause_us), Timer::Pulse);
     }
 
-    pub(super) fn nodes(&mut self, nodes: &Nodes, out: &mut Effects) {
+    /// This node was silent for so long that others may have taken it for dead, and its hints away.
+    fn hold_anew(&mut self, out: &mut Effects) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        let mut users = Vec::new();
+        for (user, replica) in &mut cluster.replicas {
+            (replica.hold, replica.is_held) = (None, false);
+            if !replica.outboxes.is_empty() {
+                users.push(*user);
+            }
+        }
+        for user in users {
+            self.hold_runs(user, out);
+        }
+    }
+
+    pub(super) fn nodes(&mut self, nodes: &Nodes, out: &mut Effects) {
+        let now = self.now;
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        cluster.alive_at = now;
         // After the store was away all leases have run out at once, and their owners are about to renew them. And who has
         // just died may have renewed its leases right before.
         let lease_us = cluster.settings.bounds.lease_ms * 1_000;

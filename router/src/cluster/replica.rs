@@ -289,10 +289,8 @@ impl Router {
 
     /// Opens the connections of whom it is known what they missed, and reads for those of whom it is not.
     fn seat_joiners(&mut self, user: UserRef, out: &mut Effects) {
-        let conns: Vec<ConnId> = match self.known_replica(user) {
-            Some(replica) => replica.joining.iter().map(|joiner| joiner.conn).collect(),
-            None => return,
-        };
+        let Some(replica) = self.known_replica(user).filter(|replica| replica.is_attached) else { return };
+        let conns: Vec<ConnId> = replica.joining.iter().map(|joiner| joiner.conn).collect();
         for conn in conns {
             let (cursor, first) = {
                 let state = self.audience.user(user);
@@ -536,6 +534,9 @@ impl Router {
         }
         let was_checked = core::mem::replace(&mut replica.is_checked, true);
         replica.heard = renewed.cur;
+        if renewed.expired_runs > 0 {
+            self.take_over_of(user, out);
+        }
         if renewed.cur > cursor {
             self.fetch(user, out);
         }

@@ -87,6 +87,7 @@ impl Router {
             connection: state.cold.number,
             cursor: user.cursor,
             development: self.config.development,
+            is_shared: self.cluster.is_some(),
             degraded,
         };
         let frame = wire::server_message(&mut self.writer, self.now, data);

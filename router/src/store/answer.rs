@@ -165,6 +165,8 @@ pub struct Attached {
 pub struct Renewed {
     /// The user's last cursor: whoever is behind fetches.
     pub cur: Cursor,
+    /// Open runs whose lease has run out: a takeover would get so many.
+    pub expired_runs: u32,
     /// How each run stands, in the order in which they were asked for.
     pub runs: Vec<Standing>,
 }

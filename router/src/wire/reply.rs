@@ -19,6 +19,8 @@ pub(crate) enum ServerData<'a> {
         connection: u64,
         cursor: u64,
         development: bool,
+        /// Cursors count over all nodes of a shared store.
+        is_shared: bool,
         /// What was missed is not known yet, nor the cursor: the store cannot be reached.
         degraded: bool,
     },
@@ -84,7 +86,7 @@ pub(crate) fn server_message(w: &mut Writer, now: Instant, data: ServerData<'_>)
 
 fn write_data(w: &mut Writer, now: Instant, data: ServerData<'_>) {
     match data {
-        ServerData::Welcome { user, node, connection, cursor, development, degraded } => {
+        ServerData::Welcome { user, node, connection, cursor, development, is_shared, degraded } => {
             let prefix = user.char_indices().nth(8).map_or(user, |(at, _)| &user[..at]);
             w.raw("{\"mode\":\"main\",\"user_id\":");
             w.string(&alloc::format!("{prefix}..."));
@@ -93,7 +95,8 @@ fn write_data(w: &mut Writer, now: Instant, data: ServerData<'_>) {
                 ",\"golden_path_events\":[\"agent_started\",\"agent_thinking\",\"tool_executing\",",
                 "\"tool_completed\",\"agent_completed\"],\"features\":{\"resume\":true,\"development_token\":"
             ));
-            w.raw(if development { "true}" } else { "false}" });
+            w.raw(if development { "true" } else { "false" });
+            w.raw(if is_shared { ",\"shared_log\":true}" } else { "}" });
             if degraded {
                 w.raw(",\"degraded\":true");
             } else {

@@ -91,8 +91,8 @@ impl Person {
         id.strip_prefix('m')?.parse().ok().filter(|at| *at < self.messages.len())
     }
 
-    /// A frame arrived at a tab. `gap_excused`: something may be missing for good.
-    pub(super) fn receive(&mut self, tab: usize, text: &str, gap_excused: bool) -> News {
+    /// A frame arrived at a tab. `tail_lost`: something may be missing for good.
+    pub(super) fn receive(&mut self, tab: usize, text: &str, tail_lost: bool) -> News {
         let Ok(frame) = Goldenpath.decode(text) else {
             return News::Breach("wire.frame", format!("unreadable: {text}"));
         };
@@ -112,7 +112,7 @@ impl Person {
                 state.gaps.push((from, to));
                 let cursor = state.cursor.unwrap_or_default();
                 state.cursor = Some(cursor.max(to));
-                if !gap_excused {
+                if !tail_lost {
                     return News::Breach("deliver.gap", format!("told of a gap from {from} to {to}, for no reason"));
                 }
                 News::Nothing
@@ -122,7 +122,7 @@ impl Person {
                     return News::Breach("iso.I1", format!("got an event of {}: {text}", frame.user_id));
                 }
                 let Some(message) = self.message(frame.request_id) else {
-                    if gap_excused && frame.request_id.is_empty() {
+                    if tail_lost && frame.request_id.is_empty() {
                         return self.take_nameless(tab, frame.cursor);
                     }
                     return News::Breach("golden.unasked", format!("an event of no message: {text}"));
@@ -134,7 +134,7 @@ impl Person {
                     event,
                     code: frame.error_code.to_owned(),
                 };
-                self.event(tab, frame.cursor, seen, gap_excused)
+                self.event(tab, frame.cursor, seen, tail_lost)
             }
             FrameKind::Ack { status: "duplicate" } => {
                 if let Some(message) = self.message(frame.message_id) {
@@ -172,7 +172,7 @@ impl Person {
         News::Nothing
     }
 
-    fn event(&mut self, tab: usize, cursor: u64, seen: Seen, run_excused: bool) -> News {
+    fn event(&mut self, tab: usize, cursor: u64, seen: Seen, tail_lost: bool) -> News {
         let state = &mut self.tabs[tab];
         let last = state.cursor.unwrap_or_default();
         if cursor == 0 {
@@ -181,7 +181,7 @@ impl Person {
         if cursor <= last {
             state.repeats += 1;
             return match state.seen.get(&cursor) {
-                Some(known) if *known != seen => {
+                Some(known) if *known != seen && !tail_lost => {
                     News::Breach("deliver.I1", format!("cursor {cursor} was {known:?}, and is {seen:?}"))
                 }
                 Some(_) | None => News::Nothing,
@@ -197,7 +197,7 @@ impl Person {
         message.is_accepted = true;
         message.is_over |= seen.event.is_terminal();
         let run = message.run.get_or_insert_with(|| seen.run.clone());
-        if *run != seen.run && !run_excused {
+        if *run != seen.run && !tail_lost {
             return News::Breach("golden.once", format!("{} is done by {run} and by {}", message.id, seen.run));
         }
         state.seen.insert(cursor, seen);
