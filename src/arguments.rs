@@ -270,6 +270,9 @@ pub(crate) struct ServeOptions {
     /// TLS private key, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// Redis that several nodes share their users by: redis://HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL", env = "GOLDENPATH_REDIS")]
+    pub(crate) redis: Option<String>,
     /// Scenario whose limits and scripted agent the server uses
     #[arg(long, default_value = crate::sources::DEFAULT_SCENARIO, value_name = "NAME|FILE")]
     pub(crate) scenario: String,

@@ -130,6 +130,7 @@ fn bad_usage_is_exit_2_and_says_what_would_be_right() {
         (vec!["sim", "--scenario", "no-such"], "golden-path"),
         (vec!["sim", "--seed", "x"], "invalid value"),
         (vec!["serve"], "--development-key"),
+        (vec!["serve", "--development-key", "--redis", "http://example.org"], "expected redis://"),
         (vec!["replay", "no-such-file"], "no-such-file"),
         (vec!["report", "show", "no-such-file"], "no-such-file"),
     ] {

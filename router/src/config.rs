@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::cluster::ClusterConfig;
 use crate::dedupe::Reach;
 use crate::handlers::Profile;
 use crate::wire::sanitise::Sanitise;
@@ -18,6 +19,8 @@ pub struct Config {
     pub mutant: Option<crate::Mutant>,
     /// Names this router incarnation in the ids it issues; two incarnations never share it.
     pub node: String,
+    /// Several nodes share their users by a store; `None` for one node alone.
+    pub cluster: Option<ClusterConfig>,
     /// Announced in each welcome: tokens are signed with a development key.
     pub development: bool,
     /// Whether an agent back end is there; without one, chat is answered `AGENT_UNAVAILABLE`.
@@ -153,6 +156,7 @@ impl Default for Config {
             #[cfg(feature = "mutants")]
             mutant: None,
             node: String::from("n0"),
+            cluster: None,
             development: false,
             agents_available: true,
             ready_after_us: 0,
@@ -278,6 +282,12 @@ impl Config {
                 "at least 1",
             ),
             ((1..=64).contains(&self.batch_messages_max), "batch_messages_max", "1 to 64"),
+            (self.cluster.is_none() || self.node.len() <= 64, "node", "at most 64 letters and digits"),
+            (
+                self.cluster.as_ref().is_none_or(|cluster| cluster.bounds.check().is_ok()),
+                "cluster.bounds",
+                "bounds that make sense",
+            ),
         ];
         match rules.iter().find(|(holds, ..)| !holds) {
             Some((_, field, expected)) => Err(ConfigError { field, expected }),

@@ -47,11 +47,15 @@ pub enum ErrorCode {
     AuthFailed,
     /// A service behind the router is not ready.
     ServiceNotReady,
+    /// The shared store cannot be reached; nothing was taken in.
+    BackendUnavailable,
+    /// Whether the message was taken in is not known; the same message id may be sent again.
+    UnknownOutcome,
 }
 
 impl ErrorCode {
     /// All codes, in the order of their declaration.
-    pub const ALL: [ErrorCode; 21] = [
+    pub const ALL: [ErrorCode; 23] = [
         ErrorCode::JsonParseError,
         ErrorCode::NotAnObject,
         ErrorCode::BadField,
@@ -73,6 +77,8 @@ impl ErrorCode {
         ErrorCode::ShuttingDown,
         ErrorCode::AuthFailed,
         ErrorCode::ServiceNotReady,
+        ErrorCode::BackendUnavailable,
+        ErrorCode::UnknownOutcome,
     ];
 
     /// The `error_code` on the wire.
@@ -99,6 +105,8 @@ impl ErrorCode {
             ErrorCode::ShuttingDown => "SHUTTING_DOWN",
             ErrorCode::AuthFailed => "AUTH_FAILED",
             ErrorCode::ServiceNotReady => "SERVICE_NOT_READY",
+            ErrorCode::BackendUnavailable => "BACKEND_UNAVAILABLE",
+            ErrorCode::UnknownOutcome => "UNKNOWN_OUTCOME",
         }
     }
 
@@ -126,6 +134,8 @@ impl ErrorCode {
             ErrorCode::ShuttingDown => "The server is shutting down",
             ErrorCode::AuthFailed => "Authentication failed",
             ErrorCode::ServiceNotReady => "The service is not ready",
+            ErrorCode::BackendUnavailable => "The message could not be taken in",
+            ErrorCode::UnknownOutcome => "Whether the message was taken in is not known",
         }
     }
 
@@ -152,6 +162,8 @@ impl ErrorCode {
                 "Connect with a valid token: subprotocol jwt.TOKEN or Authorization: Bearer"
             }
             ErrorCode::HandlerError => "Send again later",
+            ErrorCode::BackendUnavailable => "Send again after details.retry_after_ms",
+            ErrorCode::UnknownOutcome => "Send again with the same message_id",
         }
     }
 }

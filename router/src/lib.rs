@@ -66,6 +66,7 @@ macro_rules! mutant {
 }
 
 pub mod audience;
+mod cluster;
 pub mod compat;
 pub mod config;
 pub mod contract;
@@ -88,6 +89,7 @@ pub mod tools;
 pub mod wire;
 
 pub use crate::audience::{Connection, Pool};
+pub use crate::cluster::ClusterConfig;
 pub use crate::config::{Config, ConfigError};
 pub use crate::contract::{
     AgentEvent, AskRef, Audit, Authority, CancelReason, CancelledTool, Close, ConnId, Connect, Context,

@@ -378,6 +378,12 @@ impl Ending {
     }
 }
 
+/// The node and the number that a run's id is made of.
+pub(crate) fn parts(run_id: &str) -> Option<(&str, u64)> {
+    let (node, number) = run_id.strip_prefix("run-")?.rsplit_once('-')?;
+    Some((node, number.parse().ok()?))
+}
+
 /// Text of an id made from a prefix, the node's name and a number.
 pub(crate) fn id(prefix: &str, node: &str, number: u64) -> String {
     let mut id = String::with_capacity(prefix.len() + node.len() + 22);

@@ -44,7 +44,9 @@ pub struct Inbound {
     pub duplicates: u64,
 }
 
-/// Events of runs and deliveries that pass through a user's log, and what was refused. `offered = delivered + expired + gapped + refused + waiting`.
+/// Events of runs and deliveries that pass through a user's log, and what was refused. `offered = delivered + expired + gapped + kept + refused + waiting`.
+///
+/// Of a node of several, an event is offered here when it arrives from the shared log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     /// Reported by agents, made by the router for a run, or delivered by the host; once for each user.
@@ -55,12 +57,16 @@ pub struct Events {
     pub expired: u64,
     /// Given up: newer events needed the room; announced by `recovery_gap`.
     pub gapped: u64,
+    /// Let go when the user's last connection here went: the shared store keeps them.
+    pub kept: u64,
     /// Refused: the run's automaton forbade them, a delivery was not admitted, or one of the next two.
     pub refused: u64,
     /// Of `refused`: named another user, thread, run or request.
     pub refused_foreign: u64,
     /// Of `refused`: given as JSON, and not what an event can be.
     pub refused_malformed: u64,
+    /// Of `refused`: its run's events wait for the shared store, and there are too many.
+    pub refused_overrun: u64,
     /// In the recovery window, not yet settled (a level, not a count).
     pub waiting: u64,
     /// Confirmations from clients; each may cover many events.
@@ -90,7 +96,7 @@ pub struct Frames {
     pub replayed: u64,
 }
 
-/// Runs. `started = completed + failed + cancelled + timed_out + shut_down + open`.
+/// Runs. `started = completed + failed + cancelled + timed_out + shut_down + lost + open`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Runs {
     /// Handed to an agent.
@@ -105,6 +111,8 @@ pub struct Runs {
     pub timed_out: u64,
     /// Ended by the drain.
     pub shut_down: u64,
+    /// Given up by this node of several: not taken in, in doubt for too long, or another node's by now.
+    pub lost: u64,
     /// Not ended (a level).
     pub open: u64,
 }
@@ -223,6 +231,56 @@ pub struct Quality {
     pub alerts_raised: u64,
 }
 
+/// What a node of several has to do with the shared store. `emitted = logged + given_up + pending` and
+/// `offered = admitted + duplicates + refused + in_doubt`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Messages that were to be taken in.
+    pub offered: u64,
+    /// Taken in: their run is open, and outlives this node.
+    pub admitted: u64,
+    /// Taken in before, here or elsewhere.
+    pub duplicates: u64,
+    /// Not taken in.
+    pub refused: u64,
+    /// Not yet answered by the store (a level).
+    pub in_doubt: u64,
+    /// Senders that were told that the outcome is not known.
+    pub unknown_told: u64,
+    /// Events on their way into the log.
+    pub emitted: u64,
+    /// Events that are in the log.
+    pub logged: u64,
+    /// Events whose run another node owns by now, or that the store does not take.
+    pub given_up: u64,
+    /// Events not yet in the log (a level).
+    pub pending: u64,
+    /// Requests made, those made again included.
+    pub requests: u64,
+    /// Requests made again.
+    pub repeated: u64,
+    /// Requests without an answer: not carried out, or nobody knows.
+    pub troubled: u64,
+    /// Answers to no open request, or of another kind than was asked for; never acted upon.
+    pub stale_answers: u64,
+    /// Wakes received.
+    pub wakes: u64,
+    /// Events that had arrived before.
+    pub repeats: u64,
+    /// Times that missing events were read from the log.
+    pub fetches: u64,
+    /// Events of the log that cannot be read: another version's, or damaged.
+    pub unreadable: u64,
+    /// Times that the store was found to have lost the tail of a user's log.
+    pub store_regressed: u64,
+    /// Runs taken over from a dead node: ended there, or executed again here.
+    pub taken_over: u64,
+    /// Of these, ended as lost: `agent_error` with the code `NODE_LOST`.
+    pub run_lost: u64,
+    /// Runs of this node that another node took over.
+    pub fenced: u64,
+}
+
 /// All counters of a router. Plain values: reading them changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -244,6 +302,8 @@ pub struct Stats {
     pub quality: Quality,
     /// Deliveries of the host.
     pub deliveries: Deliveries,
+    /// Of a node of several: what goes to the shared store and comes from it.
+    pub cluster: Cluster,
     by_refusal: [u64; DeliveryRefusal::ALL.len()],
     by_kind: [u64; Kind::ALL.len()],
     by_code: [u64; ErrorCode::ALL.len()],
@@ -262,6 +322,7 @@ impl Default for Stats {
             tools: ToolStats::default(),
             quality: Quality::default(),
             deliveries: Deliveries::default(),
+            cluster: Cluster::default(),
             by_refusal: [0; DeliveryRefusal::ALL.len()],
             by_kind: [0; Kind::ALL.len()],
             by_code: [0; ErrorCode::ALL.len()],
@@ -326,6 +387,7 @@ impl Stats {
     #[inline]
     fn equations(&self, mut balance: impl FnMut(&'static str, u64, u64)) {
         let Self {
+            cluster: s,
             inbound: i,
             events: e,
             frames: f,
@@ -337,16 +399,18 @@ impl Stats {
             quality: q,
             ..
         } = self;
+        balance("messages to the store", s.offered, s.admitted + s.duplicates + s.refused + s.in_doubt);
+        balance("events to the store", s.emitted, s.logged + s.given_up + s.pending);
         balance("inbound", i.received, i.handled + i.unhandled + i.handler_errors + i.rejected + i.held);
         balance("routed", i.routed, i.unknown + self.by_kind.iter().sum::<u64>());
-        balance("events", e.offered, e.delivered + e.expired + e.gapped + e.refused + e.waiting);
+        balance("events", e.offered, e.delivered + e.expired + e.gapped + e.kept + e.refused + e.waiting);
         balance(
             "refused events",
             e.refused,
-            e.refused_foreign + e.refused_malformed + deliveries.refused + self.by_rule.iter().sum::<u64>(),
+            e.refused_foreign + e.refused_malformed + e.refused_overrun + deliveries.refused + self.by_rule.iter().sum::<u64>(),
         );
         balance("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued);
-        balance("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.open);
+        balance("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.lost + r.open);
         balance("connections", c.accepted, c.closed + c.open);
         balance("dispatches", d.offered, d.refused + d.dropped + d.unrouted + d.routed);
         balance("histories", d.offered, d.refused + d.kept + d.forgotten);

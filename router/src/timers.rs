@@ -28,6 +28,14 @@ pub(crate) enum Timer {
     Batch(BatchKey),
     /// A handler's answer for later, by its number on its connection.
     Later(ConnId, u64),
+    /// The node's own sign of life to the shared store.
+    Pulse,
+    /// The user's leases and attachment at the shared store.
+    Renew(UserRef),
+    /// Requests to the shared store that are to be made again.
+    Again,
+    /// A message of which it is not known whether it was taken in: by the number of its outbox.
+    Doubt(u64),
 }
 
 // Heaps move their entries about.
@@ -57,7 +65,11 @@ impl Timers {
             | Timer::Ask(_)
             | Timer::Drain
             | Timer::Batch(_)
-            | Timer::Later(..) => {
+            | Timer::Later(..)
+            | Timer::Pulse
+            | Timer::Renew(_)
+            | Timer::Again
+            | Timer::Doubt(_) => {
                 self.heap.push(Reverse((at, self.set, timer)));
             }
         }
@@ -87,6 +99,7 @@ impl Timers {
                 Timer::Ask(_) => Wake::Ask,
                 Timer::Drain => Wake::Drain,
                 Timer::Batch(_) | Timer::Later(..) => Wake::Handler,
+                Timer::Pulse | Timer::Renew(_) | Timer::Again | Timer::Doubt(_) => Wake::Store,
             };
             (at, wake)
         })

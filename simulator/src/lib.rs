@@ -22,6 +22,7 @@
 mod actors;
 pub mod checkers;
 pub mod client;
+pub mod cluster;
 pub mod conform;
 pub mod coverage;
 pub mod dialect;

@@ -5,9 +5,10 @@ use std::{fs, path::Path, sync::Arc};
 use benches::load::agents::ScenarioScripts;
 use reports::Verdict;
 use router_server::{
-    Server, ServerConfig, Stopped, TlsFiles,
+    Server, ServerConfig, ServerError, Stopped, TlsFiles,
     agents::Scripted,
     auth::{AuthConfig, KeyError},
+    store::StoreConfig,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,7 +28,12 @@ pub(crate) fn run(options: ServeOptions) -> Result<Verdict, Failure> {
 
 async fn serve(config: ServerConfig, until_stdin_ends: bool) -> Result<Verdict, Failure> {
     let scheme = if config.tls.is_some() { "wss" } else { "ws" };
-    let server = Server::bind(config).await.map_err(|error| Failure::Internal(error.to_string()))?;
+    let server = Server::bind(config).await.map_err(|error| match error {
+        ServerError::Store(error) => Failure::Usage(error.to_string()),
+        ServerError::Config(_) | ServerError::Listen { .. } | ServerError::Tls(_) | ServerError::Handler(_) => {
+            Failure::Internal(error.to_string())
+        }
+    })?;
     let watch = |kind| signal(kind).map_err(|error| Failure::Internal(format!("signals: {error}")));
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
     output::data(&format!("listening on {scheme}://{}/ws\n", server.local_addr()))?;
@@ -65,6 +71,7 @@ fn config(options: &ServeOptions) -> Result<ServerConfig, Failure> {
     if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
         config.tls = Some(TlsFiles { certificates: cert.clone(), key: key.clone() });
     }
+    config.store = options.redis.as_ref().map(StoreConfig::new);
     let seed = options.seed.unwrap_or(scenario.seed);
     config.agents = Arc::new(Scripted::new(ScenarioScripts::new(&scenario, seed)));
     Ok(config)

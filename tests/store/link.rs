@@ -114,7 +114,7 @@ async fn a_server_that_dies_leaves_doubt_and_then_refusals_until_it_is_back() {
     server.restart(&[]);
     node.until(|node| node.up && node.listening).await;
     let again = node.call(3, admit("r")).await;
-    let known = Admitted::Known { run: "r".into(), epoch: 1, mine: true };
+    let known = Admitted::Known { run: "r".into(), epoch: 1, open: true, mine: true };
     assert_eq!(again, Ok(Answer::Admitted(known)), "what was accepted is there");
     assert_eq!(node.call(101, append("r", 1)).await, Ok(Answer::Appended(Appended::Logged { first: 1 })));
 }
@@ -135,7 +135,7 @@ async fn a_silent_server_is_given_up_and_what_it_owes_is_in_doubt() {
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
     };
-    let known = Answer::Admitted(Admitted::Known { run: "r".into(), epoch: 1, mine: true });
+    let known = Answer::Admitted(Admitted::Known { run: "r".into(), epoch: 1, open: true, mine: true });
     assert!(answer == Answer::Admitted(Admitted::New) || answer == known, "{answer:?}");
 }
 

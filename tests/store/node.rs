@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use router::{
     Instant,
-    store::{Answer, Node, Op, OpId, Request, Stored, Trouble, Wake},
+    store::{Answer, Node, Op, OpId, Request, Stored, Trouble, Wake, Way},
 };
 use router_server::store::{Store, StoreConfig, StoreEvent};
 use tokio::{sync::mpsc, time::timeout};
@@ -61,10 +61,10 @@ impl Connected {
             match event.expect("what must come comes in time").expect("the store lives") {
                 StoreEvent::Stored(stored) => self.answers.push(stored),
                 StoreEvent::Woken(wake) => self.wakes.push(wake),
-                StoreEvent::Up => self.up = true,
-                StoreEvent::Down => self.up = false,
-                StoreEvent::Listening => self.listening = true,
-                StoreEvent::Deaf => self.listening = false,
+                StoreEvent::Way(Way::Up) => self.up = true,
+                StoreEvent::Way(Way::Down) => self.up = false,
+                StoreEvent::Way(Way::Listening) => self.listening = true,
+                StoreEvent::Way(Way::Deaf) => self.listening = false,
             }
         }
     }

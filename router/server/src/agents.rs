@@ -15,6 +15,7 @@ use std::{
 use router::{AgentEvent, CancelReason, Input, RunRef, RunRequest, ToolAnswer, ToolStep};
 use serde_json::value::RawValue;
 use tokio::{
+    sync::watch,
     task::AbortHandle,
     time::{Instant, sleep_until},
 };
@@ -36,6 +37,17 @@ pub trait AgentBackend: Send + Sync + 'static {
 
     /// Stop working. The run has ended already; late reports are refused by the router.
     fn cancel(&self, run: RunRef, reason: CancelReason);
+
+    /// What the run said waits for the shared store: say nothing more until [`resume`](Self::resume). Who goes on all the
+    /// same is refused in the end. Nothing happens by default, which is fine for agents that say little.
+    fn pause(&self, run: RunRef) {
+        let _ = run;
+    }
+
+    /// Go on.
+    fn resume(&self, run: RunRef) {
+        let _ = run;
+    }
 }
 
 /// Where an agent reports the progress of its run.
@@ -85,12 +97,24 @@ pub struct Scripted {
     playing: Arc<Playing>,
 }
 
-type Playing = Mutex<HashMap<RunRef, AbortHandle>>;
+type Playing = Mutex<HashMap<RunRef, Played>>;
+
+/// A run that is being played.
+struct Played {
+    task: AbortHandle,
+    is_paused: watch::Sender<bool>,
+}
 
 impl Scripted {
     /// An agent that plays what `source` writes.
     pub fn new(source: impl ScriptSource) -> Self {
         Self { source: Arc::new(source), playing: Arc::default() }
+    }
+
+    fn set_paused(&self, run: RunRef, is_paused: bool) {
+        if let Some(played) = lock(&self.playing).get(&run) {
+            played.is_paused.send_replace(is_paused);
+        }
     }
 
     /// Runs that are being played.
@@ -113,27 +137,39 @@ impl AgentBackend for Scripted {
         let began = Instant::now();
         // Held until the task is listed, so that the task cannot leave before.
         let mut list = lock(&self.playing);
+        let (is_paused, paused) = watch::channel(false);
         let task = tokio::spawn(async move {
             let leave = Leave { playing, run };
-            play(&source.script(&request), began, &sink).await;
+            play(&source.script(&request), began, &sink, paused).await;
             drop(leave);
         });
-        list.insert(run, task.abort_handle());
+        list.insert(run, Played { task: task.abort_handle(), is_paused });
     }
 
     fn cancel(&self, run: RunRef, _: CancelReason) {
         // Aborting may drop the task, and with it its place in the list, right here: not under the lock.
-        let task = lock(&self.playing).remove(&run);
-        if let Some(task) = task {
-            task.abort();
+        let played = lock(&self.playing).remove(&run);
+        if let Some(played) = played {
+            played.task.abort();
         }
+    }
+
+    fn pause(&self, run: RunRef) {
+        self.set_paused(run, true);
+    }
+
+    fn resume(&self, run: RunRef) {
+        self.set_paused(run, false);
     }
 }
 
-async fn play(script: &Script, began: Instant, sink: &RunSink) {
+async fn play(script: &Script, began: Instant, sink: &RunSink, mut paused: watch::Receiver<bool>) {
     for beat in &script.beats {
         // An absolute deadline: a late beat does not push the next one.
         sleep_until(began + beat.at).await;
+        if paused.wait_for(|paused| !paused).await.is_err() {
+            return; // the run was cancelled
+        }
         sink.report(beat.event.borrow());
     }
 }
@@ -150,6 +186,6 @@ impl Drop for Leave {
     }
 }
 
-fn lock(playing: &Playing) -> MutexGuard<'_, HashMap<RunRef, AbortHandle>> {
+fn lock(playing: &Playing) -> MutexGuard<'_, HashMap<RunRef, Played>> {
     playing.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,6 +15,7 @@ use router::{
     compat::Lent,
     handlers::{HandlerStats, Readiness},
     routes::{Dispatched, Envelope, Middleware, Record, Refused, RouteHandler},
+    store::Way,
 };
 use serde_json::value::RawValue;
 use tokio::{
@@ -29,6 +30,7 @@ use crate::{
     guard::{Guarded, guard_in},
     quality::{self, QualityBackend, QualitySink},
     server::{HandlerMaker, ServerError},
+    store::{self, Durability, Store, StoreEvent},
     tools::{self, Calls, Shelf, ToolSet},
 };
 
@@ -91,6 +93,10 @@ pub(crate) struct Shared {
     tool_calls: AtomicU64,
     /// `None`: the embedded services answer.
     quality: Option<Arc<dyn QualityBackend>>,
+    /// The store that several nodes share.
+    store: Option<Store>,
+    /// How durable the store said it was, if it could be asked.
+    durability: Mutex<Option<Durability>>,
     timer: Notify,
     phase: watch::Sender<Phase>,
     state: Mutex<State>,
@@ -143,7 +149,7 @@ struct Joining {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, host: Host) -> Result<Arc<Self>, ServerError> {
+    pub(crate) fn new(config: Config, host: Host, store: Option<Store>) -> Result<Arc<Self>, ServerError> {
         let node = config.node.clone();
         let window = config.socket_window_frames as usize;
         let mut router = Router::new(config)?;
@@ -180,6 +186,8 @@ impl Shared {
             tools,
             tool_calls: AtomicU64::new(0),
             quality,
+            store,
+            durability: Mutex::default(),
             timer: Notify::new(),
             phase: watch::Sender::new(Phase::Serving),
             state: Mutex::new(state),
@@ -225,6 +233,43 @@ impl Shared {
     /// One input in, its effects carried out before any other input.
     pub(crate) fn input(self: &Arc<Self>, input: Input<'_>) {
         self.step(&mut self.lock(), input);
+    }
+
+    /// Hands in what the store tells, as it comes. Never returns while the store lives.
+    pub(crate) async fn listen_to_store(self: Arc<Self>, url: String, mut events: mpsc::UnboundedReceiver<StoreEvent>) {
+        while let Some(event) = events.recv().await {
+            if event == StoreEvent::Way(Way::Up) {
+                tokio::spawn(Arc::clone(&self).ask_durability(url.clone()));
+            }
+            let mut state = self.lock();
+            match event {
+                StoreEvent::Stored(stored) => self.step(&mut state, Input::Stored(&stored)),
+                StoreEvent::Woken(wake) => self.step(&mut state, Input::Woken(&wake)),
+                StoreEvent::Way(way) => {
+                    tracing::info!(node = self.node, ?way, "the way to the store");
+                    self.step(&mut state, Input::Store(way));
+                }
+            }
+        }
+    }
+
+    async fn ask_durability(self: Arc<Self>, url: String) {
+        let durability = store::durability(&url).await.ok();
+        if let Some(Durability::Relaxed(lapses)) = &durability {
+            let cures: Vec<&str> = lapses.iter().map(|lapse| lapse.cure()).collect();
+            tracing::warn!(node = self.node, ?cures, "what the store accepts may be lost");
+        }
+        *self.durability.lock().unwrap_or_else(PoisonError::into_inner) = durability;
+    }
+
+    /// How durable the store said it is; `None` before it could be asked.
+    pub(crate) fn durability(&self) -> Option<Durability> {
+        self.durability.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the store can be reached; `None` for a node alone.
+    pub(crate) fn is_store_up(&self) -> Option<bool> {
+        self.store.as_ref().map(|_| self.lock().router.is_store_up())
     }
 
     /// An agent's report; whether the router took it.
@@ -509,6 +554,17 @@ impl Shared {
                     // Whoever asked may have stopped waiting.
                     let _ = answer.send(receipt.as_ref().clone());
                 }
+            }
+            Effect::Store(request) => {
+                if let Some(store) = &self.store {
+                    store.ask(request.as_ref().clone());
+                }
+            }
+            Effect::PauseRun { run } => {
+                guard_in(&self.runtime, "the agent back end, asked to pause,", || self.agents.pause(*run));
+            }
+            Effect::ResumeRun { run } => {
+                guard_in(&self.runtime, "the agent back end, asked to go on,", || self.agents.resume(*run));
             }
             Effect::Swept { connections } => tracing::info!(connections, "idle connections closed"),
             Effect::Drained => {

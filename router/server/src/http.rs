@@ -7,6 +7,7 @@ use tokio_tungstenite::tungstenite::http::StatusCode;
 use crate::{
     driver::{Phase, Shared},
     metrics::{self, Doorbell},
+    store::Durability,
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -72,12 +73,29 @@ pub(crate) fn answer(path: &str, shared: &Shared, door: &Doorbell) -> Answer {
 }
 
 fn health(shared: &Shared, draining: bool) -> String {
+    let durability = shared.durability();
+    let store = match shared.is_store_up() {
+        None => json!(null),
+        Some(is_up) => json!({
+            "up": is_up,
+            "lapses": match &durability {
+                Some(Durability::Relaxed(lapses)) => lapses.iter().map(|lapse| lapse.cure()).collect(),
+                Some(Durability::Strict) | None => Vec::new(),
+            },
+        }),
+    };
+    let durability = match (&store, &durability) {
+        (serde_json::Value::Null, _) => "memory",
+        (_, Some(durability)) => durability.name(),
+        (_, None) => "unknown",
+    };
     json!({
         "status": if draining { "draining" } else { "ok" },
         "node": shared.node(),
         "connections": shared.connections(),
         "version": env!("CARGO_PKG_VERSION"),
-        "durability": "memory",
+        "durability": durability,
+        "store": store,
     })
     .to_string()
 }

@@ -57,6 +57,7 @@ pub(crate) fn render(
     page.dispatches(stats);
     page.quality(stats);
     page.deliveries(stats, pool);
+    page.cluster(stats);
     page.by("kind", "messages", "Inbound messages by type", stats.by_kind());
     let by_handler = handlers.iter().map(|handler| {
         // Names of custom handlers are the host's own: they would make labels without bound.
@@ -104,6 +105,7 @@ impl Page {
             ("cancelled", runs.cancelled),
             ("timed_out", runs.timed_out),
             ("shut_down", runs.shut_down),
+            ("lost", runs.lost),
         ];
         self.by("outcome", "runs", "Agent runs by outcome", ends);
         let tools = &stats.tools;
@@ -175,6 +177,7 @@ impl Page {
             ("delivered", events.delivered),
             ("expired", events.expired),
             ("gapped", events.gapped),
+            ("kept", events.kept),
             ("refused", events.refused),
         ];
         self.by("outcome", "run_events", "Run events by outcome", fates);
@@ -188,6 +191,39 @@ impl Page {
         ];
         self.by("outcome", "outbound_frames", "Outbound frames by outcome", fates);
         self.by("state", "outbound_bytes", "Bytes of outbound frames", [("offered", frames.bytes)]);
+    }
+
+    fn cluster(&mut self, stats: &Stats) {
+        let cluster = &stats.cluster;
+        let fates = [
+            ("offered", cluster.offered),
+            ("admitted", cluster.admitted),
+            ("duplicate", cluster.duplicates),
+            ("refused", cluster.refused),
+            ("unknown_told", cluster.unknown_told),
+        ];
+        self.by("outcome", "store_messages", "Messages to the shared store by outcome", fates);
+        let fates =
+            [("emitted", cluster.emitted), ("logged", cluster.logged), ("given_up", cluster.given_up)];
+        self.by("outcome", "store_events", "Events to the shared store by outcome", fates);
+        let fates = [
+            ("made", cluster.requests),
+            ("made_again", cluster.repeated),
+            ("troubled", cluster.troubled),
+            ("stale_answer", cluster.stale_answers),
+        ];
+        self.by("outcome", "store_requests", "Requests to the shared store by outcome", fates);
+        let oddities = [
+            ("wake", cluster.wakes),
+            ("repeat", cluster.repeats),
+            ("fetch", cluster.fetches),
+            ("unreadable", cluster.unreadable),
+            ("store_regressed", cluster.store_regressed),
+            ("taken_over", cluster.taken_over),
+            ("run_lost", cluster.run_lost),
+            ("fenced", cluster.fenced),
+        ];
+        self.by("event", "store_happenings", "Other things that happened with the shared store", oddities);
     }
 
     fn deliveries(&mut self, stats: &Stats, pool: &Pool) {
@@ -224,6 +260,8 @@ impl Page {
         self.level("inbound_held", "Frames held during set-up", stats.inbound.held);
         self.level("events_waiting", "Run events in the recovery window", stats.events.waiting);
         self.level("frames_in_flight", "Frames handed to a socket, not yet written", stats.frames.in_flight);
+        self.level("store_events_waiting", "Events on their way into the shared log", stats.cluster.pending);
+        self.level("store_messages_in_doubt", "Messages that the store has not answered", stats.cluster.in_doubt);
         self.level("frames_queued", "Frames behind a slow socket", stats.frames.queued);
     }
 

@@ -11,17 +11,18 @@ use std::{
 };
 
 use router::{
-    Config, ConfigError, Connection, Context, Delivery, EventRef, Handler, Input, Pool, QualityNews, Receipt,
+    ClusterConfig, Config, ConfigError, Connection, Context, Delivery, EventRef, Handler, Input, Pool, QualityNews, Receipt,
     Stats,
     compat::{Lent, Pending},
     handlers::{HandlerStats, Readiness, RegisterError},
+    store::Node,
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
 };
 use serde_json::value::RawValue;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -35,6 +36,7 @@ use crate::{
     driver::{Host, Phase, Shared},
     handshake::{self, Door},
     quality::QualityBackend,
+    store::{Store, StoreConfig, StoreError, StoreEvent},
     tls::{self, TlsError, TlsFiles},
     tools::ToolSet,
 };
@@ -60,6 +62,8 @@ pub struct ServerConfig {
     pub auth: AuthConfig,
     /// Certificate files; without them the server speaks plain text.
     pub tls: Option<TlsFiles>,
+    /// The store that several nodes share; without one the node is alone.
+    pub store: Option<StoreConfig>,
     /// Who works on runs.
     pub agents: Arc<dyn AgentBackend>,
     /// Handlers of messages between services, each with its key, in the order of installation.
@@ -86,6 +90,7 @@ impl ServerConfig {
             router: Config { node: fresh_node(), ..Config::default() },
             auth,
             tls: None,
+            store: None,
             agents: Arc::new(Scripted::new(Rehearsed::default())),
             routes: Vec::new(),
             middleware: Vec::new(),
@@ -103,6 +108,7 @@ impl fmt::Debug for ServerConfig {
             .field("router", &self.router)
             .field("auth", &self.auth)
             .field("tls", &self.tls)
+            .field("store", &self.store)
             .field("tools", &self.tools)
             .finish_non_exhaustive()
     }
@@ -115,13 +121,20 @@ pub struct Server {
     door: Arc<Door>,
     handle: ServerHandle,
     drain_deadline: Duration,
+    /// Where the store is, and what it tells.
+    store_events: Option<(String, mpsc::UnboundedReceiver<StoreEvent>)>,
 }
 
 impl Server {
     /// Checks the configuration and begins to listen.
     pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let router = Config { development: config.auth.is_development(), ..config.router };
+        let cluster = config.store.as_ref().map(|store| ClusterConfig {
+            bounds: store.bounds.clone(),
+            ..config.router.cluster.clone().unwrap_or_default()
+        });
+        let development = config.auth.is_development();
+        let router = Config { development, cluster, ..config.router };
         let drain_deadline = Duration::from_micros(router.drain_deadline_us);
         let websocket = websocket_config(router.transport_bytes_max, router.outbound_frame_bytes_max);
         let host = Host {
@@ -132,13 +145,22 @@ impl Server {
             routes: config.routes,
             middleware: config.middleware,
         };
-        let shared = Shared::new(router, host)?;
+        let (store, store_events) = match config.store {
+            Some(config) => {
+                let node = Node::new(&router.node).ok_or(StoreError::Node)?;
+                let (sender, events) = mpsc::unbounded_channel();
+                let url = config.url.clone();
+                (Some(Store::connect(config, node, sender)?), Some((url, events)))
+            }
+            None => (None, None),
+        };
+        let shared = Shared::new(router, host, store)?;
         let listen = |error| ServerError::Listen { addr: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let handle =
             ServerHandle { local_addr: listener.local_addr().map_err(listen)?, shared: Arc::clone(&shared) };
         let door = Arc::new(Door { shared, auth: config.auth, websocket, bell: Default::default() });
-        Ok(Self { listener, tls, door, handle, drain_deadline })
+        Ok(Self { listener, tls, door, handle, drain_deadline, store_events })
     }
 
     /// Where the server listens.
@@ -156,7 +178,8 @@ impl Server {
     ///
     /// While it drains, the port is still answered: `/healthz` and `/readyz` say so, and the router tells
     /// whoever wants to connect.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Stopped {
+        let store_events = self.store_events.take();
         let shared = &self.door.shared;
         tracing::info!(
             addr = %self.handle.local_addr,
@@ -166,11 +189,16 @@ impl Server {
             "serving"
         );
         let timer = tokio::spawn(Arc::clone(shared).keep_time());
+        let listen = |(url, events)| tokio::spawn(Arc::clone(shared).listen_to_store(url, events));
+        let listener = store_events.map(listen);
         let stopped = tokio::select! {
             stopped = self.stop(shutdown) => stopped,
             never = self.accept() => match never {},
         };
         timer.abort();
+        if let Some(listener) = listener {
+            listener.abort();
+        }
         shared.hang_up();
         tracing::info!(node = shared.node(), ?stopped, "stopped");
         stopped
@@ -373,6 +401,14 @@ pub enum ServerError {
     Tls(TlsError),
     /// A custom handler cannot be registered.
     Handler(RegisterError),
+    /// The shared store cannot be used.
+    Store(StoreError),
+}
+
+impl From<StoreError> for ServerError {
+    fn from(error: StoreError) -> Self {
+        ServerError::Store(error)
+    }
 }
 
 impl From<RegisterError> for ServerError {
@@ -406,6 +442,7 @@ impl fmt::Display for ServerError {
             ServerError::Listen { addr, error } => write!(f, "cannot listen on {addr}: {error}"),
             ServerError::Tls(error) => error.fmt(f),
             ServerError::Handler(error) => write!(f, "custom handler: {error}"),
+            ServerError::Store(error) => error.fmt(f),
         }
     }
 }

@@ -79,6 +79,8 @@ pub(crate) struct Cold {
     pub(crate) last_written: Option<Instant>,
     /// Frames that an open receipt waits for.
     pub(crate) awaited: Vec<Awaited>,
+    /// It is known what its user missed: it may be opened.
+    pub(crate) seated: bool,
     /// What it passed over when it wanted other threads than now.
     pub(super) passed: Option<Passed>,
 }
@@ -117,6 +119,7 @@ impl Conn {
                 frames_written: 0,
                 last_written: None,
                 awaited: Vec::new(),
+                seated: true,
                 passed: None,
             }),
         }

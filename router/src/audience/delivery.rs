@@ -452,18 +452,31 @@ impl Audience {
         if cursor <= known {
             return;
         }
-        self.expire(owner, flow);
         let raised = cursor + u64::from(flow.config.recovery_frames_max).max(1);
+        self.skip_to(owner, raised, Some(member.index), flow);
+    }
+
+    /// The next event has a cursor above `to`, and what lies in between is not to be had: says so to the user's connections,
+    /// but for one perhaps.
+    pub(crate) fn skip_to(
+        &mut self,
+        owner: &Owner<'_>,
+        to: u64,
+        spared: Option<u32>,
+        flow: &mut Flow<'_>,
+    ) {
+        self.expire(owner, flow);
         let Self { conns, users, .. } = self;
         let user = &mut users[owner.user.index as usize];
-        (user.cursor, user.settled, user.delivered) = (raised, raised, raised);
-        let (frame, mut shared) = (wire::gap(flow.writer, flow.now, known + 1, raised), None);
-        for index in user.conns.iter().filter(|index| **index != member.index) {
+        let known = user.cursor;
+        (user.cursor, user.settled, user.delivered) = (to, to, to);
+        let (frame, mut shared) = (wire::gap(flow.writer, flow.now, known + 1, to), None);
+        for index in user.conns.iter().filter(|index| Some(**index) != spared) {
             let conn = &mut conns[*index as usize];
             // Who lags behind is told when it catches up.
             if conn.is_open() && !conn.lagging {
                 flow.stats.connections.gaps += 1;
-                offer(conn, *index, frame.clone(), &mut shared, raised, flow);
+                offer(conn, *index, frame.clone(), &mut shared, to, flow);
             }
         }
         flow.stats.frames.encoded += u64::from(shared.is_some());

@@ -66,6 +66,7 @@ mod delivery;
 mod digest;
 mod receipts;
 mod registry;
+mod replica;
 mod standing;
 mod tell;
 mod topics;
@@ -79,7 +80,7 @@ pub(crate) use conn::{Conn, ConnState};
 pub(crate) use delivery::{CURSOR_MAX, Entry, Flow};
 pub(crate) use receipts::{Awaited, Receipts};
 pub use registry::{Connection, Pool};
-pub(crate) use user::{User, fingerprint, is_issued_thread, is_user_id};
+pub(crate) use user::{Logged, User, fingerprint, is_issued_thread, is_user_id};
 
 use crate::contract::{ConnId, Connect, Frame, Tier, UserId};
 

@@ -61,7 +61,7 @@ pub use self::{
         ToolStep,
     },
 };
-use crate::error::ErrorCode;
+use crate::{error::ErrorCode, store};
 
 /// A point in time on the router's clock: microseconds since the Unix epoch, never running backwards.
 ///
@@ -294,6 +294,12 @@ pub enum Input<'a> {
     },
     /// Closes every connection that has been idle for [`Config::idle_us`](crate::Config::idle_us).
     SweepIdle,
+    /// What became of a request to the shared store.
+    Stored(&'a store::Stored),
+    /// New events of a user are in the shared store.
+    Woken(&'a store::Wake),
+    /// The way to the shared store changed.
+    Store(store::Way),
     /// Begins an orderly stop: new work is refused, accepted work finishes within the drain deadline.
     Drain,
     /// The deadline of [`next_deadline`](crate::Router::next_deadline) has come.
@@ -468,6 +474,18 @@ pub enum Effect {
     Audit(Box<Audit>),
     /// What became of a delivery whose account was asked for.
     Receipt(Box<Receipt>),
+    /// Ask the shared store; the answer comes back as [`Input::Stored`].
+    Store(Box<store::Request>),
+    /// The run's events wait for the store: its agent should say nothing more until [`Effect::ResumeRun`].
+    PauseRun {
+        /// Which run.
+        run: RunRef,
+    },
+    /// The run's agent may go on.
+    ResumeRun {
+        /// Which run.
+        run: RunRef,
+    },
     /// [`Input::SweepIdle`] closed that many connections.
     Swept {
         /// How many.
@@ -504,6 +522,8 @@ pub enum CancelReason {
     TimedOut,
     /// The drain deadline passed.
     Shutdown,
+    /// Another node owns the run by now, or the store does not take its events: nobody waits for this agent.
+    Fenced,
 }
 
 /// Why the router wants to be woken.
@@ -523,4 +543,6 @@ pub enum Wake {
     Drain,
     /// A batch, or a handler's answer for later.
     Handler,
+    /// The shared store: leases, liveness, requests to be made again.
+    Store,
 }

@@ -27,6 +27,8 @@ pub enum Refusal {
     TooDeep,
     /// Its type is longer than 64 bytes.
     BadType,
+    /// Its agent was told to pause, and went on.
+    Overrun,
 }
 
 impl Refusal {
@@ -39,6 +41,7 @@ impl Refusal {
             Refusal::BadMetadata => "refused(bad_metadata)",
             Refusal::TooDeep => "refused(too_deep)",
             Refusal::BadType => "refused(bad_type)",
+            Refusal::Overrun => "refused(overrun)",
         }
     }
 
@@ -51,6 +54,7 @@ impl Refusal {
             Refusal::BadMetadata => 66,
             Refusal::BadType => 67,
             Refusal::TooDeep => 68,
+            Refusal::Overrun => 69,
         }
     }
 }

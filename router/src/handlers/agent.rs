@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     audience::Entry,
+    cluster::ends_run,
     contract::{AgentEvent, CancelReason, Effect, Effects, Refusal, RefusedEvent, RunRef, ToolStatus},
     quality::RunEnd,
     router::{Router, Run},
@@ -19,6 +20,9 @@ pub(super) const NAME_BYTES_MAX: usize = 256;
 impl Router {
     /// An agent's report: refused when the automaton forbids it, else published to the run's owner.
     pub(crate) fn report(&mut self, run: RunRef, event: &AgentEvent<'_>, out: &mut Effects) {
+        if self.is_overrun(run) {
+            return self.refuse_report(run, Refusal::Overrun, out);
+        }
         if let AgentEvent::Data { kind, data } = *event {
             self.report_given(run, kind, data, out);
             return;
@@ -77,6 +81,7 @@ impl Router {
             Refusal::NotAnObject | Refusal::BadMetadata | Refusal::TooDeep | Refusal::BadType => {
                 events.refused_malformed += 1
             }
+            Refusal::Overrun => events.refused_overrun += 1,
         }
         out.push(Effect::AgentRefused(RefusedEvent { run, why }));
     }
@@ -84,7 +89,7 @@ impl Router {
     /// Ends a run by the router's own decision and tells its agent.
     pub(crate) fn end_run(&mut self, run: RunRef, ending: Ending, reason: CancelReason, out: &mut Effects) {
         if mutant!(self.config, CancelOnlySaid) && ending == Ending::Cancelled {
-            return self.publish(run, &Own::Error { code: ending.code(), message: ending.text() }, out);
+            return self.publish(run, &Own::Error { code: ending.code(), message: ending.text(), is_retryable: false }, out);
         }
         let Some(state) = self.run_mut(run) else { return };
         if state.automaton.phase() == Phase::Idle {
@@ -161,7 +166,8 @@ impl Router {
         let Some(owner) = slot.owner.take() else { return };
         slot.generation += 1;
         slot.agent = alloc::boxed::Box::default();
-        let dispatcher = slot.tools.take();
+        let (dispatcher, outbox) = (slot.tools.take(), slot.outbox);
+        self.detach_outbox(outbox);
         self.free_runs.push(run.index);
         self.stats.runs.open -= 1;
         self.audience.user_mut(owner).runs.retain(|open| *open != run);
@@ -169,6 +175,12 @@ impl Router {
         if let Some(dispatcher) = dispatcher {
             self.close_dispatcher(dispatcher);
         }
+    }
+
+    /// The run is nobody's business here any more: no word of it goes out.
+    pub(crate) fn drop_run(&mut self, run: RunRef, out: &mut Effects) {
+        self.cancel_tools(run, out);
+        self.remove_run(run);
     }
 
     /// The automaton's verdict; its state has moved when the answer is `Ok`.
@@ -233,7 +245,7 @@ impl Router {
             }
             AgentEvent::Failed { code, message } => {
                 if mutant!(self.config, ErrorBeforeTools) {
-                    self.publish(run, &Own::Error { code, message }, out);
+                    self.publish(run, &Own::Error { code, message, is_retryable: false }, out);
                     return self.close_tools(run, tools, out);
                 }
                 self.close_tools(run, tools, out);
@@ -244,7 +256,7 @@ impl Router {
                         out,
                     );
                 }
-                Own::Error { code, message }
+                Own::Error { code, message, is_retryable: false }
             }
         };
         self.publish(run, &own, out);
@@ -293,26 +305,36 @@ impl Router {
                 out,
             },
         );
-        audience.with_owner(user, |audience, owner| {
+        let is_shared = self.cluster.is_some();
+        let shared = audience.with_owner(user, |audience, owner| {
             let owned = audience.user(user);
             let head = EventHead {
                 user: &owned.id,
                 thread: &slot.thread,
-                node: &flow.config.node,
+                node: &slot.node,
                 run: slot.number,
                 request: &slot.request,
                 agent: own.agent().unwrap_or(&slot.agent),
                 now: flow.now,
                 seq: slot.seq,
-                cursor: audience.next_cursor(&owner)
-                    - u64::from(mutant!(flow.config, ReuseCursor) && slot.seq == 3),
+                cursor: (!is_shared).then(|| {
+                    audience.next_cursor(&owner)
+                        - u64::from(mutant!(flow.config, ReuseCursor) && slot.seq == 3)
+                }),
                 tier: owned.tier,
             };
             let frame_max = flow.config.outbound_frame_bytes_max as usize;
             let frame = wire::event(flow.writer, &head, own, frame_max, &flow.config.sanitise);
             flow.stats.frames.encoded += 1;
+            if is_shared {
+                return Some(frame);
+            }
             audience.publish(&owner, owner.seal(frame), entry, &mut flow);
+            None
         });
+        if let Some(frame) = shared {
+            self.emit_of_run(run, frame.as_str(), ends_run(own), out);
+        }
     }
 }
 

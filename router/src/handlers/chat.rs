@@ -5,6 +5,7 @@ use alloc::{borrow::Cow, boxed::Box, sync::Arc, vec::Vec};
 use super::{Message, control::THREAD_BYTES_MAX};
 use crate::{
     audience::fingerprint,
+    cluster::Sender,
     contract::{CancelReason, Effect, Effects, RequestText, RunRef, RunRequest},
     error::ErrorCode,
     message::{Kind, Raw},
@@ -58,7 +59,9 @@ impl Router {
             return self.reject(conn, ErrorCode::EmptyMessage, None, None, id, out);
         };
         let mark = id.map(|id| fingerprint(id.as_bytes()));
-        if let (Some(id), Some(mark)) = (id, mark)
+        // Of several nodes, the store remembers what came.
+        if self.cluster.is_none()
+            && let (Some(id), Some(mark)) = (id, mark)
             && self.answer_duplicate(message, id, mark, out)
         {
             return Outcome::Handled;
@@ -66,6 +69,9 @@ impl Router {
         if !self.config.agents_available {
             self.answer_error(conn, ErrorCode::AgentUnavailable, None, None, id, out);
             return Outcome::Unhandled;
+        }
+        if self.refuse_without_store(conn, id, out) {
+            return Outcome::Rejected;
         }
         let limit = self.config.runs_per_user_max;
         let one = usize::from(mutant!(self.config, RunLimitOneLess));
@@ -86,42 +92,39 @@ impl Router {
     pub(super) fn stop_runs(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
         let named =
             message.envelope.run_id.or(message.payload().find("run_id")).is_some_and(|run| !run.is_null());
-        let run = self.own_run_number(message);
+        let run_id = message.envelope.run_id.or(message.payload().find("run_id")).and_then(Raw::text);
+        let run = run_id.as_deref().and_then(run::parts);
         let thread = message.envelope.thread_id.or(message.payload().find("thread_id")).and_then(Raw::text);
         let user = self.audience.user(message.user);
         let thread: Option<Arc<str>> = thread.map(Into::into).or_else(|| user.thread().cloned());
-        let stops: Vec<(RunRef, u64)> = user
+        let stops: Vec<RunRef> = user
             .runs
             .iter()
             .filter_map(|open| self.run(*open).map(|run| (*open, run)))
             .filter(
                 |(_, open)| {
-                    if named { run == Some(open.number) } else { thread.as_ref() == Some(&open.thread) }
+                    let is_it = || run == Some((&*open.node, open.number));
+                    if named { is_it() } else { thread.as_ref() == Some(&open.thread) }
                 },
             )
-            .map(|(open, run)| (open, run.number))
+            .map(|(open, _)| open)
             .collect();
         let stops = if mutant!(self.config, StopBySlot) {
-            let by_slot = self.open_runs().filter(|open| run == Some(u64::from(open.index) + 1));
-            by_slot.zip(run).collect()
+            let number = run.map(|(_, number)| number);
+            self.open_runs().filter(|open| number == Some(u64::from(open.index) + 1)).collect()
         } else {
             stops
         };
         let shown = if named { None } else { thread.as_deref() };
-        let numbers = stops.iter().map(|(_, number)| *number);
-        let frame = wire::stopped(&mut self.writer, self.now, &self.config.node, numbers, shown, &user.id);
+        let runs = stops.iter().filter_map(|open| self.runs.get(open.index()));
+        let runs = runs.map(|run| (&*run.node, run.number));
+        let frame = wire::stopped(&mut self.writer, self.now, runs, shown, &user.id);
         self.stats.frames.encoded += 1;
         self.reply(message.conn, frame, out);
-        for (run, _) in stops {
+        for run in stops {
             self.end_run(run, Ending::Cancelled, CancelReason::Stopped, out);
         }
         Outcome::Handled
-    }
-
-    /// The number in the `run_id` that a message names, if that id is one of this router's.
-    pub(super) fn own_run_number(&self, message: Message<'_, '_>) -> Option<u64> {
-        let named = message.envelope.run_id.or(message.payload().find("run_id"))?.text()?;
-        self.run_number(&named)
     }
 
     /// A message id that was seen before: tells the run, if it is still open.
@@ -131,8 +134,8 @@ impl Router {
         };
         let user = self.audience.user(message.user);
         let open = user.runs.iter().any(|run| self.run(*run).is_some_and(|run| run.number == seen));
-        let run = open.then_some((&*self.config.node, seen));
-        let frame = wire::duplicate(&mut self.writer, self.now, message.kind, &user.id, id, run);
+        let run = open.then(|| run::id("run", &self.config.node, seen));
+        let frame = wire::duplicate(&mut self.writer, self.now, message.kind, &user.id, id, run.as_deref());
         self.stats.frames.encoded += 1;
         self.stats.inbound.duplicates += 1;
         self.reply(message.conn, frame, out);
@@ -177,6 +180,7 @@ impl Router {
         let run = self.add_run(Run {
             generation: 0,
             owner: Some(message.user),
+            node: self.node.clone(),
             number,
             thread: thread.clone(),
             request: request.clone(),
@@ -188,10 +192,12 @@ impl Router {
             tools_ended: 0,
             tool_errors: 0,
             gated: Self::wants_gate(message),
+            outbox: 0,
         });
         let user = self.audience.user_mut(message.user);
         user.runs.push(run);
         if let Some((_, mark)) = message_id
+            && self.cluster.is_none()
             && !mutant!(self.config, ForgetDedupe)
         {
             user.remember(mark, number, self.now, &self.config);
@@ -204,7 +210,7 @@ impl Router {
         }
         self.stats.runs.started += 1;
         self.stats.runs.open += 1;
-        out.push(Effect::StartRun(Box::new(RunRequest {
+        let request = Box::new(RunRequest {
             run,
             user: user.copied_id(),
             tier: user.tier,
@@ -216,6 +222,16 @@ impl Router {
             deadline,
             node: self.node.clone(),
             number,
-        })));
+        });
+        if self.cluster.is_none() {
+            out.push(Effect::StartRun(request));
+            return;
+        }
+        let sender = Sender {
+            conn: message.conn,
+            kind: message.kind,
+            message_id: message_id.map(|(id, _)| id.into()),
+        };
+        self.admit_message(request, Self::wants_gate(message), sender, out);
     }
 }

@@ -68,7 +68,8 @@ impl Router {
     pub(super) fn confirm(&mut self, message: Message<'_, '_>, out: &mut Effects) -> Outcome {
         let payload = message.payload();
         let cursor = payload.find("cursor").and_then(Raw::integer);
-        let run = self.own_run_number(message);
+        let run = message.envelope.run_id.or(payload.find("run_id")).and_then(Raw::text);
+        let run = run.and_then(|run| self.event_key(&run));
         let seq = payload.find("seq").and_then(Raw::integer);
         let event = payload.text("event_id").and_then(|id| self.event_named(&id)).or(run.zip(seq));
         if payload.text("status").as_deref() == Some("failed") {
@@ -91,9 +92,16 @@ impl Router {
         let Some(cursor) = cursor.filter(|cursor| *cursor <= CURSOR_MAX) else {
             return self.bad_field(message, "cursor", "a whole number up to 2^53", out);
         };
+        if self.refuse_without_store(message.conn, None, out) {
+            return Outcome::Rejected;
+        }
         let frame = wire::resumed(&mut self.writer, self.now, cursor);
         self.stats.frames.encoded += 1;
         self.reply(message.conn, frame, out);
+        if self.cluster.is_some() {
+            self.resume_from_log(message.conn, cursor, out);
+            return Outcome::Handled;
+        }
         self.in_flow(message.conn, out, |audience, owner, member, flow| {
             audience.resume(owner, member, cursor, flow);
         });

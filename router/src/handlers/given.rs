@@ -71,7 +71,7 @@ impl Router {
     fn read_given<'d>(&self, run: RunRef, kind: &'d str, data: &'d RawValue) -> Result<Read<'d>, Refusal> {
         let slot = self.run(run).ok_or(Rule::R6)?;
         let owner = slot.owner.ok_or(Rule::R6)?;
-        let run_id = run::id("run", &self.config.node, slot.number);
+        let run_id = run::id("run", &slot.node, slot.number);
         let context = Context {
             user: &self.audience.user(owner).id,
             thread: &slot.thread,

@@ -315,7 +315,7 @@ impl Outlet {
     pub(super) const fn work(self) -> Option<u16> {
         match self {
             Outlet::Worker(kind) => Some(kind),
-            Outlet::Connection(_) | Outlet::User => None,
+            Outlet::Connection(_) | Outlet::User | Outlet::Log(_) => None,
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum Outlet {
     Connection(u64),
     /// The user, whichever connection comes.
     User,
+    /// A log that keeps it for the user: one way per run, so that no run waits for another.
+    Log(u64),
 }
 
 /// A message.
@@ -138,6 +140,8 @@ pub enum Reason {
     Cleared,
     /// The queue ended.
     Shutdown,
+    /// Somebody else does it by now.
+    Fenced,
 }
 
 impl Reason {
@@ -152,6 +156,7 @@ impl Reason {
             Reason::ConnectionGone => "connection_gone",
             Reason::Cleared => "cleared",
             Reason::Shutdown => "shutdown",
+            Reason::Fenced => "fenced",
         }
     }
 }

@@ -87,6 +87,8 @@ pub struct Policies {
     pub connection: Policy,
     /// Of users.
     pub user: Policy,
+    /// Of logs.
+    pub log: Policy,
     /// When the breaker of a kind of work opens.
     pub breaker: BreakerSettings,
 }
@@ -97,6 +99,7 @@ impl Default for Policies {
             worker: Policy::work(),
             connection: Policy::connection(),
             user: Policy::replay(),
+            log: Policy::log(),
             breaker: BreakerSettings::HANDLER,
         }
     }
@@ -108,6 +111,7 @@ impl Policies {
             Outlet::Worker(_) => &self.worker,
             Outlet::Connection(_) => &self.connection,
             Outlet::User => &self.user,
+            Outlet::Log(_) => &self.log,
         }
     }
 }

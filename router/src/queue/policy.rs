@@ -101,6 +101,19 @@ impl Policy {
         }
     }
 
+    /// On its way into a log, which takes everything sooner or later: nothing gives way, expires or is given up.
+    pub const fn log() -> Self {
+        Self {
+            by_priority: false,
+            messages_max: 4_096,
+            headroom_messages: 0,
+            attempts_max: u32::MAX,
+            window: u32::MAX,
+            lease_us: None,
+            ..Self::work()
+        }
+    }
+
     /// A named topic: one attempt, refused when there is no room.
     pub const fn topic() -> Self {
         Self {

@@ -60,7 +60,7 @@ impl<B> Way<B> {
             (Standing::Held | Standing::Closed, _) => 0,
             (Standing::Degraded, _) => 1,
             (Standing::Open, Outlet::Worker(_)) => u32::MAX,
-            (Standing::Open, Outlet::Connection(_) | Outlet::User) => window,
+            (Standing::Open, Outlet::Connection(_) | Outlet::User | Outlet::Log(_)) => window,
         }
     }
 
@@ -205,8 +205,9 @@ impl<B> User<B> {
         if let Some(way) = self.way(outlet) {
             return way;
         }
-        // Connections come and go: a place that one left is taken by the next.
-        let vacant = |way: &Way<B>| matches!(way.outlet, Outlet::Connection(_)) && way.is_plain();
+        // Connections and runs come and go: a place that one left is taken by the next.
+        let passing = |outlet: Outlet| matches!(outlet, Outlet::Connection(_) | Outlet::Log(_));
+        let vacant = |way: &Way<B>| passing(way.outlet) && way.is_plain();
         match self.ways.iter().position(vacant) {
             Some(way) => {
                 self.ways[way].outlet = outlet;

@@ -36,6 +36,10 @@ impl Router {
             Timer::Drain => {}
             Timer::Batch(key) => self.batch_due(key, out),
             Timer::Later(conn, number) => self.later_due(conn, number, out),
+            Timer::Pulse => self.pulse(out),
+            Timer::Renew(user) => self.renew_due(user, out),
+            Timer::Again => self.ask_again(out),
+            Timer::Doubt(outbox) => self.doubt_due(outbox, out),
         }
     }
 
@@ -45,7 +49,7 @@ impl Router {
         let expired = state.cold.expires_at.is_some_and(|at| now >= at.after(config.token_grace_us));
         let stuck = state.lagging && now.since(state.cold.last_progress) >= config.slow_reader_grace_us;
         let silent = now.since(state.last_inbound.max(state.cold.last_heartbeat)) >= config.heartbeat_us;
-        let setting_up = state.state == ConnState::SettingUp;
+        let setting_up = state.state == ConnState::SettingUp && state.cold.seated;
         if state.state == ConnState::Closing || state.cold.timer_at > now {
             return;
         }
@@ -82,14 +86,14 @@ impl Router {
     }
 
     /// Sets the connection's next deadline, if none that is as early is set.
-    pub(super) fn arm(&mut self, conn: ConnId) {
+    pub(crate) fn arm(&mut self, conn: ConnId) {
         let Some(state) = self.audience.conn_mut(conn) else { return };
         if state.state == ConnState::Closing {
             return;
         }
         let cold = &*state.cold;
         let mut at = state.last_inbound.max(cold.last_heartbeat).after(self.config.heartbeat_us);
-        if state.state == ConnState::SettingUp {
+        if state.state == ConnState::SettingUp && cold.seated {
             at = at.min(cold.ready_at);
         }
         if let Some(expires_at) = cold.expires_at {
@@ -112,6 +116,9 @@ impl Router {
         let state = self.audience.user(user);
         if !state.is_idle() {
             return;
+        }
+        if self.is_owed(user) {
+            return self.wake_for(user, self.now.after(self.config.recovery_ttl_us));
         }
         let over = state.idle_since.after(self.config.recovery_ttl_us);
         if over > self.now {
@@ -200,7 +207,7 @@ impl Router {
             self.give_up_asks(out);
         }
         let promised = !late && self.later_replies().waiting > 0;
-        if self.stats.runs.open == 0 && self.desk.len() == 0 && !promised {
+        if self.stats.runs.open == 0 && self.desk.len() == 0 && !promised && (over || !self.owes_events()) {
             let mut left = drain.left.take().unwrap_or_else(|| self.audience.all_conns().collect());
             left.retain(|conn| {
                 let waits = self.audience.conn(*conn).is_some_and(|state| !state.queued.is_empty());

@@ -19,7 +19,7 @@ impl Router {
     pub(super) fn deliver(&mut self, deliver: &Deliver<'_>, out: &mut Effects) {
         self.stats.deliveries.requested += 1;
         // Who reads slowly keeps receipts open; that must not cost anybody else an event.
-        let full = self.receipts.len() >= self.config.receipts_max as usize;
+        let full = self.receipts.len() >= self.config.receipts_max as usize || self.is_beyond_count(deliver);
         let counted = Deliver { receipt: deliver.receipt.filter(|_| !full), ..*deliver };
         let refused = self.admit_delivery(&counted, out).err();
         match refused {
@@ -37,6 +37,12 @@ impl Router {
             let blank = Receipt::blank(receipt, event_type);
             out.push(Effect::Receipt(Box::new(Receipt { uncounted, refused, ..blank })));
         }
+    }
+
+    /// Whether the event goes by the shared log: then nobody here knows who gets it.
+    fn is_beyond_count(&self, deliver: &Deliver<'_>) -> bool {
+        let is_logged = matches!(deliver.target, Target::User(_) | Target::Thread(..) | Target::Topic(..));
+        self.cluster.is_some() && is_logged
     }
 
     fn admit_delivery(&mut self, deliver: &Deliver<'_>, out: &mut Effects) -> Result<(), DeliveryRefusal> {
@@ -155,6 +161,11 @@ impl Router {
             self.writer.raw(body);
         }
         self.stats.frames.encoded += 1;
+        if self.cluster.is_some() {
+            let name = self.audience.user(user).copied_id();
+            let frame = wire::end_delivered(&mut self.writer, Some(&name), None);
+            return self.emit_unbound(user, thread.as_deref(), frame.as_str(), out);
+        }
         let (audience, mut flow) = self.flow(out);
         audience.with_owner(user, |audience, owner| {
             let (cursor, name) = (audience.next_cursor(&owner), audience.user(user).copied_id());

@@ -10,6 +10,7 @@ use crate::{
 impl Run {
     fn fork(&self) -> Self {
         Self {
+            node: self.node.clone(),
             thread: self.thread.clone(),
             request: self.request.clone(),
             agent: self.agent.clone(),
@@ -22,9 +23,14 @@ impl Run {
 
 impl Router {
     /// A router in the same state, which goes its own way from here on. The right to cross users stays with the first: the
-    /// fork has none to give. `None` while a custom handler is registered: it is the host's, and there is one of it.
+    /// fork has none to give. `None` while a custom handler is registered: it is the host's, and there is one of it; and
+    /// for a node of several, whose state is in the store, too.
     pub fn fork(&self) -> Option<Self> {
+        if self.cluster.is_some() {
+            return None;
+        }
         Some(Self {
+            cluster: None,
             config: self.config.clone(),
             node: self.node.clone(),
             now: self.now,
@@ -48,8 +54,8 @@ impl Router {
     /// An open run.
     pub(crate) fn digest_run(&self, run: RunRef, walk: &mut Walk<'_>) {
         let Some(state) = self.run(run) else { return walk.flag(false) };
-        let Run { generation: _, owner: _, number, thread, request, agent, automaton, seq, .. } = state;
-        let Run { tools, began, tools_ended, tool_errors, gated, .. } = state;
+        let Run { generation: _, owner: _, node: _, number, thread, request, agent, automaton, seq, .. } = state;
+        let Run { tools, began, tools_ended, tool_errors, gated, outbox: _, .. } = state;
         walk.flag(true);
         walk.run(*number);
         [&**thread, &**request, &**agent].into_iter().for_each(|text| walk.text(text));
@@ -81,7 +87,14 @@ impl Router {
             Timer::Run(run) | Timer::Tool(run, _) => self.run(run).is_some_and(|run| run.owner == Some(user)),
             Timer::Ask(ask) => ask.user == user,
             Timer::Batch(key) => key.user() == user,
-            Timer::Later(..) | Timer::Connection(_) | Timer::User(_) | Timer::Drain => false,
+            Timer::Later(..)
+            | Timer::Connection(_)
+            | Timer::User(_)
+            | Timer::Drain
+            | Timer::Pulse
+            | Timer::Renew(_)
+            | Timer::Again
+            | Timer::Doubt(_) => false,
         }
     }
 }

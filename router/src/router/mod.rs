@@ -14,6 +14,7 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 pub use self::{handle::UserHandle, sizes::Sizes};
 use crate::{
     audience::{Audience, Flow, Member, Owner, Receipts, UserRef},
+    cluster::Cluster,
     config::{Config, ConfigError},
     contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, RunRef, UserId, Wake},
     error::ErrorCode,
@@ -46,6 +47,8 @@ pub struct Router {
     pub(crate) desk: Desk,
     pub(crate) handlers: Handlers,
     pub(crate) receipts: Receipts,
+    /// What a node of several has to mind; `None` for one alone.
+    pub(crate) cluster: Option<Box<Cluster>>,
     draining: Option<deadlines::Drain>,
     authority: Option<Authority>,
 }
@@ -55,6 +58,8 @@ pub struct Router {
 pub(crate) struct Run {
     pub(crate) generation: u32,
     pub(crate) owner: Option<UserRef>,
+    /// The node that took its message in, and which of that node's runs it is: what its id is made of.
+    pub(crate) node: Arc<str>,
     pub(crate) number: u64,
     pub(crate) thread: Arc<str>,
     pub(crate) request: Arc<str>,
@@ -69,12 +74,15 @@ pub(crate) struct Run {
     pub(crate) tool_errors: u32,
     /// Its final response goes to the quality gate.
     pub(crate) gated: bool,
+    /// Of a node of several: the number of its way into the shared log; else 0.
+    pub(crate) outbox: u64,
 }
 
 impl Router {
     /// A router with nobody connected, or which limit makes no sense.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
+        let cluster = config.cluster.as_ref().and_then(|settings| Cluster::new(settings, &config.node));
         Ok(Self {
             node: config.node.as_str().into(),
             tools: Toolbox::new(ToolLimits {
@@ -99,6 +107,7 @@ impl Router {
             stats: Stats::default(),
             writer: Writer::default(),
             receipts: Receipts::default(),
+            cluster,
             draining: None,
             authority: Some(Authority(())),
         })
@@ -145,6 +154,9 @@ impl Router {
             Input::QualityNews { authority, news } => self.quality_news(authority, news, out),
             Input::Deliver(deliver) => self.deliver(&deliver, out),
             Input::Unregister { user, name } => self.unregister(user, name, out),
+            Input::Stored(stored) => self.stored(stored, out),
+            Input::Woken(wake) => self.woken(wake, out),
+            Input::Store(way) => self.store_way(way, out),
             Input::SweepIdle => self.sweep_idle(out),
             Input::Flush => self.flush_batches(out),
             Input::Drain => self.drain(out),
@@ -198,6 +210,7 @@ impl Router {
     pub fn verify(&self) -> Result<(), String> {
         self.stats.check()?;
         self.verify_handlers()?;
+        self.verify_cluster()?;
         let (mut in_flight, mut queued, mut held, mut waiting, mut runs, mut awaited) = (0, 0, 0, 0, 0, 0);
         let (mut dispatchers, mut calls) = (0, 0);
         for user in self.audience.users() {

@@ -2,6 +2,7 @@
 
 use super::Router;
 use crate::{
+    cluster::run_key,
     contract::{Delivery, EventRef, RunRef},
     run::{self, Phase},
 };
@@ -13,7 +14,7 @@ impl Router {
         let cursor = match event {
             EventRef::Cursor(cursor) => cursor,
             EventRef::InRun { run_id, seq } => {
-                self.audience.cursor_in_run(user, self.run_number(run_id)?, seq)?
+                self.audience.cursor_in_run(user, self.event_key(run_id)?, seq)?
             }
         };
         self.audience.delivery(user, cursor)
@@ -31,14 +32,14 @@ impl Router {
 
     /// The open run of `user` with that id.
     pub fn find_run(&self, user: &str, run_id: &str) -> Option<RunRef> {
-        let number = self.run_number(run_id).filter(|_| run::can_name_a_run(run_id))?;
+        let (node, number) = run::parts(run_id)?;
         let user = self.audience.find(user)?;
         self.audience
             .user(user)
             .runs
             .iter()
             .copied()
-            .find(|open| self.run(*open).is_some_and(|run| run.number == number))
+            .find(|open| self.run(*open).is_some_and(|run| run.number == number && *run.node == *node))
     }
 
     /// The number in a run's id, if the id is one of this router's.
@@ -48,9 +49,14 @@ impl Router {
         number.parse().ok().filter(|number| *number > 0)
     }
 
+    /// What stands for a run in the recovery window: its number, or of several nodes' runs a hash of the id.
+    pub(crate) fn event_key(&self, run_id: &str) -> Option<u64> {
+        if self.cluster.is_some() { Some(run_key(run_id)) } else { self.run_number(run_id) }
+    }
+
     /// The event that a text `RUN_ID:SEQ` names.
     pub(crate) fn event_named(&self, event_id: &str) -> Option<(u64, u64)> {
         let (run, seq) = event_id.rsplit_once(':')?;
-        Some((self.run_number(run)?, seq.parse().ok()?))
+        Some((self.event_key(run)?, seq.parse().ok()?))
     }
 }

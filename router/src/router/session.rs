@@ -45,15 +45,20 @@ impl Router {
         let (audience, flow) = self.flow(out);
         let conn = audience.add_conn(user, connect, &flow);
         out.push(Effect::Accepted { ticket: connect.ticket, conn });
-        self.welcome(conn, out);
-        if let Some(cursor) = connect.resume {
-            // Measured by what had been issued when the client came: until its set-up is over, another tab may raise it.
-            self.in_flow(conn, out, |audience, owner, member, flow| {
-                audience.raise(owner, member, cursor, flow)
-            });
-        }
-        if self.config.ready_after_us == 0 {
-            self.open(conn, out);
+        if self.cluster.is_some() {
+            // Its welcome tells the cursor, which the store knows.
+            self.join(conn, out);
+        } else {
+            self.welcome(conn, false, out);
+            if let Some(cursor) = connect.resume {
+                // Measured by what had been issued when the client came: until its set-up is over, another tab may raise it.
+                self.in_flow(conn, out, |audience, owner, member, flow| {
+                    audience.raise(owner, member, cursor, flow)
+                });
+            }
+            if self.config.ready_after_us == 0 {
+                self.open(conn, out);
+            }
         }
         self.arm(conn);
     }
@@ -79,7 +84,7 @@ impl Router {
         conns.len() <= 2 * limit && conns.len() - closing.count() <= limit
     }
 
-    pub(super) fn welcome(&mut self, conn: ConnId, out: &mut Effects) {
+    pub(crate) fn welcome(&mut self, conn: ConnId, degraded: bool, out: &mut Effects) {
         let Some(state) = self.audience.conn(conn) else { return };
         let user = self.audience.user(state.user);
         let data = ServerData::Welcome {
@@ -88,6 +93,8 @@ impl Router {
             connection: state.cold.number,
             cursor: user.cursor,
             development: self.config.development,
+            is_shared: self.cluster.is_some(),
+            degraded,
         };
         let frame = wire::server_message(&mut self.writer, self.now, data);
         self.stats.frames.encoded += 1;
@@ -95,7 +102,7 @@ impl Router {
     }
 
     /// The end of set-up: replay first, then what was held, in order.
-    pub(super) fn open(&mut self, conn: ConnId, out: &mut Effects) {
+    pub(crate) fn open(&mut self, conn: ConnId, out: &mut Effects) {
         self.in_flow(conn, out, |audience, owner, member, flow| audience.attach(owner, member, flow));
         while let Some(text) = self.audience.conn_mut(conn).and_then(|conn| conn.cold.held.pop_front()) {
             self.stats.inbound.held -= 1;
@@ -157,6 +164,7 @@ impl Router {
         self.stats.connections.open -= 1;
         let (audience, mut flow) = self.flow(out);
         audience.remove_conn(conn, &mut flow);
+        self.left(user, conn, out);
         self.idle(user);
     }
 

@@ -67,6 +67,8 @@ pub enum Admitted {
         run: RunId,
         /// The epoch of that run; 0 when its row is gone.
         epoch: u64,
+        /// Whether that run is open.
+        open: bool,
         /// Whether the asking node owns that run, and it is open.
         mine: bool,
     },
@@ -163,6 +165,8 @@ pub struct Attached {
 pub struct Renewed {
     /// The user's last cursor: whoever is behind fetches.
     pub cur: Cursor,
+    /// Open runs whose lease has run out: a takeover would get so many.
+    pub expired_runs: u32,
     /// How each run stands, in the order in which they were asked for.
     pub runs: Vec<Standing>,
 }

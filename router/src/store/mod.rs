@@ -79,6 +79,19 @@ pub use self::{
     op::{Admit, Append, Cursor, Node, Op, OpId, PSEUDO_EPOCH, Renew, Request, RunId},
 };
 
+/// How a node reaches its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// Requests are carried out from here on.
+    Up,
+    /// No request is carried out until it is [`Up`](Self::Up) again.
+    Down,
+    /// Wakes come from here on; some may have been missed.
+    Listening,
+    /// No wakes come until [`Listening`](Self::Listening) again.
+    Deaf,
+}
+
 /// The greatest cursor: every reader of JSON, and every store, keeps whole numbers up to the next one exact.
 pub const CURSOR_MAX: Cursor = (1 << 53) - 1;
 /// How far above the greatest cursor that was ever shown [`Op::Raise`] goes.

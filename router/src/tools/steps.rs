@@ -72,7 +72,7 @@ impl Router {
     pub fn context_of(&self, run: RunRef) -> Option<Context> {
         let state = self.run(run)?;
         let user = self.audience.user(state.owner?).id.clone();
-        let id = run::id("run", &self.node, state.number);
+        let id = run::id("run", &state.node, state.number);
         Some(Context::of_run(user, state.thread.clone(), id.into(), state.request.clone()))
     }
 
@@ -274,8 +274,7 @@ impl Router {
     }
 
     fn answer(&self, run: RunRef, call: Arc<str>, tool: Box<str>, outcome: ToolOutcome, out: &mut Effects) {
-        let number = self.run(run).map(|state| state.number);
-        let run_id = number.map(|number| run::id("run", &self.node, number)).unwrap_or_default();
+        let run_id = self.run(run).map(|state| run::id("run", &state.node, state.number)).unwrap_or_default();
         let answer = Box::new(ToolAnswer { run, call, tool, outcome, run_id });
         if mutant!(self.config, ToolAnsweredTwice) {
             out.push(Effect::ToolAnswered(answer.clone()));

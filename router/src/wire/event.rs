@@ -20,7 +20,8 @@ pub(crate) struct EventHead<'a> {
     pub(crate) agent: &'a str,
     pub(crate) now: Instant,
     pub(crate) seq: u64,
-    pub(crate) cursor: u64,
+    /// `None`: the shared store will say.
+    pub(crate) cursor: Option<u64>,
     pub(crate) tier: Tier,
 }
 
@@ -34,7 +35,7 @@ pub(crate) enum Own<'a> {
     ToolExecuting { call: &'a str, tool: &'a str, parameters: &'a RawValue },
     ToolCompleted { call: &'a str, tool: &'a str, status: ToolStatus, results: &'a str, duration_ms: u64 },
     Completed { response: &'a str, execution_time_ms: Option<u64> },
-    Error { code: &'a str, message: &'a str },
+    Error { code: &'a str, message: &'a str, is_retryable: bool },
 }
 
 impl<'a> Own<'a> {
@@ -127,6 +128,15 @@ pub(crate) fn event(
     Frame::copy_of(w.finish())
 }
 
+/// The frame of an event that was encoded without its cursor.
+pub(crate) fn placed(w: &mut Writer, text: &str, cursor: u64) -> Frame {
+    w.begin();
+    w.raw(text.strip_suffix('}').unwrap_or(text));
+    w.number(r#","cursor":"#, cursor);
+    w.raw("}");
+    Frame::copy_of(w.finish())
+}
+
 /// The same event, flagged as replayed.
 pub(crate) fn recovered(w: &mut Writer, frame: &Frame) -> Frame {
     let text = frame.as_str();
@@ -175,7 +185,9 @@ impl Body<'_> {
             w.raw(r#","critical":true"#);
         }
         w.number(r#","seq":"#, head.seq);
-        w.number(r#","cursor":"#, head.cursor);
+        if let Some(cursor) = head.cursor {
+            w.number(r#","cursor":"#, cursor);
+        }
     }
 
     fn own(&mut self, own: &Own<'_>) {
@@ -222,8 +234,11 @@ impl Body<'_> {
                     self.w.number(r#","execution_time_ms":"#, time);
                 }
             }
-            Own::Error { code, message } => {
+            Own::Error { code, message, is_retryable } => {
                 self.w.raw(r#","status":"error""#);
+                if is_retryable {
+                    self.w.raw(r#","retryable":true"#);
+                }
                 self.text(r#","error_code":"#, cut(code, CODE_BYTES_MAX), "AGENT_ERROR");
                 self.error(r#","error_message":"#, message);
             }

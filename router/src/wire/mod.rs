@@ -15,7 +15,7 @@ mod writer;
 
 pub use build::{BuildFault, ErrorMessage, RESERVED_KEYS, ServerMessage, StandardMessage, nested_error};
 pub(crate) use deliver::{Stamp, begin_delivered, delivered_type, end_delivered};
-pub(crate) use event::{EventHead, Own, cut, event, recovered};
+pub(crate) use event::{EventHead, Own, cut, event, placed, recovered};
 pub use given::death_message;
 pub(crate) use given::{Context, Read, read};
 pub(crate) use handler::{BatchedMessage, batch, direct_message, json_rpc_error, json_rpc_result};

@@ -19,6 +19,10 @@ pub(crate) enum ServerData<'a> {
         connection: u64,
         cursor: u64,
         development: bool,
+        /// Cursors count over all nodes of a shared store.
+        is_shared: bool,
+        /// What was missed is not known yet, nor the cursor: the store cannot be reached.
+        degraded: bool,
     },
     Pong {
         user: &'a str,
@@ -82,7 +86,7 @@ pub(crate) fn server_message(w: &mut Writer, now: Instant, data: ServerData<'_>)
 
 fn write_data(w: &mut Writer, now: Instant, data: ServerData<'_>) {
     match data {
-        ServerData::Welcome { user, node, connection, cursor, development } => {
+        ServerData::Welcome { user, node, connection, cursor, development, is_shared, degraded } => {
             let prefix = user.char_indices().nth(8).map_or(user, |(at, _)| &user[..at]);
             w.raw("{\"mode\":\"main\",\"user_id\":");
             w.string(&alloc::format!("{prefix}..."));
@@ -91,8 +95,13 @@ fn write_data(w: &mut Writer, now: Instant, data: ServerData<'_>) {
                 ",\"golden_path_events\":[\"agent_started\",\"agent_thinking\",\"tool_executing\",",
                 "\"tool_completed\",\"agent_completed\"],\"features\":{\"resume\":true,\"development_token\":"
             ));
-            w.raw(if development { "true}" } else { "false}" });
-            w.number(",\"cursor\":", cursor);
+            w.raw(if development { "true" } else { "false" });
+            w.raw(if is_shared { ",\"shared_log\":true}" } else { "}" });
+            if degraded {
+                w.raw(",\"degraded\":true");
+            } else {
+                w.number(",\"cursor\":", cursor);
+            }
             w.iso(",\"timestamp\":", now);
             w.raw("}");
         }
@@ -179,13 +188,13 @@ pub(crate) fn duplicate(
     kind: Kind,
     user: &str,
     message_id: &str,
-    run: Option<(&str, u64)>,
+    run: Option<&str>,
 ) -> Frame {
     w.begin();
     w.text("{\"type\":\"ack\",\"received_type\":", kind.name());
     w.text(",\"status\":\"duplicate\",\"message_id\":", message_id);
     match run {
-        Some((node, number)) => w.id(",\"run_id\":", "run", node, number),
+        Some(run) => w.text(",\"run_id\":", run),
         None => w.raw(",\"run_id\":null"),
     }
     w.text(",\"user_id\":", user);
@@ -195,17 +204,16 @@ pub(crate) fn duplicate(
 }
 
 /// The answer to `stop_agent`.
-pub(crate) fn stopped(
+pub(crate) fn stopped<'r>(
     w: &mut Writer,
     now: Instant,
-    node: &str,
-    runs: impl Iterator<Item = u64>,
+    runs: impl Iterator<Item = (&'r str, u64)>,
     thread: Option<&str>,
     user: &str,
 ) -> Frame {
     w.begin();
     w.raw("{\"type\":\"agent_stopped\",\"run_ids\":[");
-    for (n, run) in runs.enumerate() {
+    for (n, (node, run)) in runs.enumerate() {
         w.id(if n == 0 { "" } else { "," }, "run", node, run);
     }
     match thread {
@@ -247,7 +255,7 @@ pub(crate) fn gap(w: &mut Writer, now: Instant, from: u64, to: u64) -> Frame {
     Frame::copy_of(w.finish())
 }
 
-/// The one error frame.
+/// The one error frame. `limit` is what was exceeded; of a store that cannot be reached, when to try again.
 pub(crate) fn error(
     w: &mut Writer,
     now: Instant,
@@ -277,7 +285,8 @@ pub(crate) fn error(
     }
     if let Some(limit) = limit {
         w.raw(comma);
-        w.number("\"limit\":", limit);
+        let is_pause = code == ErrorCode::BackendUnavailable;
+        w.number(if is_pause { "\"retry_after_ms\":" } else { "\"limit\":" }, limit);
     }
     w.raw("}");
     shape::error_tail(w, now, Some(&[code.suggestion()]));

@@ -118,6 +118,9 @@ impl Watch {
             | Input::Flush
             | Input::Deliver(_)
             | Input::Unregister { .. }
+            | Input::Stored(_)
+            | Input::Woken(_)
+            | Input::Store(_)
             | Input::SweepIdle
             | Input::Tick => self.effects(effects, met),
         }
@@ -211,6 +214,9 @@ impl Watch {
                 | Effect::AskQuality(_)
                 | Effect::Audit(_)
                 | Effect::Receipt(_)
+                | Effect::Store(_)
+                | Effect::PauseRun { .. }
+                | Effect::ResumeRun { .. }
                 | Effect::Swept { .. } => {}
             }
         }
@@ -245,6 +251,7 @@ impl Watch {
                 met.set_if(in_tool, Condition::DeadlineMidTool);
             }
             CancelReason::Shutdown => met.set(Condition::ShutDownRun),
+            CancelReason::Fenced => {}
         }
         if let Some(user) = self.users.get_mut(slot.user as usize) {
             user.moved(slot.stage, Stage::Ended);

@@ -206,6 +206,9 @@ impl World {
                 | Effect::AskQuality(_)
                 | Effect::Audit(_)
                 | Effect::Receipt(_)
+                | Effect::Store(_)
+                | Effect::PauseRun { .. }
+                | Effect::ResumeRun { .. }
                 | Effect::Swept { .. }
                 | Effect::Drained => {}
             }
@@ -264,6 +267,9 @@ impl World {
             | Effect::ToolAnswered(_)
             | Effect::AskQuality(_)
             | Effect::Receipt(_)
+            | Effect::Store(_)
+            | Effect::PauseRun { .. }
+            | Effect::ResumeRun { .. }
             | Effect::Swept { .. }
             | Effect::Drained => Ok(()),
         }

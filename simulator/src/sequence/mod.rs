@@ -110,6 +110,9 @@ impl Recorder {
             | Input::QualityNews { .. }
             | Input::Flush
             | Input::Unregister { .. }
+            | Input::Stored(_)
+            | Input::Woken(_)
+            | Input::Store(_)
             | Input::SweepIdle
             | Input::Tick => {}
         }
@@ -166,6 +169,9 @@ impl Recorder {
             | Effect::Audit(_)
             | Effect::AskQuality(_)
             | Effect::Receipt(_)
+            | Effect::Store(_)
+            | Effect::PauseRun { .. }
+            | Effect::ResumeRun { .. }
             | Effect::Swept { .. }
             | Effect::Drained => {}
         }

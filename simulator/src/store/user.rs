@@ -166,7 +166,6 @@ impl User {
             Some(last) if events.len() == bounds.fetch_events_max as usize => last.cursor,
             Some(_) | None => self.cur.max(from),
         };
-        let expired = self.runs.values().filter(|row| row.ended.is_none() && row.lease <= now);
         Attached {
             first: self.log.front().map_or(self.cur + 1, |event| event.cursor),
             cur: self.cur,
@@ -174,8 +173,12 @@ impl User {
             from,
             upto,
             events,
-            expired_runs: expired.count() as u32,
+            expired_runs: self.expired_runs(now),
         }
+    }
+
+    fn expired_runs(&self, now: Millis) -> u32 {
+        self.runs.values().filter(|row| row.ended.is_none() && row.lease <= now).count() as u32
     }
 
     pub(super) fn detach(&mut self, node: &Node) {
@@ -198,7 +201,7 @@ impl User {
         };
         let runs = renew.runs.iter().map(standing).collect();
         self.stay(now, bounds);
-        Renewed { cur: self.cur, runs }
+        Renewed { cur: self.cur, expired_runs: self.expired_runs(now), runs }
     }
 
     pub(super) fn take_over(&mut self, now: Millis, bounds: &Bounds, node: &Node, op: OpId) -> Vec<TakenRun> {
@@ -248,11 +251,12 @@ impl User {
 
     fn known(&self, run: &RunId, node: &Node) -> Admitted {
         let row = self.runs.get(run);
-        let mine = |row: &Row| row.owner == *node && row.ended.is_none() && row.epoch != PSEUDO_EPOCH;
+        let open = row.is_some_and(|row| row.ended.is_none() && row.epoch != PSEUDO_EPOCH);
         Admitted::Known {
             run: run.clone(),
             epoch: row.map_or(0, |row| row.epoch),
-            mine: row.is_some_and(mine),
+            open,
+            mine: open && row.is_some_and(|row| row.owner == *node),
         }
     }
 

@@ -125,6 +125,15 @@ impl RunHash {
                 self.tool(step);
             }
             Input::SweepIdle => self.word(14, 0),
+            Input::Stored(stored) => {
+                self.word(15, stored.id.0);
+                self.bytes(format!("{:?}", stored.answer).as_bytes());
+            }
+            Input::Woken(wake) => {
+                self.word(16, 0);
+                self.bytes(format!("{wake:?}").as_bytes());
+            }
+            Input::Store(way) => self.word(17, *way as u64),
             Input::Drain => self.word(11, 0),
             Input::Tick => self.word(12, 0),
             Input::Flush => self.word(20, 0),
@@ -330,6 +339,12 @@ impl RunHash {
                     self.word(*missed as u64, pair(conn.index(), conn.generation()));
                 }
             }
+            Effect::Store(request) => {
+                self.word(14, request.id.0);
+                self.bytes(format!("{:?}", request.op).as_bytes());
+            }
+            Effect::PauseRun { run } => self.word(15, pair(run.index(), run.generation())),
+            Effect::ResumeRun { run } => self.word(16, pair(run.index(), run.generation())),
             Effect::Swept { connections } => self.word(12, u64::from(*connections)),
             Effect::Drained => self.word(10, 0),
             Effect::AskQuality(request) => {

@@ -71,6 +71,9 @@ fn write_input(input: &Input<'_>, out: &mut String) {
         | Input::QualityNews { .. }
         | Input::Deliver(_)
         | Input::Unregister { .. }
+        | Input::Stored(_)
+        | Input::Woken(_)
+        | Input::Store(_)
         | Input::SweepIdle => {
             quoted(&format!("{input:?}"), out);
         }
@@ -126,7 +129,13 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
         Effect::RunTool(request) => of_run("run_tool", request.run, request, out),
         Effect::CancelTool(cancelled) => of_run("cancel_tool", cancelled.run, cancelled, out),
         Effect::AgentRefused(refused) => of_run("agent_refused", refused.run, refused, out),
-        Effect::Audit(_) | Effect::AskQuality(_) | Effect::Receipt(_) | Effect::Swept { .. } => {
+        Effect::Audit(_)
+        | Effect::AskQuality(_)
+        | Effect::Receipt(_)
+        | Effect::Store(_)
+        | Effect::PauseRun { .. }
+        | Effect::ResumeRun { .. }
+        | Effect::Swept { .. } => {
             quoted(&format!("{effect:?}"), out)
         }
         Effect::Drained => out.push_str(r#""drained""#),

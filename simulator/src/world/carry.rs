@@ -60,6 +60,8 @@ impl<S: Subject> World<'_, S> {
             }
             Effect::RunTool(_) | Effect::ToolAnswered(_) | Effect::Receipt(_) => self.tell_host(effect),
             Effect::AskQuality(request) => self.questions.push_back(request.clone()),
+            // This world has one node, and no store.
+            Effect::Store(_) | Effect::PauseRun { .. } | Effect::ResumeRun { .. } => {}
             Effect::CancelTool(_) | Effect::Audit(_) | Effect::Swept { .. } => {}
             Effect::Drained => {
                 if let Some(trouble) = &mut self.trouble {

@@ -85,6 +85,7 @@ fn admitted(mut list: Readers) -> Option<Admitted> {
         "KNOWN" => Admitted::Known {
             run: list.next()?.text()?.into(),
             epoch: list.next()?.number()?,
+            open: list.next()?.number()? == 1,
             mine: list.next()?.number()? == 1,
         },
         "RUNS" => Admitted::Refused(NotAdmitted::Runs),
@@ -139,6 +140,7 @@ fn event(mut entry: Reader) -> Option<Event> {
 
 fn renewed(mut list: Readers) -> Option<Renewed> {
     let cur = list.next()?.number()?;
+    let expired_runs = u32::try_from(list.next()?.number()?).ok()?;
     let standing = |mut reader: Reader| {
         Some(match reader.text()?.as_str() {
             "HELD" => Standing::Held,
@@ -148,7 +150,7 @@ fn renewed(mut list: Readers) -> Option<Renewed> {
             _ => return None,
         })
     };
-    Some(Renewed { cur, runs: list.map(standing).collect::<Option<_>>()? })
+    Some(Renewed { cur, expired_runs, runs: list.map(standing).collect::<Option<_>>()? })
 }
 
 fn taken(mut run: Reader) -> Option<TakenRun> {

@@ -9,7 +9,7 @@ use redis::{
 };
 use router::{
     Instant,
-    store::{Answer, Away, Op, OpId, Request, Stored, Trouble},
+    store::{Answer, Away, Op, OpId, Request, Stored, Trouble, Way},
 };
 use tokio::{
     sync::mpsc,
@@ -79,9 +79,9 @@ impl Link {
             let away = match self.connect().await {
                 Ok(connection) => {
                     pause = self.config.reconnect_first;
-                    self.tell(StoreEvent::Up);
+                    self.tell(StoreEvent::Way(Way::Up));
                     let over = self.serve(connection).await;
-                    self.tell(StoreEvent::Down);
+                    self.tell(StoreEvent::Way(Way::Down));
                     if over {
                         return;
                     }

@@ -34,7 +34,7 @@ use std::time::Duration;
 use redis::{Client, ConnectionInfo, IntoConnectionInfo};
 use router::{
     Instant,
-    store::{Away, Bounds, BoundsError, Node, Request, Stored, Trouble, Wake},
+    store::{Away, Bounds, BoundsError, Node, Request, Stored, Trouble, Wake, Way},
 };
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
@@ -113,14 +113,8 @@ pub enum StoreEvent {
     Stored(Stored),
     /// New events of a user.
     Woken(Wake),
-    /// Requests are carried out from here on.
-    Up,
-    /// No request is carried out until it is [`Up`](Self::Up) again.
-    Down,
-    /// Wakes come from here on. Those that were sent before may have been missed: attach again.
-    Listening,
-    /// No wakes come until [`Listening`](Self::Listening) again.
-    Deaf,
+    /// How the store is reached changed.
+    Way(Way),
 }
 
 /// Why a store cannot be used.
@@ -130,6 +124,8 @@ pub enum StoreError {
     Url(String),
     /// The bounds make no sense.
     Bounds(BoundsError),
+    /// A store knows nodes by names of 1 to 64 printable characters; this one's is another.
+    Node,
 }
 
 impl std::fmt::Display for StoreError {
@@ -137,6 +133,7 @@ impl std::fmt::Display for StoreError {
         match self {
             StoreError::Url(error) => write!(f, "store url: expected redis://HOST:PORT/DATABASE, {error}"),
             StoreError::Bounds(error) => write!(f, "store bounds: {error}"),
+            StoreError::Node => f.write_str("node: expected 1 to 64 printable characters"),
         }
     }
 }
@@ -156,7 +153,7 @@ impl Store {
     /// fast as they are read; so whoever reads them reads all.
     ///
     /// # Errors
-    /// The configuration makes no sense. That nobody answers is no error: it is [`StoreEvent::Down`], for now.
+    /// The configuration makes no sense. That nobody answers is no error: it is [`Way::Down`], for now.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::StreamExt;
 use redis::{Client, Msg};
-use router::store::{Event, Node, Wake};
+use router::store::{Event, Node, Wake, Way};
 use tokio::{
     sync::mpsc,
     time::{Instant as Moment, interval_at, sleep, timeout},
@@ -38,7 +38,7 @@ impl Wakes {
         while !self.events.is_closed() {
             if self.listen().await {
                 pause = self.config.reconnect_first;
-                self.tell(StoreEvent::Deaf);
+                self.tell(StoreEvent::Way(Way::Deaf));
             }
             sleep(pause).await;
             pause = (pause * 2).min(self.config.reconnect_max);
@@ -54,7 +54,7 @@ impl Wakes {
             redis::RedisResult::Ok(listener)
         };
         let Ok(Ok(listener)) = timeout(patience, subscribed).await else { return false };
-        self.tell(StoreEvent::Listening);
+        self.tell(StoreEvent::Way(Way::Listening));
         let (mut sink, mut messages) = listener.split();
         // A connection on which nothing comes may be half open: it is asked.
         let every = self.config.silence_timeout;

@@ -142,7 +142,10 @@ impl Recorder {
             Input::Tick => return self.hinder(Obstacle::Clock),
             Input::Flush => return self.hinder(Obstacle::Flush),
             Input::Unregister { .. } => return self.hinder(Obstacle::Names),
-            Input::AuthFailed { .. }
+            Input::Stored(_)
+            | Input::Woken(_)
+            | Input::Store(_)
+            | Input::AuthFailed { .. }
             | Input::Binary { .. }
             | Input::Pong { .. }
             | Input::Violation { .. }

@@ -382,7 +382,7 @@ impl ConnectionQueue {
                 Reason::AttemptsExhausted | Reason::ConnectionGone | Reason::Poison => {
                     self.metrics.dropped += 1
                 }
-                Reason::NoHandler | Reason::Cleared | Reason::Shutdown => {}
+                Reason::NoHandler | Reason::Cleared | Reason::Shutdown | Reason::Fenced => {}
             }
         }
         evicted

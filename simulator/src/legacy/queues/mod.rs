@@ -42,7 +42,8 @@ fn queue_of<B>(policy: Policy, dead_letters_max: u32) -> Queue<B> {
     let policies = Policies {
         worker: policy.clone(),
         connection: policy.clone(),
-        user: policy,
+        user: policy.clone(),
+        log: policy,
         breaker: router::queue::BreakerSettings::HANDLER,
     };
     Queue::new(limits, policies)

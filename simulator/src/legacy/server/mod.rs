@@ -327,6 +327,9 @@ impl Subject for LegacyServer {
             | Input::Flush
             | Input::Deliver(_)
             | Input::Unregister { .. }
+            | Input::Stored(_)
+            | Input::Woken(_)
+            | Input::Store(_)
             | Input::SweepIdle
             | Input::Drain
             | Input::Tick => {}

@@ -213,6 +213,9 @@ impl Subject for Keeping {
                 | Effect::AskQuality(_)
                 | Effect::Audit(_)
                 | Effect::Receipt(_)
+                | Effect::Store(_)
+                | Effect::PauseRun { .. }
+                | Effect::ResumeRun { .. }
                 | Effect::Swept { .. }
                 | Effect::Drained => out.push(effect.clone()),
             }

@@ -3,8 +3,9 @@ local node, id, note = ARGV[1], ARGV[4], ARGV[5]
 local has_id = ARGV[3] == '1'
 
 local function known(name, r)
-  local mine = r and r.owner == node and r.ended == 0 and r.epoch > 0
-  return {'KNOWN', name, r and r.epoch or 0, mine and 1 or 0}
+  local open = r and r.ended == 0 and r.epoch > 0
+  local mine = open and r.owner == node
+  return {'KNOWN', name, r and r.epoch or 0, open and 1 or 0, mine and 1 or 0}
 end
 
 if has_id then

@@ -1,6 +1,6 @@
 -- node, whether it is attached, runs and epochs
 local node = ARGV[1]
-local changed, answer = {}, {cur}
+local changed, standings = {}, {}
 if ARGV[2] == '1' then changed = {'at', listeners(node, now + ATTACH)} end
 for i = 3, args, 2 do
   local name = ARGV[i]
@@ -17,7 +17,7 @@ for i = 3, args, 2 do
     changed[#changed + 1] = 'r' .. name
     changed[#changed + 1] = written(r)
   end
-  answer[#answer + 1] = standing
+  standings[#standings + 1] = standing
 end
 save(unpack(changed))
-return answer
+return {cur, expired(), unpack(standings)}

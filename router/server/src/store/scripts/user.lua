@@ -78,3 +78,18 @@ local function listeners(node, till)
   if till then list[#list + 1] = num(till) .. ' ' .. node end
   return table.concat(list, ' ')
 end
+
+-- Open runs whose lease has run out.
+local function expired()
+  local count = 0
+  if call('HLEN', ST) - (at and 2 or 1) > call('ZCARD', DONE) then
+    local all = call('HGETALL', ST)
+    for i = 1, #all, 2 do
+      if string.sub(all[i], 1, 1) == 'r' then
+        local r = read(all[i + 1])
+        if r.ended == 0 and r.lease <= now then count = count + 1 end
+      end
+    end
+  end
+  return count
+end

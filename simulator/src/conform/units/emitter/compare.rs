@@ -214,7 +214,8 @@ impl Emitter {
                 | Refusal::NotAnObject
                 | Refusal::BadMetadata
                 | Refusal::TooDeep
-                | Refusal::BadType),
+                | Refusal::BadType
+                | Refusal::Overrun),
             ) => {
                 return vec![Difference::new("sent", json!(expect.sent), why.name())];
             }

@@ -1,0 +1,791 @@
+//! The world: one queue of events, and what each does.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+};
+
+use router::{
+    Connect, ConnId, Effect, Effects, Input, Instant, RunRef, Ticket,
+    store::{Answer, Bounds, OpId, Request, Stored, Trouble, Wake, Way},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    Breach, Played, Settings,
+    draw::Draw,
+    fault::{FaultKind, Faults, Strike},
+    judge,
+    node::{Agent, Node},
+    person::{Link, News, Person},
+};
+use crate::{
+    prng::Domain,
+    store::{Model, Sent},
+};
+
+/// Virtual time begins here: a clock that shows years.
+const EPOCH_US: u64 = 1_700_000_000_000_000;
+/// Faults end after this time.
+const FAULTS_US: u64 = 40_000_000;
+/// What is not done so long after that is not done.
+const PATIENCE_US: u64 = 200_000_000;
+/// Breaches that are told.
+const BREACHES_MAX: usize = 8;
+/// Inputs of a node between two looks at its books.
+const LOOK_EVERY: u64 = 16;
+
+#[derive(Debug)]
+enum Event {
+    Tick { node: usize, life: u32 },
+    Connect { user: usize, tab: usize, generation: u32 },
+    Up { user: usize, tab: usize, generation: u32, text: String },
+    Pong { node: usize, life: u32, conn: ConnId },
+    Hangs { node: usize, life: u32, conn: ConnId },
+    Down { user: usize, tab: usize, generation: u32, text: String },
+    Broken { user: usize, tab: usize, generation: u32 },
+    Written { node: usize, life: u32, conn: ConnId },
+    Apply { node: usize, life: u32, line: u32, request: Box<Request> },
+    Answer { node: usize, life: u32, line: u32, stored: Box<Stored> },
+    Woken { node: usize, life: u32, wake: Box<Wake> },
+    Way { node: usize, life: u32, way: Way },
+    Beat { node: usize, life: u32, run: RunRef },
+    Send { user: usize, message: usize },
+    Strike(Strike),
+    Heals(Strike),
+    GoesOn { node: usize },
+}
+
+pub(super) struct World<'t> {
+    settings: Settings,
+    now_us: u64,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, Event>,
+    set: u64,
+    nodes: Vec<Node>,
+    /// What came to a node while it stood still.
+    put_off: Vec<VecDeque<Event>>,
+    store: Model,
+    /// The store as it was a while ago.
+    earlier: Vec<(u64, Model)>,
+    away: u32,
+    regressed: bool,
+    killed: bool,
+    people: Vec<Person>,
+    tickets: BTreeMap<u64, (usize, usize, u32)>,
+    conns: BTreeMap<(usize, u32, ConnId), (usize, usize, u32)>,
+    faults: Faults,
+    net: Draw,
+    chance: Draw,
+    work: Draw,
+    json: Box<RawValue>,
+    played: Played,
+    told: Option<&'t mut dyn FnMut(String)>,
+}
+
+impl<'t> World<'t> {
+    pub(super) fn new(settings: &Settings, seed: u64) -> Self {
+        let nodes = settings.nodes.max(2) as usize;
+        let mut plan = Draw::new(seed, Domain::Swarm, 0);
+        let faults = if settings.has_faults {
+            Faults::draw(&mut plan, nodes, FAULTS_US)
+        } else {
+            Faults { until_us: FAULTS_US, ..Faults::default() }
+        };
+        let person = |n: u32| {
+            Person::new(format!("user-{n}"), plan.from(1, 3) as usize, settings.messages)
+        };
+        let mut world = Self {
+            people: (0..settings.users).map(person).collect(),
+            settings: settings.clone(),
+            now_us: 0,
+            queue: BinaryHeap::new(),
+            events: BTreeMap::new(),
+            set: 0,
+            nodes: (0..nodes).map(|_| Node::new()).collect(),
+            put_off: (0..nodes).map(|_| VecDeque::new()).collect(),
+            store: Model::new(Bounds::default()),
+            earlier: Vec::new(),
+            away: 0,
+            regressed: false,
+            killed: false,
+            tickets: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            faults,
+            net: Draw::new(seed, Domain::Network, 0),
+            chance: Draw::new(seed, Domain::Fault, 0),
+            work: Draw::new(seed, Domain::Agent, 0),
+            json: RawValue::from_string("{}".to_owned()).expect("JSON"),
+            played: Played::default(),
+            told: None,
+        };
+        for node in 0..nodes {
+            world.begin(node);
+        }
+        for user in 0..world.people.len() {
+            for tab in 0..world.people[user].tabs.len() {
+                let at = plan.from(0, 3_000_000);
+                world.set(at, Event::Connect { user, tab, generation: 0 });
+            }
+            let mut at = 1_000_000;
+            for message in 0..world.people[user].messages.len() {
+                at += plan.from(10_000, 2 * FAULTS_US / u64::from(settings.messages.max(1)));
+                world.set(at, Event::Send { user, message });
+            }
+        }
+        for strike in world.faults.strikes.clone() {
+            world.set(strike.at_us, Event::Strike(strike));
+        }
+        world
+    }
+
+    pub(super) fn telling(mut self, line: &'t mut dyn FnMut(String)) -> Self {
+        self.told = Some(line);
+        self
+    }
+
+    fn tell(&mut self, line: impl FnOnce() -> String) {
+        let at = self.now_us as f64 / 1e6;
+        if let Some(told) = &mut self.told {
+            told(format!("{at:>11.6} {}", line()));
+        }
+    }
+
+    fn set(&mut self, at_us: u64, event: Event) {
+        self.set += 1;
+        self.queue.push(Reverse((at_us.max(self.now_us), self.set)));
+        self.events.insert(self.set, event);
+    }
+
+    fn breach(&mut self, rule: &'static str, detail: String) {
+        self.tell(|| format!("BREACH {rule}: {detail}"));
+        if self.played.breaches.len() < BREACHES_MAX {
+            self.played.breaches.push(Breach { rule, at_us: self.now_us, detail });
+        }
+    }
+
+    pub(super) fn play(mut self) -> Played {
+        let end_us = FAULTS_US + PATIENCE_US;
+        while let Some(Reverse((at_us, number))) = self.queue.pop() {
+            if at_us > end_us || (at_us > FAULTS_US + 20_000_000 && self.is_done(at_us)) {
+                break;
+            }
+            self.now_us = at_us;
+            if let Some(event) = self.events.remove(&number) {
+                self.happen(event);
+            }
+        }
+        self.judge();
+        self.played.virtual_us = self.now_us;
+        self.played
+    }
+
+    /// Whether everybody has what they can have. Looked at once a while only.
+    fn is_done(&self, at_us: u64) -> bool {
+        let is_new_second = at_us / 1_000_000 > self.now_us / 1_000_000;
+        is_new_second
+            && self.people.iter().all(|person| {
+                person.messages.iter().all(|message| message.is_over)
+                    && person.tabs.iter().all(|tab| tab.is_welcome && tab.link.is_some())
+            })
+            && self.nodes.iter().all(|node| {
+                let cluster = node.router.as_ref().map(|router| router.stats().cluster);
+                cluster.is_some_and(|cluster| cluster.pending + cluster.in_doubt == 0)
+            })
+            && at_us > FAULTS_US + 40_000_000
+    }
+
+    fn judge(&mut self) {
+        let mut verdicts = Vec::new();
+        for person in &self.people {
+            judge::judge(person, self.regressed, &mut verdicts);
+        }
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Some(router) = &node.router else { continue };
+            let cluster = router.stats().cluster;
+            if cluster.pending + cluster.in_doubt > 0 {
+                let detail = format!(
+                    "node {place}: {} events and {} messages still wait for the store",
+                    cluster.pending, cluster.in_doubt
+                );
+                verdicts.push(("live.pending", detail));
+            }
+            if let Err(why) = router.verify() {
+                verdicts.push(("stats", format!("node {place}: {why}")));
+            }
+            self.played.taken_over += cluster.taken_over;
+            self.played.lost_runs += cluster.run_lost;
+        }
+        for (rule, detail) in verdicts {
+            self.breach(rule, detail);
+        }
+        let tabs = || self.people.iter().flat_map(|person| &person.tabs);
+        self.played.repeats = tabs().map(|tab| tab.repeats).sum();
+        self.played.gaps = tabs().map(|tab| tab.gaps.len() as u64).sum();
+        let messages = self.people.iter().flat_map(|person| &person.messages);
+        self.played.accepted = messages.filter(|message| message.is_accepted).count() as u64;
+    }
+
+    /// Whether something for that life of the node can happen now; puts it off while the node stands still.
+    fn is_awake(&mut self, node: usize, life: u32, event: Event) -> Option<Event> {
+        let state = &self.nodes[node];
+        if state.life != life || state.router.is_none() {
+            return None;
+        }
+        if state.paused_until_us > self.now_us || !self.put_off[node].is_empty() {
+            self.put_off[node].push_back(event);
+            return None;
+        }
+        Some(event)
+    }
+
+    /// A node that stood still goes on with what came meanwhile.
+    fn go_on(&mut self, node: usize) {
+        if self.nodes[node].paused_until_us > self.now_us {
+            return; // it was made to stand still for longer
+        }
+        for event in std::mem::take(&mut self.put_off[node]) {
+            self.happen(event);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let of_node = match &event {
+            Event::Tick { node, life }
+            | Event::Pong { node, life, .. }
+            | Event::Hangs { node, life, .. }
+            | Event::Written { node, life, .. }
+            | Event::Answer { node, life, .. }
+            | Event::Woken { node, life, .. }
+            | Event::Way { node, life, .. }
+            | Event::Beat { node, life, .. } => Some((*node, *life)),
+            Event::Up { user, tab, generation, .. } => {
+                let tab = &self.people[*user].tabs[*tab];
+                let link = tab.link.filter(|_| tab.generation == *generation);
+                match link {
+                    Some(link) => Some((link.node, link.life)),
+                    None => return,
+                }
+            }
+            Event::Connect { .. }
+            | Event::Down { .. }
+            | Event::Broken { .. }
+            | Event::Apply { .. }
+            | Event::Send { .. }
+            | Event::Strike(_)
+            | Event::Heals(_)
+            | Event::GoesOn { .. } => None,
+        };
+        let event = match of_node {
+            Some((node, life)) => match self.is_awake(node, life, event) {
+                Some(event) => event,
+                None => return,
+            },
+            None => event,
+        };
+        match event {
+            Event::Tick { node, .. } => {
+                self.nodes[node].tick_at_us = u64::MAX;
+                self.input(node, Input::Tick);
+            }
+            Event::Connect { user, tab, generation } => self.connect(user, tab, generation),
+            Event::Up { user, tab, text, .. } => {
+                let link = self.people[user].tabs[tab].link;
+                if let Some(Link { node, conn: Some(conn), .. }) = link {
+                    self.input(node, Input::Text { conn, text: &text });
+                }
+            }
+            Event::Pong { node, conn, .. } => self.input(node, Input::Pong { conn }),
+            Event::Hangs { node, conn, life } => {
+                if self.conns.remove(&(node, life, conn)).is_some() {
+                    self.input(node, Input::Closed { conn });
+                }
+            }
+            Event::Down { user, tab, generation, text } => self.arrive(user, tab, generation, &text),
+            Event::Broken { user, tab, generation } => self.broken(user, tab, generation),
+            Event::Written { node, life, conn } => {
+                if self.conns.contains_key(&(node, life, conn)) {
+                    self.input(node, Input::Written { conn, frames: 1 });
+                }
+            }
+            Event::Apply { node, life, line, request } => self.apply(node, life, line, &request),
+            Event::Answer { node, line, stored, .. } => {
+                if self.nodes[node].line == line && self.nodes[node].owed.remove(&stored.id) {
+                    self.tell(|| format!("node {node} <- {stored:?}"));
+                    self.input(node, Input::Stored(&stored));
+                }
+            }
+            Event::Woken { node, wake, .. } => self.input(node, Input::Woken(&wake)),
+            Event::Way { node, way, .. } => self.input(node, Input::Store(way)),
+            Event::Beat { node, run, .. } => self.beat(node, run),
+            Event::Send { user, message } => self.send(user, message),
+            Event::Strike(strike) => self.strike(strike),
+            Event::Heals(strike) => self.heal(strike),
+            Event::GoesOn { node } => self.go_on(node),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(EPOCH_US + self.now_us)
+    }
+
+    fn input(&mut self, place: usize, input: Input<'_>) {
+        let now = self.now();
+        let node = &mut self.nodes[place];
+        let Some(router) = &mut node.router else { return };
+        let mut out = std::mem::take(&mut node.out);
+        out.clear();
+        router.handle(now, input, &mut out);
+        node.inputs += 1;
+        let checked = if node.inputs % LOOK_EVERY == 0 { router.verify() } else { router.stats().check() };
+        let deadline = router.next_deadline().map(|(at, _)| at.as_micros().saturating_sub(EPOCH_US));
+        let life = node.life;
+        if let Some(at_us) = deadline.filter(|at_us| *at_us < node.tick_at_us) {
+            node.tick_at_us = at_us.max(self.now_us);
+            let at_us = node.tick_at_us;
+            self.set(at_us, Event::Tick { node: place, life });
+        }
+        if let Err(why) = checked {
+            self.breach("stats", format!("node {place}: {why}"));
+        }
+        self.carry_out(place, life, &out);
+        self.nodes[place].out = out;
+    }
+
+    fn carry_out(&mut self, node: usize, life: u32, out: &Effects) {
+        for effect in out.iter() {
+            match effect {
+                Effect::Accepted { ticket, conn } => self.accepted(node, life, *ticket, *conn),
+                Effect::Refused { ticket, .. } => {
+                    if let Some((user, tab, generation)) = self.tickets.remove(&ticket.0) {
+                        let at = self.now_us + self.net.from(100, 5_000);
+                        self.set(at, Event::Broken { user, tab, generation });
+                    }
+                }
+                Effect::Send { conn, frame } => self.sent(node, life, *conn, out.frame(*frame).as_str()),
+                Effect::Ping { conn } => {
+                    let at = self.now_us + self.net.from(400, 10_000);
+                    self.set(at, Event::Pong { node, life, conn: *conn });
+                }
+                Effect::Close { conn, close } => {
+                    let why = close.reason();
+                    self.tell(|| format!("node {node} closes {conn:?}: {why}"));
+                    if let Some((user, tab, generation)) = self.conns.get(&(node, life, *conn)).copied() {
+                        let at = self.people[user].tabs[tab].down_at_us.max(self.now_us) + 500;
+                        self.set(at, Event::Broken { user, tab, generation });
+                    }
+                    self.set(self.now_us + 1_000, Event::Hangs { node, life, conn: *conn });
+                }
+                Effect::StartRun(request) => {
+                    self.tell(|| format!("node {node} starts {} for {}", request.run_id(), request.request_id));
+                    let agent = Agent::draw(&mut self.work);
+                    let at = self.now_us + agent.script[0].0;
+                    self.nodes[node].agents.insert(request.run, agent);
+                    self.set(at, Event::Beat { node, life, run: request.run });
+                }
+                Effect::CancelRun { run, .. } => {
+                    self.nodes[node].agents.remove(run);
+                }
+                Effect::PauseRun { run } => {
+                    if let Some(agent) = self.nodes[node].agents.get_mut(run) {
+                        agent.is_paused = true;
+                    }
+                }
+                Effect::ResumeRun { run } => {
+                    if let Some(agent) = self.nodes[node].agents.get_mut(run) {
+                        agent.is_paused = false;
+                        if std::mem::take(&mut agent.is_due) {
+                            self.set(self.now_us, Event::Beat { node, life, run: *run });
+                        }
+                    }
+                }
+                Effect::Store(request) => self.request(node, life, request),
+                Effect::AgentRefused(refused) => {
+                    self.breach("run.refused", format!("node {node}: {}", refused.why.name()));
+                }
+                Effect::Audit(_)
+                | Effect::RunTool(_)
+                | Effect::CancelTool(_)
+                | Effect::ToolAnswered(_)
+                | Effect::AskQuality(_)
+                | Effect::Receipt(_)
+                | Effect::Swept { .. }
+                | Effect::Drained => {}
+            }
+        }
+    }
+
+    // Clients
+
+    fn connect(&mut self, user: usize, tab: usize, generation: u32) {
+        if self.people[user].tabs[tab].generation != generation || self.people[user].tabs[tab].link.is_some() {
+            return;
+        }
+        let node = self.net.from(0, self.nodes.len() as u64 - 1) as usize;
+        if self.nodes[node].router.is_none() {
+            let at = self.now_us + self.net.from(50_000, 500_000);
+            return self.set(at, Event::Connect { user, tab, generation });
+        }
+        let life = self.nodes[node].life;
+        let state = &mut self.people[user].tabs[tab];
+        state.generation += 1;
+        state.link = Some(Link { node, life, conn: None });
+        state.is_welcome = false;
+        let (generation, resume) = (state.generation, state.cursor.filter(|cursor| *cursor > 0));
+        let ticket = Ticket((user as u64) << 32 | (tab as u64) << 24 | u64::from(generation));
+        self.tickets.insert(ticket.0, (user, tab, generation));
+        let id = self.people[user].id.clone();
+        self.tell(|| format!("{id} tab {tab} connects to node {node}, resumes {resume:?}"));
+        if self.nodes[node].paused_until_us > self.now_us {
+            // Nobody answers: another try.
+            let at = self.now_us + 2_000_000;
+            return self.set(at, Event::Broken { user, tab, generation });
+        }
+        self.input(node, Input::Connect(Connect { resume, ..Connect::new(ticket, &id) }));
+    }
+
+    fn accepted(&mut self, node: usize, life: u32, ticket: Ticket, conn: ConnId) {
+        let Some((user, tab, generation)) = self.tickets.remove(&ticket.0) else { return };
+        self.conns.insert((node, life, conn), (user, tab, generation));
+        let state = &mut self.people[user].tabs[tab];
+        if state.generation == generation {
+            state.link = Some(Link { node, life, conn: Some(conn) });
+        }
+    }
+
+    fn sent(&mut self, node: usize, life: u32, conn: ConnId, text: &str) {
+        let Some((user, tab, generation)) = self.conns.get(&(node, life, conn)).copied() else { return };
+        let delay = self.net.from(100, 5_000);
+        let state = &mut self.people[user].tabs[tab];
+        state.down_at_us = state.down_at_us.max(self.now_us + delay);
+        let at = state.down_at_us;
+        self.set(at, Event::Down { user, tab, generation, text: text.to_owned() });
+        self.set(self.now_us + delay / 2, Event::Written { node, life, conn });
+    }
+
+    fn arrive(&mut self, user: usize, tab: usize, generation: u32, text: &str) {
+        let person = &mut self.people[user];
+        if person.tabs[tab].generation != generation || person.tabs[tab].link.is_none() {
+            return;
+        }
+        self.played.frames += 1;
+        self.played.hash = fold(self.played.hash, text);
+        let news = person.receive(tab, text, self.regressed);
+        self.tell(|| format!("user-{user} tab {tab} <- {text}"));
+        match news {
+            News::Nothing => {}
+            News::Again(message) => {
+                let pause_us = self.net.from(500_000, 1_500_000);
+                self.send_later(user, message, pause_us);
+            }
+            News::Breach(rule, detail) => self.breach(rule, format!("user-{user} tab {tab}: {detail}")),
+        }
+    }
+
+    /// The client's connection is no more.
+    fn broken(&mut self, user: usize, tab: usize, generation: u32) {
+        let state = &mut self.people[user].tabs[tab];
+        if state.generation != generation {
+            return;
+        }
+        let Some(link) = state.link.take() else { return };
+        state.is_welcome = false;
+        self.tell(|| format!("user-{user} tab {tab} lost its connection"));
+        if let Some(conn) = link.conn {
+            let at = self.now_us + self.net.from(100, 50_000);
+            self.set(at, Event::Hangs { node: link.node, life: link.life, conn });
+        }
+        let at = self.now_us + self.net.from(1_000, 3_000_000);
+        self.set(at, Event::Connect { user, tab, generation });
+    }
+
+    /// A user sends a message, for the first time or again.
+    fn send(&mut self, user: usize, message: usize) {
+        let person = &mut self.people[user];
+        let state = &person.messages[message];
+        if state.is_over || state.is_accepted || state.due_us > self.now_us {
+            return;
+        }
+        let tab = message % person.tabs.len();
+        let state = &mut person.tabs[tab];
+        // Whatever became of it: if nothing is heard it is sent again, under its id.
+        if state.link.is_none_or(|link| link.conn.is_none()) || !state.is_welcome {
+            return self.send_later(user, message, 500_000);
+        }
+        person.messages[message].sent = true;
+        person.messages[message].tab = tab;
+        let generation = state.generation;
+        let text = format!(
+            r#"{{"type":"user_message","payload":{{"content":"hello"}},"thread_id":"t{user}","message_id":"m{message}"}}"#
+        );
+        let delay = self.net.from(100, 5_000);
+        state.up_at_us = state.up_at_us.max(self.now_us + delay);
+        let at = state.up_at_us;
+        self.played.sent += 1;
+        self.set(at, Event::Up { user, tab, generation, text });
+        self.send_later(user, message, 8_000_000);
+    }
+
+    fn send_later(&mut self, user: usize, message: usize, pause_us: u64) {
+        let at = self.now_us + pause_us;
+        self.people[user].messages[message].due_us = at;
+        self.set(at, Event::Send { user, message });
+    }
+
+    fn beat(&mut self, node: usize, run: RunRef) {
+        let Some(agent) = self.nodes[node].agents.get_mut(&run) else { return };
+        if agent.is_paused {
+            agent.is_due = true;
+            return;
+        }
+        let Some((_, line)) = agent.script.get(agent.next).copied() else { return };
+        agent.next += 1;
+        let next = agent.script.get(agent.next).map(|(pause, _)| *pause);
+        match next {
+            Some(pause) => {
+                let life = self.nodes[node].life;
+                self.set(self.now_us + pause, Event::Beat { node, life, run });
+            }
+            None => {
+                self.nodes[node].agents.remove(&run);
+            }
+        }
+        let json = self.json.clone();
+        self.input(node, Input::Agent { run, event: line.event(&json) });
+    }
+
+    // The store
+
+    fn happens(&mut self, kind: FaultKind) -> bool {
+        let happens = self.faults.happens(kind, self.now_us, &mut self.chance);
+        self.played.faults[kind as usize] += u32::from(happens);
+        happens
+    }
+
+    /// A node asks the store.
+    fn request(&mut self, node: usize, life: u32, request: &Request) {
+        self.tell(|| format!("node {node} -> {request:?}"));
+        let (now_us, line) = (self.now_us, self.nodes[node].line);
+        let id = request.id;
+        self.nodes[node].owed.insert(id);
+        if self.nodes[node].is_cut || self.away > 0 {
+            return self.answer(node, life, line, id, Err(Trouble::Unavailable(router::store::Away::Down)), 50);
+        }
+        if self.happens(FaultKind::OpLost) {
+            let delay = self.net.from(500_000, 3_000_000);
+            return self.answer(node, life, line, id, Err(Trouble::InDoubt), delay);
+        }
+        let delay = self.net.from(30, 1_500);
+        let state = &mut self.nodes[node];
+        state.op_at_us = state.op_at_us.max(now_us + delay);
+        let at = state.op_at_us;
+        self.set(at, Event::Apply { node, life, line, request: Box::new(request.clone()) });
+    }
+
+    /// An operation reaches the store.
+    fn apply(&mut self, node: usize, life: u32, line: u32, request: &Request) {
+        // What was on its way when the line broke may still arrive, or not.
+        let is_broken = self.nodes[node].line != line || self.nodes[node].life != life;
+        if self.away > 0 || (is_broken && self.chance.one_in(2)) {
+            return;
+        }
+        self.played.operations += 1;
+        let mut wakes: Vec<Sent> = Vec::new();
+        let answer: Answer = self.store.apply(self.now(), request, &mut wakes);
+        self.tell(|| format!("store: node {node} {:?} -> {answer:?}", request.id));
+        for (name, wake) in wakes {
+            self.wake(name.as_str(), wake);
+        }
+        if self.happens(FaultKind::AnswerLost) {
+            let delay = self.net.from(500_000, 3_000_000);
+            return self.answer(node, life, line, request.id, Err(Trouble::InDoubt), delay);
+        }
+        if self.happens(FaultKind::AnswerLate) {
+            let delay = self.net.from(10_000, 4_000_000);
+            return self.answer(node, life, line, request.id, Ok(answer), delay);
+        }
+        let delay = self.net.from(30, 1_500);
+        let state = &mut self.nodes[node];
+        state.answer_at_us = state.answer_at_us.max(self.now_us + delay);
+        let at = state.answer_at_us;
+        let stored = Box::new(Stored { id: request.id, answer: Ok(answer) });
+        self.set(at, Event::Answer { node, life, line, stored });
+    }
+
+    fn answer(
+        &mut self,
+        node: usize,
+        life: u32,
+        line: u32,
+        id: OpId,
+        answer: Result<Answer, Trouble>,
+        delay_us: u64,
+    ) {
+        let stored = Box::new(Stored { id, answer });
+        self.set(self.now_us + delay_us, Event::Answer { node, life, line, stored });
+    }
+
+    fn wake(&mut self, name: &str, wake: Wake) {
+        let place = self.nodes.iter().enumerate().position(|(n, node)| Node::name(n, node.life) == name);
+        let Some(node) = place else { return };
+        let life = self.nodes[node].life;
+        if self.nodes[node].is_cut || self.happens(FaultKind::WakeLost) {
+            return;
+        }
+        let copies = 1 + u32::from(self.happens(FaultKind::WakeDoubled));
+        for _ in 0..copies {
+            let late = self.happens(FaultKind::WakeLate);
+            let delay = if late { self.net.from(5_000, 3_000_000) } else { self.net.from(20, 1_500) };
+            let wake = Box::new(wake.clone());
+            self.set(self.now_us + delay, Event::Woken { node, life, wake });
+        }
+    }
+
+    // Faults
+
+    fn begin(&mut self, node: usize) {
+        let settings = self.settings.clone();
+        self.nodes[node].begin(node, &settings);
+        self.tell(|| format!("node {node} begins"));
+        if self.away == 0 {
+            self.mend(node);
+        }
+    }
+
+    /// A node reaches the store again.
+    fn mend(&mut self, node: usize) {
+        let at = self.now_us + self.net.from(1_000, 100_000);
+        let state = &mut self.nodes[node];
+        state.is_cut = false;
+        let life = state.life;
+        self.set(at, Event::Way { node, life, way: Way::Up });
+        let at = at + self.net.from(0, 100_000);
+        self.set(at, Event::Way { node, life, way: Way::Listening });
+    }
+
+    /// A node loses its way to the store: what is on its way is in doubt.
+    fn cut(&mut self, node: usize) {
+        let state = &mut self.nodes[node];
+        if state.is_cut {
+            return;
+        }
+        state.is_cut = true;
+        state.line += 1;
+        let (life, line) = (state.life, state.line);
+        let owed: Vec<OpId> = state.owed.iter().copied().collect();
+        for id in owed {
+            self.answer(node, life, line, id, Err(Trouble::InDoubt), 10);
+        }
+        self.set(self.now_us + 20, Event::Way { node, life, way: Way::Down });
+        self.set(self.now_us + 20, Event::Way { node, life, way: Way::Deaf });
+    }
+
+    fn strike(&mut self, strike: Strike) {
+        let Strike { kind, for_us, node, .. } = strike;
+        self.tell(|| format!("FAULT {} node {node} for {} ms", kind.name(), for_us / 1_000));
+        let heals_at = (self.now_us + for_us).min(self.faults.until_us.max(self.now_us + 1));
+        match kind {
+            FaultKind::StoreAway => {
+                self.away += 1;
+                (0..self.nodes.len()).for_each(|node| self.cut(node));
+            }
+            FaultKind::StoreRegressed => {
+                self.earlier.push((self.now_us, self.store.clone()));
+            }
+            FaultKind::NodeCut => self.cut(node),
+            FaultKind::NodePaused => {
+                let state = &mut self.nodes[node];
+                state.paused_until_us = state.paused_until_us.max(heals_at);
+                let at = state.paused_until_us;
+                self.set(at, Event::GoesOn { node });
+            }
+            FaultKind::NodeKilled => {
+                if self.nodes[node].router.is_none() {
+                    return;
+                }
+                self.kill(node);
+            }
+            FaultKind::ConnectionLost => {
+                let conns: Vec<_> = self.conns.values().copied().collect();
+                if !conns.is_empty() {
+                    let at = self.chance.from(0, conns.len() as u64 - 1) as usize;
+                    let (user, tab, generation) = conns[at];
+                    self.set(self.now_us, Event::Broken { user, tab, generation });
+                }
+            }
+            FaultKind::OpLost
+            | FaultKind::AnswerLost
+            | FaultKind::AnswerLate
+            | FaultKind::WakeLost
+            | FaultKind::WakeDoubled
+            | FaultKind::WakeLate => return,
+        }
+        self.played.faults[kind as usize] += 1;
+        self.set(heals_at, Event::Heals(strike));
+    }
+
+    fn kill(&mut self, node: usize) {
+        self.killed = true;
+        let life = self.nodes[node].life;
+        self.nodes[node].router = None;
+        self.nodes[node].line += 1;
+        let gone: Vec<_> = self.conns.iter().filter(|((n, l, _), _)| (*n, *l) == (node, life)).collect();
+        let gone: Vec<_> = gone.into_iter().map(|(key, value)| (*key, *value)).collect();
+        for (key, (user, tab, generation)) in gone {
+            self.conns.remove(&key);
+            let at = self.now_us + self.net.from(1_000, 200_000);
+            self.set(at, Event::Broken { user, tab, generation });
+        }
+    }
+
+    fn heal(&mut self, strike: Strike) {
+        let Strike { at_us, kind, node, .. } = strike;
+        self.tell(|| format!("HEALS {} node {node}", kind.name()));
+        match kind {
+            FaultKind::StoreAway => {
+                self.away -= 1;
+                if self.away == 0 {
+                    (0..self.nodes.len()).for_each(|node| self.mend(node));
+                }
+            }
+            FaultKind::StoreRegressed => {
+                let place = self.earlier.iter().position(|(at, _)| *at == at_us);
+                if let Some(place) = place {
+                    let (_, earlier) = self.earlier.remove(place);
+                    self.store.lose_tail(&earlier);
+                    self.regressed = true;
+                    // A store that lost its tail has been away.
+                    for node in 0..self.nodes.len() {
+                        if self.nodes[node].router.is_some() && !self.nodes[node].is_cut {
+                            self.cut(node);
+                            self.mend(node);
+                        }
+                    }
+                }
+            }
+            FaultKind::NodeCut => {
+                if self.away == 0 && self.nodes[node].is_cut {
+                    self.mend(node);
+                }
+            }
+            FaultKind::NodeKilled => {
+                if self.nodes[node].router.is_none() {
+                    self.begin(node);
+                }
+            }
+            FaultKind::NodePaused
+            | FaultKind::ConnectionLost
+            | FaultKind::OpLost
+            | FaultKind::AnswerLost
+            | FaultKind::AnswerLate
+            | FaultKind::WakeLost
+            | FaultKind::WakeDoubled
+            | FaultKind::WakeLate => {}
+        }
+    }
+}
+
+/// Takes a text into a hash (FNV-1a).
+fn fold(hash: u64, text: &str) -> u64 {
+    text.bytes().fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
