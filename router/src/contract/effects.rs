@@ -52,7 +52,8 @@ pub struct FrameIx(u32);
 #[derive(Debug, Default)]
 pub struct Effects {
     list: Vec<Effect>,
-    frames: Vec<Frame>,
+    /// The frames, each with how many effects name it.
+    frames: Vec<(Frame, u32)>,
 }
 
 impl Effects {
@@ -84,7 +85,15 @@ impl Effects {
 
     /// The frame an effect names. Panics for an index of another list, which is a fault of the caller.
     pub fn frame(&self, ix: FrameIx) -> &Frame {
-        &self.frames[ix.0 as usize]
+        &self.frames[ix.0 as usize].0
+    }
+
+    /// The frame for one of the effects that name it; the last to ask gets it whole, and it is empty from then on. For one
+    /// recipient, nothing is shared. Panics like [`frame`](Self::frame).
+    pub fn hand_out(&mut self, ix: FrameIx) -> Frame {
+        let (frame, left) = &mut self.frames[ix.0 as usize];
+        *left = left.saturating_sub(1);
+        if *left == 0 { core::mem::replace(frame, Frame(ByteString::new())) } else { frame.clone() }
     }
 
     /// How many different frames the effects share.
@@ -107,6 +116,11 @@ impl Effects {
 
     /// Appends an effect. A router does so by itself; this is for models that stand in for one.
     pub fn push(&mut self, effect: Effect) {
+        if let Effect::Send { frame, .. } | Effect::Refused { frame, .. } = &effect
+            && let Some((_, named)) = self.frames.get_mut(frame.0 as usize)
+        {
+            *named += 1;
+        }
         self.list.push(effect);
     }
 
@@ -117,7 +131,27 @@ impl Effects {
     }
 
     pub(crate) fn share(&mut self, frame: Frame) -> FrameIx {
-        self.frames.push(frame);
+        self.frames.push((frame, 0));
         FrameIx(self.frames.len() as u32 - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_recipient_of_a_frame_gets_it_whole() {
+        let mut effects = Effects::new();
+        let (one, two) = (effects.text("one"), effects.text("two"));
+        let conn = |index| ConnId { index, generation: 0, user_hint: 0 };
+        for (index, frame) in [(0, one), (1, two), (2, one)] {
+            effects.push(Effect::Send { conn: conn(index), frame });
+        }
+        assert_eq!(effects.hand_out(one).as_str(), "one");
+        assert_eq!(effects.frame(one).as_str(), "one", "somebody else gets it, too");
+        assert_eq!(effects.hand_out(two).as_str(), "two");
+        assert_eq!(effects.hand_out(one).as_str(), "one");
+        assert!(effects.frame(one).is_empty() && effects.frame(two).is_empty());
     }
 }

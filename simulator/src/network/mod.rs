@@ -255,6 +255,7 @@ impl Links {
 
     /// Takes the oldest thing that arrived at the client, and lets the socket write on. True if frames were
     /// written.
+    #[inline]
     pub(crate) fn read(&mut self, now_us: u64, link: LinkRef, queue: &mut Queue) -> Option<(Down, bool)> {
         let latency = self.latency;
         let current = self.get(link)?;

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 /// What is due.
+// The tag is as wide as the fields: beside a tag of one byte they are copied in pieces that lie across the stores before.
+#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The next user arrives.
@@ -82,6 +84,8 @@ const LEVELS: usize = u64::BITS.div_ceil(LEVEL_BITS) as usize;
 
 /// Slots with at most as many events are searched for the earliest, and not emptied into lower levels.
 const SEARCHED_MAX: usize = 12;
+/// After all times.
+const NEVER: u64 = u64::MAX;
 /// So many events are handled soon.
 const SOON_MAX: usize = 64;
 
@@ -95,7 +99,8 @@ pub(crate) struct Queue {
     /// A bit for each slot of a level that holds something.
     occupied: [u64; LEVELS],
     base_us: u64,
-    next: Option<Next>,
+    /// Where the earliest event stands; at [`NEVER`] if there is none.
+    next: Next,
     /// Level and time of the slot that [`upcoming`](Self::upcoming) was last asked for.
     seen: (usize, u64),
 }
@@ -118,27 +123,31 @@ struct Next {
 impl Default for Queue {
     fn default() -> Self {
         let slots = vec![VecDeque::new(); LEVELS * SLOTS];
-        Self { slots, occupied: [0; LEVELS], base_us: 0, next: None, seen: (0, 0) }
+        let next = Next { at_us: NEVER, level: 0, slot: 0, position: 0 };
+        Self { slots, occupied: [0; LEVELS], base_us: 0, next, seen: (0, 0) }
     }
 }
 
 impl Queue {
     /// Sets an event. Its time is not before that of the last one given out.
+    // Inline, and its like below: what was stored in parts a moment ago and is copied as a whole, the processor waits for.
+    #[inline]
     pub(crate) fn set(&mut self, at_us: u64, event: Event) {
-        let place = self.put(Entry { at_us: at_us.max(self.base_us), event });
-        if self.next.is_none_or(|next| place.at_us < next.at_us) {
-            self.next = Some(place);
+        let place = self.put(Entry { at_us: at_us.clamp(self.base_us, NEVER - 1), event });
+        if place.at_us < self.next.at_us {
+            self.next = place;
         }
     }
 
+    #[inline]
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.next.map(|next| next.at_us)
+        (self.next.at_us < NEVER).then_some(self.next.at_us)
     }
 
     /// The events that come next, in no order, once for each time that others do; those set meanwhile are not among them.
     /// Nothing if they are too many to be handled soon.
     pub(crate) fn upcoming(&mut self) -> Option<impl Iterator<Item = Event> + Clone + '_> {
-        let next = self.next?;
+        let next = self.next;
         let first = next.at_us >> (next.level as u32 * LEVEL_BITS);
         if next.level == 0 || std::mem::replace(&mut self.seen, (next.level, first)) == (next.level, first) {
             return None;
@@ -147,23 +156,29 @@ impl Queue {
         (entries.len() <= SOON_MAX).then(|| entries.iter().map(|entry| entry.event))
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<(u64, Event)> {
-        let mut next = self.next?;
-        let crowded = self.slots[next.level * SLOTS + next.slot].len() > SEARCHED_MAX;
-        if crowded && next.level > 0 {
-            self.move_down(next);
-            next = self.earliest()?;
+        let crowded = self.slots[self.next.level * SLOTS + self.next.slot].len() > SEARCHED_MAX;
+        if crowded && self.next.level > 0 {
+            self.move_down(self.next);
+            self.find();
         }
+        let next = self.next;
         let slot = &mut self.slots[next.level * SLOTS + next.slot];
-        let Entry { at_us, event } =
-            if next.position == 0 { slot.pop_front() } else { slot.remove(next.position) }?;
+        let Entry { at_us, event } = *slot.get(next.position)?;
+        if next.position == 0 {
+            slot.pop_front();
+        } else {
+            slot.remove(next.position);
+        }
         if slot.is_empty() {
             self.occupied[next.level] &= !(1 << next.slot);
         }
-        self.next = self.earliest();
+        self.find();
         Some((at_us, event))
     }
 
+    #[inline]
     fn put(&mut self, entry: Entry) -> Next {
         let differs = entry.at_us ^ self.base_us;
         let level = ((u64::BITS - (differs | 1).leading_zeros() - 1) / LEVEL_BITS) as usize;
@@ -186,24 +201,22 @@ impl Queue {
         self.slots[level * SLOTS + slot] = entries;
     }
 
-    /// The first one of the earliest time, in the first slot of the lowest level that holds any.
-    fn earliest(&self) -> Option<Next> {
-        let level = self.occupied.iter().position(|slots| *slots != 0)?;
-        let slot = self.occupied[level].trailing_zeros() as usize;
-        let entries = &self.slots[level * SLOTS + slot];
-        let mut next = Next { at_us: entries.front()?.at_us, level, slot, position: 0 };
+    /// Finds the first one of the earliest time, in the first slot of the lowest level that holds any.
+    fn find(&mut self) {
+        let next = &mut self.next;
+        next.at_us = NEVER;
+        let Some(level) = self.occupied.iter().position(|slots| *slots != 0) else { return };
+        (next.level, next.slot) = (level, self.occupied[level].trailing_zeros() as usize);
+        let (head, tail) = self.slots[level * SLOTS + next.slot].as_slices();
         // A slot of the lowest level holds one time.
-        if level > 0 {
-            let (head, tail) = entries.as_slices();
-            for (entries, start) in [(head, 0), (tail, head.len())] {
-                for (entry, position) in entries.iter().zip(start..) {
-                    if entry.at_us < next.at_us {
-                        (next.at_us, next.position) = (entry.at_us, position);
-                    }
+        let searched = if level == 0 { 1 } else { usize::MAX };
+        for (entries, start) in [(head, 0), (tail, head.len())] {
+            for (entry, position) in entries.iter().take(searched).zip(start..) {
+                if entry.at_us < next.at_us {
+                    (next.at_us, next.position) = (entry.at_us, position);
                 }
             }
         }
-        Some(next)
     }
 }
 

@@ -71,18 +71,18 @@ impl Node {
         self.waiting.front().map(|_| self.free_us())
     }
 
-    /// Keeps an event that has come until its turn, if it is for the node and the node is busy; else gives it back.
+    /// Keeps an event that has come until its turn, if it is for the node and the node is busy; else true.
     #[inline]
-    pub(crate) fn admit(&mut self, now_us: u64, event: Event) -> Option<Event> {
+    pub(crate) fn admits(&mut self, now_us: u64, event: Event) -> bool {
         if self.service.is_none() || !event.is_for_node() {
-            return Some(event);
+            return true;
         }
         if self.free_us() <= now_us && self.waiting.is_empty() {
             self.times.wait.record(0);
-            return Some(event);
+            return true;
         }
         self.waiting.push_back((now_us, event));
-        None
+        false
     }
 
     /// The event whose turn has come.
@@ -255,11 +255,11 @@ mod tests {
     fn what_comes_while_the_node_is_busy_waits_for_its_turn() {
         let mut node = Node::new(Some(SERVICE));
         let event = |index| Event::Up { link: LinkRef { index, generation: 0 } };
-        assert_eq!(node.admit(10, event(0)), Some(event(0)));
+        assert!(node.admits(10, event(0)));
         serve(&mut node, 10, &fan_out(1), false);
-        assert_eq!(node.admit(11, event(1)), None);
-        assert_eq!(node.admit(12, event(2)), None);
-        assert_eq!(node.admit(12, Event::Act { user: 0 }), Some(Event::Act { user: 0 }), "users do not wait");
+        assert!(!node.admits(11, event(1)));
+        assert!(!node.admits(12, event(2)));
+        assert!(node.admits(12, Event::Act { user: 0 }), "users do not wait");
         assert_eq!((node.next_at(), node.not_before(3), node.not_before(99)), (Some(14), 14, 99));
         assert_eq!(node.next(14), Some(event(1)));
         assert_eq!(serve(&mut node, 14, &fan_out(1), true), [19], "2 us, 0.5, 0.5, 1 and 0.25 for the queue");
@@ -276,7 +276,7 @@ mod tests {
     fn without_a_model_nothing_takes_time() {
         let mut node = Node::new(None);
         assert_eq!(serve(&mut node, 10, &fan_out(2), false), [10, 10]);
-        assert_eq!(node.admit(10, Event::Drain), Some(Event::Drain));
+        assert!(node.admits(10, Event::Drain));
         assert_eq!((node.next_at(), node.not_before(7)), (None, 7));
         assert!(node.into_times().is_none());
     }

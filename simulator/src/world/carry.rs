@@ -1,6 +1,6 @@
 //! What the router asks for, carried out.
 
-use router::{ConnId, Effect, Effects, Input, QualityAnswer, RunRef, RunRequest};
+use router::{ConnId, Effect, Effects, Frame, Input, QualityAnswer, RunRef, RunRequest};
 
 use super::{Subject, World};
 use crate::network::{CLOSE_TIMEOUT_US, Down, Event, LinkRef};
@@ -9,6 +9,15 @@ use crate::scenario::FaultKind;
 use crate::script::Script;
 
 impl<S: Subject> World<'_, S> {
+    /// A frame for an open connection.
+    #[inline]
+    pub(super) fn send_to(&mut self, conn: ConnId, frame: Frame) {
+        if let Some(link) = self.link(conn) {
+            self.send(link, Down::Frame(frame));
+        }
+    }
+
+    /// Carries out an effect and leaves the effects as they are.
     pub(super) fn carry_out(&mut self, effect: &Effect, effects: &Effects) {
         match effect {
             Effect::Accepted { ticket, conn } => self.accepted(link_of(ticket.0), *conn),
@@ -18,11 +27,7 @@ impl<S: Subject> World<'_, S> {
                 self.send(link, Down::Close(*close));
                 self.queue.set(self.now_us + CLOSE_TIMEOUT_US, Event::Gone { link });
             }
-            Effect::Send { conn, frame } => {
-                if let Some(link) = self.link(*conn) {
-                    self.send(link, Down::Frame(effects.frame(*frame).clone()));
-                }
-            }
+            Effect::Send { conn, frame } => self.send_to(*conn, effects.frame(*frame).clone()),
             Effect::Ping { conn } => {
                 if let Some(link) = self.link(*conn) {
                     self.send(link, Down::Ping);

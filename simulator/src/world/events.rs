@@ -201,8 +201,8 @@ impl<S: Subject> World<'_, S> {
         }
         let mut text = self.texts.pop().unwrap_or_default();
         text.clear();
-        let encoded =
-            tab_state.client.outgoing(kind).is_some_and(|message| Goldenpath.encode(&message, &mut text));
+        let message = &tab_state.client.outgoing(kind);
+        let encoded = message.as_ref().is_some_and(|message| Goldenpath.encode(message, &mut text));
         let link = tab_state.link;
         // A stop of a run that the tab does not know is not sent; the run's planned end will be missed.
         if !encoded {

@@ -279,9 +279,7 @@ impl<'a, S: Subject> World<'a, S> {
         while !self.stopped {
             let deadline = self.deadline().map(|at_us| self.server.not_before(at_us));
             let turn = self.server.next_at();
-            let Some(next) = [deadline, turn, self.queue.next_at()].into_iter().flatten().min() else {
-                break;
-            };
+            let Some(next) = earlier(earlier(deadline, turn), self.queue.next_at()) else { break };
             if self.options.until_us.is_some_and(|until_us| next > until_us) {
                 self.stopped = true;
                 break;
@@ -309,8 +307,9 @@ impl<'a, S: Subject> World<'a, S> {
                 }
             } else {
                 self.warm();
-                let event = self.queue.pop().and_then(|(_, event)| self.server.admit(self.now_us, event));
-                if let Some(event) = event {
+                if let Some((_, event)) = self.queue.pop()
+                    && self.server.admits(self.now_us, event)
+                {
                     self.happen(event);
                 }
             }
@@ -368,14 +367,20 @@ impl<'a, S: Subject> World<'a, S> {
         self.costs.input(&input);
         let waited = matches!(input, Input::Written { .. });
         let (mut pass, mut last) = (self.server.begin(self.now_us), None);
-        for effect in effects.iter() {
+        for at in 0..effects.len() {
+            let Some(effect) = effects.iter().nth(at) else { break };
             let load = Load::of(effect, &effects, &mut last);
             self.costs.effect(load);
             if let (Effect::Send { frame, .. }, true) = (effect, waited) {
                 self.costs.queue_pass(self.now_us, effects.frame(*frame).as_str());
             }
             self.leaves_us = self.server.effect(self.now_us, &mut pass, effect, load, waited);
-            self.carry_out(effect, &effects);
+            // What a frame is sent by is carried out with the frame itself: most have one recipient.
+            if let Effect::Send { conn, frame } = *effect {
+                self.send_to(conn, effects.hand_out(frame));
+            } else {
+                self.carry_out(effect, &effects);
+            }
         }
         self.server.end(&mut pass);
         self.effects = effects;
@@ -485,6 +490,15 @@ impl<'a, S: Subject> World<'a, S> {
             left_at_us: self.left_at_us,
             pool: self.pool,
         }
+    }
+}
+
+/// The earlier of two times, if there is any.
+#[inline]
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (time, None) | (None, time) => time,
     }
 }
 
