@@ -162,11 +162,12 @@ impl Why {
 impl Cluster {
     pub(crate) fn new(settings: &ClusterConfig, node: &str) -> Option<Box<Self>> {
         let limits = Limits {
-            users_max: u32::MAX,
-            user_messages_max: u32::MAX,
-            user_bytes_max: u64::MAX,
-            pool_messages_max: u64::MAX,
-            pool_bytes_max: u64::MAX,
+            // What bounds it is that agents are told to pause, and refused if they do not.
+            users_max: 1 << 24,
+            user_messages_max: 1 << 20,
+            user_bytes_max: 1 << 40,
+            pool_messages_max: 1 << 40,
+            pool_bytes_max: 1 << 50,
             ..Limits::default()
         };
         Some(Box::new(Self {

@@ -280,8 +280,11 @@ impl Play {
             }
             Op::Close { user, outlet, keep } => {
                 let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
-                let reason =
-                    if self.witness.is_shutting_down { Reason::Shutdown } else { Reason::ConnectionGone };
+                let reason = match user % 2 {
+                    _ if self.witness.is_shutting_down => Reason::Shutdown,
+                    0 => Reason::ConnectionGone,
+                    _ => Reason::Fenced,
+                };
                 let leftover = if keep { Leftover::Keep } else { Leftover::Bury(reason) };
                 if self.queue.standing(name, outlet) != Standing::Closed {
                     self.did.insert(Transition::Closed);
@@ -693,6 +696,7 @@ fn report(seen: &Seen) {
         Reason::ConnectionGone,
         Reason::Cleared,
         Reason::Shutdown,
+        Reason::Fenced,
     ];
     for reason in reasons {
         assert!(seen.reasons.contains_key(reason.name()), "no message ended for {reason:?}");
