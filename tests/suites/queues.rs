@@ -57,7 +57,7 @@ impl Line {
         let mut leases = Vec::new();
         match outlet {
             Outlet::Worker(kind) => self.queue.lease_work(self.now, kind, max, &mut leases),
-            Outlet::Connection(_) | Outlet::User => {
+            Outlet::Connection(_) | Outlet::User | Outlet::Log(_) => {
                 self.queue.lease(self.now, user, outlet, max, &mut leases);
             }
         }
