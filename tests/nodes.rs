@@ -127,7 +127,8 @@ impl Tab {
 
     async fn next(&mut self) -> Value {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("in time").expect("open").expect("read");
+            let message =
+                timeout(PATIENCE, self.socket.next()).await.expect("in time").expect("open").expect("read");
             if let Message::Text(text) = message {
                 let frame: Value = serde_json::from_str(&text).expect("JSON");
                 if let Some(cursor) = frame["cursor"].as_u64() {
@@ -167,7 +168,9 @@ impl Tab {
 }
 
 fn whole() -> Vec<(String, u64)> {
-    [("agent_started", 1), ("agent_thinking", 2), ("agent_completed", 3)].map(|(kind, n)| (kind.into(), n)).into()
+    [("agent_started", 1), ("agent_thinking", 2), ("agent_completed", 3)]
+        .map(|(kind, n)| (kind.into(), n))
+        .into()
 }
 
 fn redis() -> server::Server {

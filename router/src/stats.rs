@@ -407,10 +407,18 @@ impl Stats {
         balance(
             "refused events",
             e.refused,
-            e.refused_foreign + e.refused_malformed + e.refused_overrun + deliveries.refused + self.by_rule.iter().sum::<u64>(),
+            e.refused_foreign
+                + e.refused_malformed
+                + e.refused_overrun
+                + deliveries.refused
+                + self.by_rule.iter().sum::<u64>(),
         );
         balance("frames", f.offered, f.written + f.dropped + f.in_flight + f.queued);
-        balance("runs", r.started, r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.lost + r.open);
+        balance(
+            "runs",
+            r.started,
+            r.completed + r.failed + r.cancelled + r.timed_out + r.shut_down + r.lost + r.open,
+        );
         balance("connections", c.accepted, c.closed + c.open);
         balance("dispatches", d.offered, d.refused + d.dropped + d.unrouted + d.routed);
         balance("histories", d.offered, d.refused + d.kept + d.forgotten);

@@ -35,13 +35,23 @@ fn nothing_is_lost_doubled_or_mixed_up_between_nodes() {
     }
     println!(
         "{count} seeds: {} frames, {} messages sent, {} accepted, {} operations, {} repeats, {} gaps, {} taken over, {} lost",
-        all.frames, all.sent, all.accepted, all.operations, all.repeats, all.gaps, all.taken_over, all.lost_runs
+        all.frames,
+        all.sent,
+        all.accepted,
+        all.operations,
+        all.repeats,
+        all.gaps,
+        all.taken_over,
+        all.lost_runs
     );
     for (kind, seeds) in FaultKind::ALL.iter().zip(struck) {
         println!("{:>16} in {seeds} seeds", kind.name());
     }
-    let told: Vec<String> =
-        bad.iter().take(30).map(|(seed, kinds, breaches)| format!("seed {seed} ({kinds}): {}", breaches[0])).collect();
+    let told: Vec<String> = bad
+        .iter()
+        .take(30)
+        .map(|(seed, kinds, breaches)| format!("seed {seed} ({kinds}): {}", breaches[0]))
+        .collect();
     assert!(bad.is_empty(), "{} of {count} seeds:\n{}", bad.len(), told.join("\n"));
 }
 

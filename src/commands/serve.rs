@@ -30,9 +30,10 @@ async fn serve(config: ServerConfig, until_stdin_ends: bool) -> Result<Verdict, 
     let scheme = if config.tls.is_some() { "wss" } else { "ws" };
     let server = Server::bind(config).await.map_err(|error| match error {
         ServerError::Store(error) => Failure::Usage(error.to_string()),
-        ServerError::Config(_) | ServerError::Listen { .. } | ServerError::Tls(_) | ServerError::Handler(_) => {
-            Failure::Internal(error.to_string())
-        }
+        ServerError::Config(_)
+        | ServerError::Listen { .. }
+        | ServerError::Tls(_)
+        | ServerError::Handler(_) => Failure::Internal(error.to_string()),
     })?;
     let watch = |kind| signal(kind).map_err(|error| Failure::Internal(format!("signals: {error}")));
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);

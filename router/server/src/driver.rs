@@ -236,7 +236,11 @@ impl Shared {
     }
 
     /// Hands in what the store tells, as it comes. Never returns while the store lives.
-    pub(crate) async fn listen_to_store(self: Arc<Self>, url: String, mut events: mpsc::UnboundedReceiver<StoreEvent>) {
+    pub(crate) async fn listen_to_store(
+        self: Arc<Self>,
+        url: String,
+        mut events: mpsc::UnboundedReceiver<StoreEvent>,
+    ) {
         while let Some(event) = events.recv().await {
             if event == StoreEvent::Way(Way::Up) {
                 tokio::spawn(Arc::clone(&self).ask_durability(url.clone()));

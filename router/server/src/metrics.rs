@@ -261,7 +261,11 @@ impl Page {
         self.level("events_waiting", "Run events in the recovery window", stats.events.waiting);
         self.level("frames_in_flight", "Frames handed to a socket, not yet written", stats.frames.in_flight);
         self.level("store_events_waiting", "Events on their way into the shared log", stats.cluster.pending);
-        self.level("store_messages_in_doubt", "Messages that the store has not answered", stats.cluster.in_doubt);
+        self.level(
+            "store_messages_in_doubt",
+            "Messages that the store has not answered",
+            stats.cluster.in_doubt,
+        );
         self.level("frames_queued", "Frames behind a slow socket", stats.frames.queued);
     }
 

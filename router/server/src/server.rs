@@ -11,12 +11,12 @@ use std::{
 };
 
 use router::{
-    ClusterConfig, Config, ConfigError, Connection, Context, Delivery, EventRef, Handler, Input, Pool, QualityNews, Receipt,
-    Stats,
+    ClusterConfig, Config, ConfigError, Connection, Context, Delivery, EventRef, Handler, Input, Pool,
+    QualityNews, Receipt, Stats,
     compat::{Lent, Pending},
     handlers::{HandlerStats, Readiness, RegisterError},
-    store::Node,
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
+    store::Node,
 };
 use serde_json::value::RawValue;
 use tokio::{

@@ -458,13 +458,7 @@ impl Audience {
 
     /// The next event has a cursor above `to`, and what lies in between is not to be had: says so to the user's connections,
     /// but for one perhaps.
-    pub(crate) fn skip_to(
-        &mut self,
-        owner: &Owner<'_>,
-        to: u64,
-        spared: Option<u32>,
-        flow: &mut Flow<'_>,
-    ) {
+    pub(crate) fn skip_to(&mut self, owner: &Owner<'_>, to: u64, spared: Option<u32>, flow: &mut Flow<'_>) {
         self.expire(owner, flow);
         let Self { conns, users, .. } = self;
         let user = &mut users[owner.user.index as usize];

@@ -26,7 +26,8 @@ impl Audience {
     /// The user's last connection here is gone: the store keeps what this window had. Answers up to where it was written.
     pub(crate) fn let_go(&mut self, owner: &Owner<'_>, flow: &mut Flow<'_>) -> u64 {
         let user = self.user(owner.user());
-        let (written, kept, cursor) = (user.up_to_unheard(user.delivered), user.cursor - user.settled, user.cursor);
+        let (written, kept, cursor) =
+            (user.up_to_unheard(user.delivered), user.cursor - user.settled, user.cursor);
         flow.break_promises(self.user_mut(owner.user()), cursor);
         let user = self.user_mut(owner.user());
         user.settled = user.cursor;

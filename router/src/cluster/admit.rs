@@ -2,7 +2,11 @@
 
 use alloc::{boxed::Box, sync::Arc};
 
-use super::{Why, outbox::Outbox, record::{Asked, Note}};
+use super::{
+    Why,
+    outbox::Outbox,
+    record::{Asked, Note},
+};
 use crate::{
     contract::{ConnId, Effect, Effects, RunRequest},
     error::ErrorCode,
@@ -136,7 +140,8 @@ impl Router {
                     NotAdmitted::Runs => ErrorCode::RunLimit,
                     NotAdmitted::Quota | NotAdmitted::RunTaken => ErrorCode::Overloaded,
                 };
-                let limit = (code == ErrorCode::RunLimit).then_some(u64::from(cluster.settings.bounds.runs_max));
+                let limit =
+                    (code == ErrorCode::RunLimit).then_some(u64::from(cluster.settings.bounds.runs_max));
                 self.settle_admission(number, |stats| &mut stats.refused);
                 self.refuse_sender(number, code, limit, out);
             }

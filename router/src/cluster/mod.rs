@@ -200,12 +200,10 @@ impl Cluster {
     fn may_ask(&self, why: &Why) -> bool {
         self.is_up
             && match why {
-                Why::Admit(outbox) => {
-                    self.outboxes.get(outbox).is_none_or(|outbox| {
-                        let replica = self.replicas.get(&outbox.user);
-                        replica.is_none_or(|replica| replica.is_checked && replica.is_held)
-                    })
-                }
+                Why::Admit(outbox) => self.outboxes.get(outbox).is_none_or(|outbox| {
+                    let replica = self.replicas.get(&outbox.user);
+                    replica.is_none_or(|replica| replica.is_checked && replica.is_held)
+                }),
                 Why::Append(outbox) => {
                     self.outboxes.get(outbox).is_none_or(|outbox| self.is_checked(outbox.user))
                 }
@@ -258,7 +256,9 @@ impl Router {
             (Why::Attach(user), Answer::Attached(attached), _) => {
                 self.attached(user, stored.id, attached, out);
             }
-            (Why::Back(user), Answer::Attached(attached), _) => self.read_back(user, stored.id, attached, out),
+            (Why::Back(user), Answer::Attached(attached), _) => {
+                self.read_back(user, stored.id, attached, out)
+            }
             (Why::Renew(user, outboxes), Answer::Renewed(renewed), _) => {
                 self.renewed(user, &outboxes, renewed, out);
             }
@@ -385,7 +385,11 @@ impl Router {
         cluster.queue.verify()?;
         let account = cluster.queue.account();
         let levels = [
-            ("events on their way into the log", self.stats.cluster.pending, account.waiting + account.leased),
+            (
+                "events on their way into the log",
+                self.stats.cluster.pending,
+                account.waiting + account.leased,
+            ),
             (
                 "messages in doubt",
                 self.stats.cluster.in_doubt,

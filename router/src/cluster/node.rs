@@ -88,7 +88,8 @@ impl Router {
         taking.is_last_page = hints.len() < page_max;
         for hint in hints {
             let (node, user) = (me.clone(), hint.user.clone());
-            let hold = self.ask_store(Op::Hold { node: node.clone(), user: user.clone() }, Why::Hold(None), out);
+            let hold =
+                self.ask_store(Op::Hold { node: node.clone(), user: user.clone() }, Why::Hold(None), out);
             let op = Op::TakeOver { user: user.clone(), node };
             self.ask_store(op, Why::TakeOver(user, Some(hold)), out);
         }
@@ -142,7 +143,8 @@ impl Router {
         let known = self.audience.find(name);
         if let Some(hold) = hold {
             // A later hold takes the place of an earlier one.
-            let own = known.and_then(|user| self.known_replica(user)).and_then(|replica| replica.hold.as_mut());
+            let own =
+                known.and_then(|user| self.known_replica(user)).and_then(|replica| replica.hold.as_mut());
             match own {
                 Some(own) => *own = hold.max(*own),
                 None if runs.is_empty() => self.release(name.clone(), hold, out),
@@ -187,21 +189,14 @@ impl Router {
     fn outbox_of(&mut self, user: UserRef, run: &str) -> Option<&mut Outbox> {
         let cluster = self.cluster.as_deref_mut()?;
         let known = cluster.replicas.get(&user)?.outboxes.iter();
-        let known = known.copied().find(|number| {
-            cluster.outboxes.get(number).is_some_and(|outbox| *outbox.run == *run)
-        });
+        let known = known
+            .copied()
+            .find(|number| cluster.outboxes.get(number).is_some_and(|outbox| *outbox.run == *run));
         cluster.outboxes.get_mut(&known?)
     }
 
     /// No event of the run is in the log: its message is worked on as if it had come here.
-    fn run_again(
-        &mut self,
-        user: UserRef,
-        number: u64,
-        taken: &TakenRun,
-        note: Note,
-        out: &mut Effects,
-    ) {
+    fn run_again(&mut self, user: UserRef, number: u64, taken: &TakenRun, note: Note, out: &mut Effects) {
         let Note { thread, request, tier, asked, .. } = note;
         let Some(asked) = asked else { return };
         let (node, run_number) = run::parts(&taken.run).unwrap_or_default();
@@ -228,7 +223,9 @@ impl Router {
         self.timers.set(deadline, Timer::Run(run));
         self.stats.runs.started += 1;
         self.stats.runs.open += 1;
-        if let Some(outbox) = self.cluster.as_deref_mut().and_then(|cluster| cluster.outboxes.get_mut(&number)) {
+        if let Some(outbox) =
+            self.cluster.as_deref_mut().and_then(|cluster| cluster.outboxes.get_mut(&number))
+        {
             outbox.open = Some(run);
         }
         out.push(Effect::StartRun(alloc::boxed::Box::new(RunRequest {

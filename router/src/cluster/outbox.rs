@@ -15,7 +15,8 @@ use crate::{
     queue::{Admission, Lease, Leftover, Offer, Outlet, Reason},
     router::Router,
     store::{
-        Append, Appended, Cursor, EVENTS_MAX, Event, IN_FLIGHT_MAX, NotAppended, Op, OpId, PSEUDO_EPOCH, RunId,
+        Append, Appended, Cursor, EVENTS_MAX, Event, IN_FLIGHT_MAX, NotAppended, Op, OpId, PSEUDO_EPOCH,
+        RunId,
     },
     wire::Own,
 };
@@ -124,7 +125,10 @@ pub(crate) fn ends_run(own: &Own<'_>) -> bool {
     use crate::run::EventKind;
     match own {
         Own::Given(given) => {
-            matches!(EventKind::of(given.kind), Some(EventKind::Completed | EventKind::Error | EventKind::Death))
+            matches!(
+                EventKind::of(given.kind),
+                Some(EventKind::Completed | EventKind::Error | EventKind::Death)
+            )
         }
         Own::Completed { .. } | Own::Error { .. } => true,
         Own::Started { .. }
@@ -171,7 +175,13 @@ impl Router {
     }
 
     /// An event of no run, for whichever connections the user has on whichever node.
-    pub(crate) fn emit_unbound(&mut self, user: UserRef, thread: Option<&str>, text: &str, out: &mut Effects) {
+    pub(crate) fn emit_unbound(
+        &mut self,
+        user: UserRef,
+        thread: Option<&str>,
+        text: &str,
+        out: &mut Effects,
+    ) {
         let number = self.pseudo_outbox(user, out);
         self.emit(number, Waiting { record: record::event(thread, text), note: None, ends: false }, out);
     }
@@ -374,7 +384,9 @@ impl Router {
 
     /// The oldest events are in the log.
     fn settle_events(&mut self, number: u64, count: usize) {
-        let Some(Cluster { outboxes, queue, pending_bytes, .. }) = self.cluster.as_deref_mut() else { return };
+        let Some(Cluster { outboxes, queue, pending_bytes, .. }) = self.cluster.as_deref_mut() else {
+            return;
+        };
         let Some(outbox) = outboxes.get_mut(&number) else { return };
         let settled: Vec<Lease> = outbox.leases.drain(..count.min(outbox.leases.len())).collect();
         for lease in &settled {
@@ -396,7 +408,8 @@ impl Router {
         let settings = &cluster.settings;
         if cluster.paused > 0 && cluster.pending_bytes <= settings.pending_total_bytes_max / 2 {
             let has_room = |outbox: &Outbox| {
-                outbox.events <= settings.pending_events_max / 2 && outbox.bytes <= settings.pending_bytes_max / 2
+                outbox.events <= settings.pending_events_max / 2
+                    && outbox.bytes <= settings.pending_bytes_max / 2
             };
             for outbox in cluster.outboxes.values_mut().filter(|outbox| outbox.is_paused) {
                 if has_room(outbox) {

@@ -5,12 +5,7 @@ use alloc::{borrow::Cow, boxed::Box, string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 
-use crate::{
-    contract::Tier,
-    message::Kind,
-    run::OpenTool,
-    wire::Writer,
-};
+use crate::{contract::Tier, message::Kind, run::OpenTool, wire::Writer};
 
 /// First byte of an event: how the rest is laid out.
 const EVENT: u8 = 1;
@@ -33,7 +28,9 @@ pub(super) fn read_event(bytes: &[u8]) -> Option<(Option<&str>, &str)> {
     let (head, rest) = bytes.split_at_checked(3)?;
     let [EVENT, low, high] = *head else { return None };
     let len = u16::from_le_bytes([low, high]);
-    let (thread, text) = if len == NO_THREAD { (None, rest) } else {
+    let (thread, text) = if len == NO_THREAD {
+        (None, rest)
+    } else {
         let (thread, text) = rest.split_at_checked(len.into())?;
         (Some(core::str::from_utf8(thread).ok()?), text)
     };
@@ -176,6 +173,9 @@ mod tests {
             assert_eq!(Note::read(&bytes), Some(note));
             assert_eq!(Note::read(&bytes[1..]), None);
         }
-        assert_eq!(Note::read(br#"{"v":2,"thread":"","request":"","tier":"free","agent":"","open":[]}"#), None);
+        assert_eq!(
+            Note::read(br#"{"v":2,"thread":"","request":"","tier":"free","agent":"","open":[]}"#),
+            None
+        );
     }
 }

@@ -446,7 +446,9 @@ impl Router {
     pub(super) fn time_renewal(&mut self, user: UserRef) {
         let now = self.now;
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        let Some(replica) = cluster.replicas.get_mut(&user).filter(|replica| !replica.is_timed) else { return };
+        let Some(replica) = cluster.replicas.get_mut(&user).filter(|replica| !replica.is_timed) else {
+            return;
+        };
         replica.is_timed = true;
         let is_quiet = replica.outboxes.is_empty() && now.since(replica.active_at) >= QUIET_US;
         let settings = &cluster.settings;
@@ -488,7 +490,8 @@ impl Router {
     fn renew(&mut self, user: UserRef, out: &mut Effects) {
         let Some(cluster) = self.cluster.as_deref() else { return };
         let Some(replica) = cluster.replicas.get(&user) else { return };
-        let open = replica.outboxes.iter().filter_map(|number| Some((*number, cluster.outboxes.get(number)?)));
+        let open =
+            replica.outboxes.iter().filter_map(|number| Some((*number, cluster.outboxes.get(number)?)));
         let leased: Vec<_> = open.filter(|(_, outbox)| outbox.is_leased()).collect();
         if !replica.is_attached && leased.is_empty() && replica.is_checked {
             return;

@@ -89,7 +89,11 @@ impl Router {
     /// Ends a run by the router's own decision and tells its agent.
     pub(crate) fn end_run(&mut self, run: RunRef, ending: Ending, reason: CancelReason, out: &mut Effects) {
         if mutant!(self.config, CancelOnlySaid) && ending == Ending::Cancelled {
-            return self.publish(run, &Own::Error { code: ending.code(), message: ending.text(), is_retryable: false }, out);
+            return self.publish(
+                run,
+                &Own::Error { code: ending.code(), message: ending.text(), is_retryable: false },
+                out,
+            );
         }
         let Some(state) = self.run_mut(run) else { return };
         if state.automaton.phase() == Phase::Idle {

@@ -101,12 +101,10 @@ impl Router {
             .runs
             .iter()
             .filter_map(|open| self.run(*open).map(|run| (*open, run)))
-            .filter(
-                |(_, open)| {
-                    let is_it = || run == Some((&*open.node, open.number));
-                    if named { is_it() } else { thread.as_ref() == Some(&open.thread) }
-                },
-            )
+            .filter(|(_, open)| {
+                let is_it = || run == Some((&*open.node, open.number));
+                if named { is_it() } else { thread.as_ref() == Some(&open.thread) }
+            })
             .map(|(open, _)| open)
             .collect();
         let stops = if mutant!(self.config, StopBySlot) {

@@ -92,7 +92,8 @@ impl<B> Queue<B> {
     fn check_bounds(&self, user: &User<B>) -> Result<(), String> {
         let limits = &self.limits;
         let Policies { worker, connection, user: own, log, breaker: _ } = &self.policies;
-        let headroom = [worker, connection, own, log].map(|policy| policy.headroom_messages).into_iter().max();
+        let headroom =
+            [worker, connection, own, log].map(|policy| policy.headroom_messages).into_iter().max();
         let room = limits.user_messages_max.saturating_add(headroom.unwrap_or_default());
         let (ids, letters) = (user.dedupe.len(), user.dead.len());
         if user.messages > room

@@ -54,7 +54,8 @@ impl Router {
     /// An open run.
     pub(crate) fn digest_run(&self, run: RunRef, walk: &mut Walk<'_>) {
         let Some(state) = self.run(run) else { return walk.flag(false) };
-        let Run { generation: _, owner: _, node: _, number, thread, request, agent, automaton, seq, .. } = state;
+        let Run { generation: _, owner: _, node: _, number, thread, request, agent, automaton, seq, .. } =
+            state;
         let Run { tools, began, tools_ended, tool_errors, gated, outbox: _, .. } = state;
         walk.flag(true);
         walk.run(*number);

@@ -244,11 +244,6 @@ struct Play {
 }
 
 impl Play {
-    fn reason_to_close(&self, user: u8) -> Reason {
-        let fenced = if user % 2 == 1 { Reason::Fenced } else { Reason::ConnectionGone };
-        if self.witness.is_shutting_down { Reason::Shutdown } else { fenced }
-    }
-
     fn step(&mut self, op: &Op) {
         let before = [self.queue.breaker(0), self.queue.breaker(1)];
         let mut events = Vec::new();
@@ -285,7 +280,8 @@ impl Play {
             }
             Op::Close { user, outlet, keep } => {
                 let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
-                let reason = self.reason_to_close(user);
+                let other = [Reason::ConnectionGone, Reason::Fenced][usize::from(user % 2)];
+                let reason = if self.witness.is_shutting_down { Reason::Shutdown } else { other };
                 let leftover = if keep { Leftover::Keep } else { Leftover::Bury(reason) };
                 if self.queue.standing(name, outlet) != Standing::Closed {
                     self.did.insert(Transition::Closed);

@@ -114,7 +114,14 @@ impl Faults {
         faults
     }
 
-    fn strike(&mut self, draw: &mut Draw, kind: FaultKind, count: u64, nodes: usize, (low, high): (u64, u64)) {
+    fn strike(
+        &mut self,
+        draw: &mut Draw,
+        kind: FaultKind,
+        count: u64,
+        nodes: usize,
+        (low, high): (u64, u64),
+    ) {
         for _ in 0..count {
             let at_us = draw.from(1_000_000, self.until_us);
             let node = draw.from(0, nodes as u64 - 1) as usize;

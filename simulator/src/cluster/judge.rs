@@ -57,7 +57,8 @@ fn complete(
         !tab.seen.contains_key(cursor) && !tab.gaps.iter().any(|(from, to)| (from..=to).contains(&cursor))
     });
     if let Some(cursor) = missing {
-        let detail = format!("{} tab {number}: never received cursor {cursor}, which another tab has", person.id);
+        let detail =
+            format!("{} tab {number}: never received cursor {cursor}, which another tab has", person.id);
         verdicts.push(("deliver.I2", detail));
     }
 }

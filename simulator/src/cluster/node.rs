@@ -65,11 +65,9 @@ impl Line {
             Line::Started => AgentEvent::Started { agent: "worker", task: "" },
             Line::Thinking => AgentEvent::Thinking { reasoning: "hm", step: None },
             Line::Progress => AgentEvent::Progress { data: json },
-            Line::Calls(call) => AgentEvent::ToolExecuting {
-                call: CALLS[usize::from(call)],
-                tool: "search",
-                parameters: json,
-            },
+            Line::Calls(call) => {
+                AgentEvent::ToolExecuting { call: CALLS[usize::from(call)], tool: "search", parameters: json }
+            }
             Line::Called(call) => AgentEvent::ToolCompleted {
                 call: CALLS[usize::from(call)],
                 status: router::ToolStatus::Completed,

@@ -113,7 +113,10 @@ impl Person {
                 let cursor = state.cursor.unwrap_or_default();
                 state.cursor = Some(cursor.max(to));
                 if !tail_lost {
-                    return News::Breach("deliver.gap", format!("told of a gap from {from} to {to}, for no reason"));
+                    return News::Breach(
+                        "deliver.gap",
+                        format!("told of a gap from {from} to {to}, for no reason"),
+                    );
                 }
                 News::Nothing
             }
@@ -145,7 +148,11 @@ impl Person {
             FrameKind::Error { code } => match (self.message(frame.message_id), code) {
                 (
                     Some(message),
-                    "BACKEND_UNAVAILABLE" | "UNKNOWN_OUTCOME" | "RUN_LIMIT" | "RATE_LIMITED" | "OVERLOADED"
+                    "BACKEND_UNAVAILABLE"
+                    | "UNKNOWN_OUTCOME"
+                    | "RUN_LIMIT"
+                    | "RATE_LIMITED"
+                    | "OVERLOADED"
                     | "SHUTTING_DOWN",
                 ) => News::Again(message),
                 // It does not say of which; whatever is not answered is sent again.
@@ -198,7 +205,10 @@ impl Person {
         message.is_over |= seen.event.is_terminal();
         let run = message.run.get_or_insert_with(|| seen.run.clone());
         if *run != seen.run && !tail_lost {
-            return News::Breach("golden.once", format!("{} is done by {run} and by {}", message.id, seen.run));
+            return News::Breach(
+                "golden.once",
+                format!("{} is done by {run} and by {}", message.id, seen.run),
+            );
         }
         state.seen.insert(cursor, seen);
         News::Nothing

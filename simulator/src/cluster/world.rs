@@ -6,7 +6,7 @@ use std::{
 };
 
 use router::{
-    Connect, ConnId, Effect, Effects, Input, Instant, RunRef, Ticket,
+    ConnId, Connect, Effect, Effects, Input, Instant, RunRef, Ticket,
     store::{Answer, Bounds, OpId, Request, Stored, Trouble, Wake, Way},
 };
 use serde_json::value::RawValue;
@@ -92,9 +92,7 @@ impl<'t> World<'t> {
         } else {
             Faults { until_us: FAULTS_US, ..Faults::default() }
         };
-        let person = |n: u32| {
-            Person::new(format!("user-{n}"), plan.from(1, 3) as usize, settings.messages)
-        };
+        let person = |n: u32| Person::new(format!("user-{n}"), plan.from(1, 3) as usize, settings.messages);
         let mut world = Self {
             people: (0..settings.users).map(person).collect(),
             settings: settings.clone(),
@@ -377,7 +375,9 @@ impl<'t> World<'t> {
                     self.set(self.now_us + 1_000, Event::Hangs { node, life, conn: *conn });
                 }
                 Effect::StartRun(request) => {
-                    self.tell(|| format!("node {node} starts {} for {}", request.run_id(), request.request_id));
+                    self.tell(|| {
+                        format!("node {node} starts {} for {}", request.run_id(), request.request_id)
+                    });
                     let agent = Agent::draw(&mut self.work);
                     let at = self.now_us + agent.script[0].0;
                     self.nodes[node].agents.insert(request.run, agent);
@@ -418,7 +418,8 @@ impl<'t> World<'t> {
     // Clients
 
     fn connect(&mut self, user: usize, tab: usize, generation: u32) {
-        if self.people[user].tabs[tab].generation != generation || self.people[user].tabs[tab].link.is_some() {
+        if self.people[user].tabs[tab].generation != generation || self.people[user].tabs[tab].link.is_some()
+        {
             return;
         }
         let node = self.net.from(0, self.nodes.len() as u64 - 1) as usize;
@@ -569,7 +570,14 @@ impl<'t> World<'t> {
         let id = request.id;
         self.nodes[node].owed.insert(id);
         if self.nodes[node].is_cut || self.away > 0 {
-            return self.answer(node, life, line, id, Err(Trouble::Unavailable(router::store::Away::Down)), 50);
+            return self.answer(
+                node,
+                life,
+                line,
+                id,
+                Err(Trouble::Unavailable(router::store::Away::Down)),
+                50,
+            );
         }
         if self.happens(FaultKind::OpLost) {
             let delay = self.net.from(500_000, 3_000_000);

@@ -135,9 +135,7 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
         | Effect::Store(_)
         | Effect::PauseRun { .. }
         | Effect::ResumeRun { .. }
-        | Effect::Swept { .. } => {
-            quoted(&format!("{effect:?}"), out)
-        }
+        | Effect::Swept { .. } => quoted(&format!("{effect:?}"), out),
         Effect::Drained => out.push_str(r#""drained""#),
     }
 }
