@@ -63,6 +63,11 @@ impl Bounds {
         Self { socket_window_frames, window_peak: 0, accounts_broken: false }
     }
 
+    /// Whether a socket with so many unwritten frames is given no more.
+    pub(crate) const fn is_full(&self, frames: u32) -> bool {
+        frames >= self.socket_window_frames
+    }
+
     /// A socket now has `frames` that it has not yet written.
     pub fn window(
         &mut self,

@@ -177,6 +177,11 @@ impl Checkers {
         self.session(user).tolerance.disturbed(tab);
     }
 
+    /// The socket of a tab's connection holds as many unwritten frames as it may.
+    pub(crate) fn crowded(&mut self, user: u32, tab: u8) {
+        self.session(user).tolerance.crowded(tab);
+    }
+
     /// A tab sent a message again.
     pub(crate) fn repeated(&mut self, user: u32, tab: u8, action: &ActionKind) {
         if let ActionKind::Say(say) = action {
@@ -296,7 +301,7 @@ impl Checkers {
             thread,
             touched: tolerance.touched(at_us),
             disturbed: tolerance.is_disturbed(tab),
-            crowded: tolerance.crowds(at_us),
+            crowded: tolerance.crowds(at_us, tab),
             forgiven: tolerance.forgives(at_us, frame.error_code),
             unstarted: tolerance.services_away && tolerance.touched(at_us),
             drains: tolerance.deploys && tolerance.touched(at_us),

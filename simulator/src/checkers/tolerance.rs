@@ -3,7 +3,7 @@
 //!
 //! *Touched* is a user from the moment on when the first rule that concerns it may act; a rule about the node concerns
 //! everybody. *Disturbed* is a connection on which a frame was lost, doubled, overtaken or garbled by the network, as the
-//! world tells. A *gap* is one that the server announced on that tab, by `recovery_gap`, or by a welcome that
+//! world tells; *crowded* is one whose socket had a full window, as the world tells, too. A *gap* is one that the server announced on that tab, by `recovery_gap`, or by a welcome that
 //! names another node than the last one, or is below the tab's own cursor; and, for a touched tab that gets to connect for the first time when runs are
 //! under way, what they said before.
 //!
@@ -17,7 +17,7 @@
 //! | `golden.incomplete` at the end | a run without its end on a tab | a gap on that tab; or its node was replaced since, and another tab has the end |
 //! | the same | a run without its end otherwise | never: touched, it is called `live.pending` |
 //! | `golden.answer` | an answer missing, doubled, out of order | disturbed |
-//! | `golden.answer` | an answer missing | touched, and the scenario bounds what may wait for a connection |
+//! | `golden.answer` | an answer missing | touched and crowded: an answer without a cursor that finds no room is dropped |
 //! | `golden.answer` | `TOO_LARGE` ahead of older answers | touched, and the connection answered nothing yet that waits for its set-up |
 //! | `golden.answer` | a refusal that crowding explains: `RATE_LIMITED`, `RUN_LIMIT`, `OVERLOADED` | touched |
 //! | `golden.answer`, `golden.setup` | `CONNECTION_LIMIT`: older connections are not known to be gone | touched |
@@ -49,8 +49,6 @@ pub(super) struct Tolerance {
     pub(super) from_us: u64,
     pub(super) deploys: bool,
     pub(super) services_away: bool,
-    /// Whether the scenario bounds what may wait for a connection: an answer without a cursor that finds no room is dropped.
-    crowded: bool,
     tabs: Vec<Tab>,
     heard_us: u64,
 }
@@ -58,6 +56,7 @@ pub(super) struct Tolerance {
 #[derive(Clone, Copy, Debug, Default)]
 struct Tab {
     disturbed: bool,
+    crowded: bool,
     /// The node of its connection.
     node: u32,
 }
@@ -70,10 +69,6 @@ impl Tolerance {
             from_us: begins_us(faults, user).unwrap_or(u64::MAX),
             deploys: has(FaultKind::Deploy),
             services_away: has(FaultKind::ServicesAway),
-            crowded: {
-                let limits = &plan.scenario().limits;
-                limits.outbound_frames_max.is_some() || limits.outbound_bytes_max.is_some()
-            },
             tabs: Vec::new(),
             heard_us: 0,
         }
@@ -90,7 +85,8 @@ impl Tolerance {
 
     /// A new connection, on which nothing has happened yet.
     pub(super) fn connecting(&mut self, tab: u8) {
-        self.tab_mut(tab).disturbed = false;
+        let tab = self.tab_mut(tab);
+        (tab.disturbed, tab.crowded) = (false, false);
     }
 
     pub(super) fn disturbed(&mut self, tab: u8) {
@@ -110,9 +106,13 @@ impl Tolerance {
         self.tabs.get(usize::from(tab)).map_or(0, |tab| tab.node)
     }
 
+    pub(super) fn crowded(&mut self, tab: u8) {
+        self.tab_mut(tab).crowded = true;
+    }
+
     /// Whether an answer may have found no room.
-    pub(super) const fn crowds(&self, at_us: u64) -> bool {
-        self.crowded && self.touched(at_us)
+    pub(super) fn crowds(&self, at_us: u64, tab: u8) -> bool {
+        self.touched(at_us) && self.tabs.get(usize::from(tab)).is_some_and(|tab| tab.crowded)
     }
 
     /// Whether a refusal may come without having been planned.

@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 
 /// What is due.
-// The tag is as wide as the fields: beside a tag of one byte they are copied in pieces that lie across the stores before.
-#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The next user arrives.

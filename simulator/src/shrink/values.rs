@@ -183,8 +183,10 @@ fn round(shrinker: &mut Shrinker<'_>, time: &dyn Fn(&mut Scenario) -> Option<&mu
             if let Some(time) = time(&mut candidate) {
                 *time = Micros::new(to_us);
             }
+            // A rule that ends before it begins is no rule that a file may have.
+            let lasts = candidate.faults.iter().all(|fault| fault.during.low <= fault.during.high);
             // At the same time as the start is no rounder than shortly after it.
-            if to_us > 0 && to_us != now_us && shrinker.attempt(candidate) {
+            if lasts && to_us > 0 && to_us != now_us && shrinker.attempt(candidate) {
                 return;
             }
         }

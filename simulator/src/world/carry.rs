@@ -144,6 +144,10 @@ impl<S: Subject> World<'_, S> {
         let plan = &self.plan;
         let who = || (plan.user_id(user), format!("tab-{tab}"));
         self.bounds.window(self.now_us, frames, &who, self.checkers.ledger_mut());
+        if self.trouble.is_some() && self.bounds.is_full(frames) && self.link_of_tab(user, tab) == Some(link)
+        {
+            self.checkers.crowded(user, tab);
+        }
     }
 
     /// A socket wrote frames: the router is told at once, or when its turn comes if things take time at the node.
