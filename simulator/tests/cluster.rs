@@ -1,21 +1,28 @@
-//! Several nodes on one store, under faults.
+//! Several nodes on one store, under faults. `GOLDENPATH_CLUSTER_SEEDS` says how many seeds, `GOLDENPATH_CLUSTER_FIRST` from
+//! which on; with `GOLDENPATH_CLUSTER_TELL=1` every step is printed.
+
+#![expect(clippy::print_stdout, reason = "what the seeds came across is half of what they are for")]
 
 use simulator::cluster::{FaultKind, Played, Settings, play, tell};
 
-fn seeds() -> u64 {
-    std::env::var("GOLDENPATH_CLUSTER_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
-}
-
-fn first() -> u64 {
-    std::env::var("GOLDENPATH_CLUSTER_FIRST").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+/// A number that whoever runs the tests asked for.
+#[expect(clippy::disallowed_methods, reason = "how much is played is not part of what is played")]
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 #[test]
 fn nothing_is_lost_doubled_or_mixed_up_between_nodes() {
     let (mut bad, mut all, mut struck) = (Vec::new(), Played::default(), [0_u32; FaultKind::ALL.len()]);
-    let count = seeds();
-    for seed in first()..first() + count {
-        let played = play(&Settings::default(), seed);
+    let count = asked("GOLDENPATH_CLUSTER_SEEDS").unwrap_or(60);
+    let first = asked("GOLDENPATH_CLUSTER_FIRST").unwrap_or_default();
+    let tells = asked("GOLDENPATH_CLUSTER_TELL").is_some();
+    for seed in first..first + count {
+        let played = if tells {
+            tell(&Settings::default(), seed, &mut |line| println!("{line}"))
+        } else {
+            play(&Settings::default(), seed)
+        };
         all.frames += played.frames;
         all.sent += played.sent;
         all.accepted += played.accepted;
@@ -70,11 +77,4 @@ fn the_same_seed_gives_the_same() {
     let settings = Settings::default();
     assert_eq!(play(&settings, 5), play(&settings, 5));
     assert_ne!(play(&settings, 5).hash, play(&settings, 6).hash);
-}
-
-#[test]
-#[ignore = "prints one seed: GOLDENPATH_CLUSTER_FIRST"]
-fn one_seed() {
-    let played = tell(&Settings::default(), first(), &mut |line| println!("{line}"));
-    println!("{played:#?}");
 }

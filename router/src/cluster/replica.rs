@@ -408,10 +408,8 @@ impl Router {
         let Some(replica) = replicas.get_mut(&user) else { return };
         replica.joining.retain(|joiner| joiner.conn != conn);
         let is_last = self.audience.user(user).conns.is_empty();
-        if is_last || replica.back.as_ref().is_some_and(|back| back.conn == conn) {
-            if let Some(back) = replica.back.take() {
-                asked.remove(&back.op);
-            }
+        if let Some(back) = replica.back.take_if(|back| is_last || back.conn == conn) {
+            asked.remove(&back.op);
         }
         if !is_last {
             return self.seat_joiners(user, out);

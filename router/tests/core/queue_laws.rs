@@ -1,5 +1,4 @@
-//! Laws of the queue over random sequences: the guarantees of its contract, judged by a witness that sees offers, leases,
-//! answers and events, and nothing of the inside.
+//! Laws of the queue over random sequences: its guarantees, judged by a witness that sees nothing of the inside.
 
 use std::{
     cell::RefCell,

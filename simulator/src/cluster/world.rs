@@ -1,28 +1,29 @@
 //! The world: one queue of events, and what each does.
 
+mod clients;
+mod shelf;
+mod strikes;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap, VecDeque},
 };
 
 use router::{
-    ConnId, Connect, Effect, Effects, Input, Instant, RunRef, Ticket,
-    store::{Answer, Bounds, OpId, Request, Stored, Trouble, Wake, Way},
+    ConnId, Effect, Effects, Input, Instant, RunRef,
+    store::{Bounds, Request, Stored, Wake, Way},
 };
 use serde_json::value::RawValue;
 
 use super::{
     Breach, Played, Settings,
     draw::Draw,
-    fault::{FaultKind, Faults, Strike},
+    fault::{Faults, Strike},
     judge,
     node::{Agent, Node},
-    person::{Link, News, Person},
+    person::{Link, Person},
 };
-use crate::{
-    prng::Domain,
-    store::{Model, Sent},
-};
+use crate::{prng::Domain, store::Model};
 
 /// Virtual time begins here: a clock that shows years.
 const EPOCH_US: u64 = 1_700_000_000_000_000;
@@ -335,7 +336,8 @@ impl<'t> World<'t> {
         out.clear();
         router.handle(now, input, &mut out);
         node.inputs += 1;
-        let checked = if node.inputs % LOOK_EVERY == 0 { router.verify() } else { router.stats().check() };
+        let checked =
+            if node.inputs.is_multiple_of(LOOK_EVERY) { router.verify() } else { router.stats().check() };
         let deadline = router.next_deadline().map(|(at, _)| at.as_micros().saturating_sub(EPOCH_US));
         let life = node.life;
         if let Some(at_us) = deadline.filter(|at_us| *at_us < node.tick_at_us) {
@@ -412,383 +414,6 @@ impl<'t> World<'t> {
                 | Effect::Swept { .. }
                 | Effect::Drained => {}
             }
-        }
-    }
-
-    // Clients
-
-    fn connect(&mut self, user: usize, tab: usize, generation: u32) {
-        if self.people[user].tabs[tab].generation != generation || self.people[user].tabs[tab].link.is_some()
-        {
-            return;
-        }
-        let node = self.net.from(0, self.nodes.len() as u64 - 1) as usize;
-        if self.nodes[node].router.is_none() {
-            let at = self.now_us + self.net.from(50_000, 500_000);
-            return self.set(at, Event::Connect { user, tab, generation });
-        }
-        let life = self.nodes[node].life;
-        let state = &mut self.people[user].tabs[tab];
-        state.generation += 1;
-        state.link = Some(Link { node, life, conn: None });
-        state.is_welcome = false;
-        let (generation, resume) = (state.generation, state.cursor.filter(|cursor| *cursor > 0));
-        let ticket = Ticket((user as u64) << 32 | (tab as u64) << 24 | u64::from(generation));
-        self.tickets.insert(ticket.0, (user, tab, generation));
-        let id = self.people[user].id.clone();
-        self.tell(|| format!("{id} tab {tab} connects to node {node}, resumes {resume:?}"));
-        if self.nodes[node].paused_until_us > self.now_us {
-            // Nobody answers: another try.
-            let at = self.now_us + 2_000_000;
-            return self.set(at, Event::Broken { user, tab, generation });
-        }
-        self.input(node, Input::Connect(Connect { resume, ..Connect::new(ticket, &id) }));
-    }
-
-    fn accepted(&mut self, node: usize, life: u32, ticket: Ticket, conn: ConnId) {
-        let Some((user, tab, generation)) = self.tickets.remove(&ticket.0) else { return };
-        self.conns.insert((node, life, conn), (user, tab, generation));
-        let state = &mut self.people[user].tabs[tab];
-        if state.generation == generation {
-            state.link = Some(Link { node, life, conn: Some(conn) });
-        }
-    }
-
-    fn sent(&mut self, node: usize, life: u32, conn: ConnId, text: &str) {
-        let Some((user, tab, generation)) = self.conns.get(&(node, life, conn)).copied() else { return };
-        let delay = self.net.from(100, 5_000);
-        let state = &mut self.people[user].tabs[tab];
-        state.down_at_us = state.down_at_us.max(self.now_us + delay);
-        let at = state.down_at_us;
-        self.set(at, Event::Down { user, tab, generation, text: text.to_owned() });
-        self.set(self.now_us + delay / 2, Event::Written { node, life, conn });
-    }
-
-    fn arrive(&mut self, user: usize, tab: usize, generation: u32, text: &str) {
-        let person = &mut self.people[user];
-        if person.tabs[tab].generation != generation || person.tabs[tab].link.is_none() {
-            return;
-        }
-        self.played.frames += 1;
-        self.played.hash = fold(self.played.hash, text);
-        let news = person.receive(tab, text, self.regressed);
-        self.tell(|| format!("user-{user} tab {tab} <- {text}"));
-        match news {
-            News::Nothing => {}
-            News::Again(message) => {
-                let pause_us = self.net.from(500_000, 1_500_000);
-                self.send_later(user, message, pause_us);
-            }
-            News::Breach(rule, detail) => self.breach(rule, format!("user-{user} tab {tab}: {detail}")),
-        }
-    }
-
-    /// The client's connection is no more.
-    fn broken(&mut self, user: usize, tab: usize, generation: u32) {
-        let state = &mut self.people[user].tabs[tab];
-        if state.generation != generation {
-            return;
-        }
-        let Some(link) = state.link.take() else { return };
-        state.is_welcome = false;
-        self.tell(|| format!("user-{user} tab {tab} lost its connection"));
-        if let Some(conn) = link.conn {
-            let at = self.now_us + self.net.from(100, 50_000);
-            self.set(at, Event::Hangs { node: link.node, life: link.life, conn });
-        }
-        let at = self.now_us + self.net.from(1_000, 3_000_000);
-        self.set(at, Event::Connect { user, tab, generation });
-    }
-
-    /// A user sends a message, for the first time or again.
-    fn send(&mut self, user: usize, message: usize) {
-        let person = &mut self.people[user];
-        let state = &person.messages[message];
-        if state.is_over || state.is_accepted || state.due_us > self.now_us {
-            return;
-        }
-        let tab = message % person.tabs.len();
-        let state = &mut person.tabs[tab];
-        // Whatever became of it: if nothing is heard it is sent again, under its id.
-        if state.link.is_none_or(|link| link.conn.is_none()) || !state.is_welcome {
-            return self.send_later(user, message, 500_000);
-        }
-        person.messages[message].sent = true;
-        person.messages[message].tab = tab;
-        let generation = state.generation;
-        let text = format!(
-            r#"{{"type":"user_message","payload":{{"content":"hello"}},"thread_id":"t{user}","message_id":"m{message}"}}"#
-        );
-        let delay = self.net.from(100, 5_000);
-        state.up_at_us = state.up_at_us.max(self.now_us + delay);
-        let at = state.up_at_us;
-        self.played.sent += 1;
-        self.set(at, Event::Up { user, tab, generation, text });
-        self.send_later(user, message, 8_000_000);
-    }
-
-    fn send_later(&mut self, user: usize, message: usize, pause_us: u64) {
-        let at = self.now_us + pause_us;
-        self.people[user].messages[message].due_us = at;
-        self.set(at, Event::Send { user, message });
-    }
-
-    fn beat(&mut self, node: usize, run: RunRef) {
-        let Some(agent) = self.nodes[node].agents.get_mut(&run) else { return };
-        if agent.is_paused {
-            agent.is_due = true;
-            return;
-        }
-        let Some((_, line)) = agent.script.get(agent.next).copied() else { return };
-        agent.next += 1;
-        let next = agent.script.get(agent.next).map(|(pause, _)| *pause);
-        match next {
-            Some(pause) => {
-                let life = self.nodes[node].life;
-                self.set(self.now_us + pause, Event::Beat { node, life, run });
-            }
-            None => {
-                self.nodes[node].agents.remove(&run);
-            }
-        }
-        let json = self.json.clone();
-        self.input(node, Input::Agent { run, event: line.event(&json) });
-    }
-
-    // The store
-
-    fn happens(&mut self, kind: FaultKind) -> bool {
-        let happens = self.faults.happens(kind, self.now_us, &mut self.chance);
-        self.played.faults[kind as usize] += u32::from(happens);
-        happens
-    }
-
-    /// A node asks the store.
-    fn request(&mut self, node: usize, life: u32, request: &Request) {
-        self.tell(|| format!("node {node} -> {request:?}"));
-        let (now_us, line) = (self.now_us, self.nodes[node].line);
-        let id = request.id;
-        self.nodes[node].owed.insert(id);
-        if self.nodes[node].is_cut || self.away > 0 {
-            return self.answer(
-                node,
-                life,
-                line,
-                id,
-                Err(Trouble::Unavailable(router::store::Away::Down)),
-                50,
-            );
-        }
-        if self.happens(FaultKind::OpLost) {
-            let delay = self.net.from(500_000, 3_000_000);
-            return self.answer(node, life, line, id, Err(Trouble::InDoubt), delay);
-        }
-        let delay = self.net.from(30, 1_500);
-        let state = &mut self.nodes[node];
-        state.op_at_us = state.op_at_us.max(now_us + delay);
-        let at = state.op_at_us;
-        self.set(at, Event::Apply { node, life, line, request: Box::new(request.clone()) });
-    }
-
-    /// An operation reaches the store.
-    fn apply(&mut self, node: usize, life: u32, line: u32, request: &Request) {
-        // What was on its way when the line broke may still arrive, or not.
-        let is_broken = self.nodes[node].line != line || self.nodes[node].life != life;
-        if self.away > 0 || (is_broken && self.chance.one_in(2)) {
-            return;
-        }
-        self.played.operations += 1;
-        let mut wakes: Vec<Sent> = Vec::new();
-        let answer: Answer = self.store.apply(self.now(), request, &mut wakes);
-        self.tell(|| format!("store: node {node} {:?} -> {answer:?}", request.id));
-        for (name, wake) in wakes {
-            self.wake(name.as_str(), wake);
-        }
-        if self.happens(FaultKind::AnswerLost) {
-            let delay = self.net.from(500_000, 3_000_000);
-            return self.answer(node, life, line, request.id, Err(Trouble::InDoubt), delay);
-        }
-        if self.happens(FaultKind::AnswerLate) {
-            let delay = self.net.from(10_000, 4_000_000);
-            return self.answer(node, life, line, request.id, Ok(answer), delay);
-        }
-        let delay = self.net.from(30, 1_500);
-        let state = &mut self.nodes[node];
-        state.answer_at_us = state.answer_at_us.max(self.now_us + delay);
-        let at = state.answer_at_us;
-        let stored = Box::new(Stored { id: request.id, answer: Ok(answer) });
-        self.set(at, Event::Answer { node, life, line, stored });
-    }
-
-    fn answer(
-        &mut self,
-        node: usize,
-        life: u32,
-        line: u32,
-        id: OpId,
-        answer: Result<Answer, Trouble>,
-        delay_us: u64,
-    ) {
-        let stored = Box::new(Stored { id, answer });
-        self.set(self.now_us + delay_us, Event::Answer { node, life, line, stored });
-    }
-
-    fn wake(&mut self, name: &str, wake: Wake) {
-        let place = self.nodes.iter().enumerate().position(|(n, node)| Node::name(n, node.life) == name);
-        let Some(node) = place else { return };
-        let life = self.nodes[node].life;
-        if self.nodes[node].is_cut || self.happens(FaultKind::WakeLost) {
-            return;
-        }
-        let copies = 1 + u32::from(self.happens(FaultKind::WakeDoubled));
-        for _ in 0..copies {
-            let late = self.happens(FaultKind::WakeLate);
-            let delay = if late { self.net.from(5_000, 3_000_000) } else { self.net.from(20, 1_500) };
-            let wake = Box::new(wake.clone());
-            self.set(self.now_us + delay, Event::Woken { node, life, wake });
-        }
-    }
-
-    // Faults
-
-    fn begin(&mut self, node: usize) {
-        let settings = self.settings.clone();
-        self.nodes[node].begin(node, &settings);
-        self.tell(|| format!("node {node} begins"));
-        if self.away == 0 {
-            self.mend(node);
-        }
-    }
-
-    /// A node reaches the store again.
-    fn mend(&mut self, node: usize) {
-        let at = self.now_us + self.net.from(1_000, 100_000);
-        let state = &mut self.nodes[node];
-        state.is_cut = false;
-        let life = state.life;
-        self.set(at, Event::Way { node, life, way: Way::Up });
-        let at = at + self.net.from(0, 100_000);
-        self.set(at, Event::Way { node, life, way: Way::Listening });
-    }
-
-    /// A node loses its way to the store: what is on its way is in doubt.
-    fn cut(&mut self, node: usize) {
-        let state = &mut self.nodes[node];
-        if state.is_cut {
-            return;
-        }
-        state.is_cut = true;
-        state.line += 1;
-        let (life, line) = (state.life, state.line);
-        let owed: Vec<OpId> = state.owed.iter().copied().collect();
-        for id in owed {
-            self.answer(node, life, line, id, Err(Trouble::InDoubt), 10);
-        }
-        self.set(self.now_us + 20, Event::Way { node, life, way: Way::Down });
-        self.set(self.now_us + 20, Event::Way { node, life, way: Way::Deaf });
-    }
-
-    fn strike(&mut self, strike: Strike) {
-        let Strike { kind, for_us, node, .. } = strike;
-        self.tell(|| format!("FAULT {} node {node} for {} ms", kind.name(), for_us / 1_000));
-        let heals_at = (self.now_us + for_us).min(self.faults.until_us.max(self.now_us + 1));
-        match kind {
-            FaultKind::StoreAway => {
-                self.away += 1;
-                (0..self.nodes.len()).for_each(|node| self.cut(node));
-            }
-            FaultKind::StoreRegressed => {
-                self.earlier.push((self.now_us, self.store.clone()));
-            }
-            FaultKind::NodeCut => self.cut(node),
-            FaultKind::NodePaused => {
-                let state = &mut self.nodes[node];
-                state.paused_until_us = state.paused_until_us.max(heals_at);
-                let at = state.paused_until_us;
-                self.set(at, Event::GoesOn { node });
-            }
-            FaultKind::NodeKilled => {
-                if self.nodes[node].router.is_none() {
-                    return;
-                }
-                self.kill(node);
-            }
-            FaultKind::ConnectionLost => {
-                let conns: Vec<_> = self.conns.values().copied().collect();
-                if !conns.is_empty() {
-                    let at = self.chance.from(0, conns.len() as u64 - 1) as usize;
-                    let (user, tab, generation) = conns[at];
-                    self.set(self.now_us, Event::Broken { user, tab, generation });
-                }
-            }
-            FaultKind::OpLost
-            | FaultKind::AnswerLost
-            | FaultKind::AnswerLate
-            | FaultKind::WakeLost
-            | FaultKind::WakeDoubled
-            | FaultKind::WakeLate => return,
-        }
-        self.played.faults[kind as usize] += 1;
-        self.set(heals_at, Event::Heals(strike));
-    }
-
-    fn kill(&mut self, node: usize) {
-        self.killed = true;
-        let life = self.nodes[node].life;
-        self.nodes[node].router = None;
-        self.nodes[node].line += 1;
-        let gone: Vec<_> = self.conns.iter().filter(|((n, l, _), _)| (*n, *l) == (node, life)).collect();
-        let gone: Vec<_> = gone.into_iter().map(|(key, value)| (*key, *value)).collect();
-        for (key, (user, tab, generation)) in gone {
-            self.conns.remove(&key);
-            let at = self.now_us + self.net.from(1_000, 200_000);
-            self.set(at, Event::Broken { user, tab, generation });
-        }
-    }
-
-    fn heal(&mut self, strike: Strike) {
-        let Strike { at_us, kind, node, .. } = strike;
-        self.tell(|| format!("HEALS {} node {node}", kind.name()));
-        match kind {
-            FaultKind::StoreAway => {
-                self.away -= 1;
-                if self.away == 0 {
-                    (0..self.nodes.len()).for_each(|node| self.mend(node));
-                }
-            }
-            FaultKind::StoreRegressed => {
-                let place = self.earlier.iter().position(|(at, _)| *at == at_us);
-                if let Some(place) = place {
-                    let (_, earlier) = self.earlier.remove(place);
-                    self.store.lose_tail(&earlier);
-                    self.regressed = true;
-                    // A store that lost its tail has been away.
-                    for node in 0..self.nodes.len() {
-                        if self.nodes[node].router.is_some() && !self.nodes[node].is_cut {
-                            self.cut(node);
-                            self.mend(node);
-                        }
-                    }
-                }
-            }
-            FaultKind::NodeCut => {
-                if self.away == 0 && self.nodes[node].is_cut {
-                    self.mend(node);
-                }
-            }
-            FaultKind::NodeKilled => {
-                if self.nodes[node].router.is_none() {
-                    self.begin(node);
-                }
-            }
-            FaultKind::NodePaused
-            | FaultKind::ConnectionLost
-            | FaultKind::OpLost
-            | FaultKind::AnswerLost
-            | FaultKind::AnswerLate
-            | FaultKind::WakeLost
-            | FaultKind::WakeDoubled
-            | FaultKind::WakeLate => {}
         }
     }
 }

@@ -1,0 +1,146 @@
+//! Clients: they connect, send, receive, and come back.
+
+use router::{ConnId, Connect, Input, RunRef, Ticket};
+
+use super::{Event, World, fold};
+use crate::cluster::person::{Link, News};
+
+impl World<'_> {
+    pub(super) fn connect(&mut self, user: usize, tab: usize, generation: u32) {
+        if self.people[user].tabs[tab].generation != generation || self.people[user].tabs[tab].link.is_some()
+        {
+            return;
+        }
+        let node = self.net.from(0, self.nodes.len() as u64 - 1) as usize;
+        if self.nodes[node].router.is_none() {
+            let at = self.now_us + self.net.from(50_000, 500_000);
+            return self.set(at, Event::Connect { user, tab, generation });
+        }
+        let life = self.nodes[node].life;
+        let state = &mut self.people[user].tabs[tab];
+        state.generation += 1;
+        state.link = Some(Link { node, life, conn: None });
+        state.is_welcome = false;
+        let (generation, resume) = (state.generation, state.cursor.filter(|cursor| *cursor > 0));
+        let ticket = Ticket((user as u64) << 32 | (tab as u64) << 24 | u64::from(generation));
+        self.tickets.insert(ticket.0, (user, tab, generation));
+        let id = self.people[user].id.clone();
+        self.tell(|| format!("{id} tab {tab} connects to node {node}, resumes {resume:?}"));
+        if self.nodes[node].paused_until_us > self.now_us {
+            // Nobody answers: another try.
+            let at = self.now_us + 2_000_000;
+            return self.set(at, Event::Broken { user, tab, generation });
+        }
+        self.input(node, Input::Connect(Connect { resume, ..Connect::new(ticket, &id) }));
+    }
+
+    pub(super) fn accepted(&mut self, node: usize, life: u32, ticket: Ticket, conn: ConnId) {
+        let Some((user, tab, generation)) = self.tickets.remove(&ticket.0) else { return };
+        self.conns.insert((node, life, conn), (user, tab, generation));
+        let state = &mut self.people[user].tabs[tab];
+        if state.generation == generation {
+            state.link = Some(Link { node, life, conn: Some(conn) });
+        }
+    }
+
+    pub(super) fn sent(&mut self, node: usize, life: u32, conn: ConnId, text: &str) {
+        let Some((user, tab, generation)) = self.conns.get(&(node, life, conn)).copied() else { return };
+        let delay = self.net.from(100, 5_000);
+        let state = &mut self.people[user].tabs[tab];
+        state.down_at_us = state.down_at_us.max(self.now_us + delay);
+        let at = state.down_at_us;
+        self.set(at, Event::Down { user, tab, generation, text: text.to_owned() });
+        self.set(self.now_us + delay / 2, Event::Written { node, life, conn });
+    }
+
+    pub(super) fn arrive(&mut self, user: usize, tab: usize, generation: u32, text: &str) {
+        let person = &mut self.people[user];
+        if person.tabs[tab].generation != generation || person.tabs[tab].link.is_none() {
+            return;
+        }
+        self.played.frames += 1;
+        self.played.hash = fold(self.played.hash, text);
+        let news = person.receive(tab, text, self.regressed);
+        self.tell(|| format!("user-{user} tab {tab} <- {text}"));
+        match news {
+            News::Nothing => {}
+            News::Again(message) => {
+                let pause_us = self.net.from(500_000, 1_500_000);
+                self.send_later(user, message, pause_us);
+            }
+            News::Breach(rule, detail) => self.breach(rule, format!("user-{user} tab {tab}: {detail}")),
+        }
+    }
+
+    /// The client's connection is no more.
+    pub(super) fn broken(&mut self, user: usize, tab: usize, generation: u32) {
+        let state = &mut self.people[user].tabs[tab];
+        if state.generation != generation {
+            return;
+        }
+        let Some(link) = state.link.take() else { return };
+        state.is_welcome = false;
+        self.tell(|| format!("user-{user} tab {tab} lost its connection"));
+        if let Some(conn) = link.conn {
+            let at = self.now_us + self.net.from(100, 50_000);
+            self.set(at, Event::Hangs { node: link.node, life: link.life, conn });
+        }
+        let at = self.now_us + self.net.from(1_000, 3_000_000);
+        self.set(at, Event::Connect { user, tab, generation });
+    }
+
+    /// A user sends a message, for the first time or again.
+    pub(super) fn send(&mut self, user: usize, message: usize) {
+        let person = &mut self.people[user];
+        let state = &person.messages[message];
+        if state.is_over || state.is_accepted || state.due_us > self.now_us {
+            return;
+        }
+        let tab = message % person.tabs.len();
+        let state = &mut person.tabs[tab];
+        // Whatever became of it: if nothing is heard it is sent again, under its id.
+        if state.link.is_none_or(|link| link.conn.is_none()) || !state.is_welcome {
+            return self.send_later(user, message, 500_000);
+        }
+        person.messages[message].sent = true;
+        person.messages[message].tab = tab;
+        let generation = state.generation;
+        let text = format!(
+            r#"{{"type":"user_message","payload":{{"content":"hello"}},"thread_id":"t{user}","message_id":"m{message}"}}"#
+        );
+        let delay = self.net.from(100, 5_000);
+        state.up_at_us = state.up_at_us.max(self.now_us + delay);
+        let at = state.up_at_us;
+        self.played.sent += 1;
+        self.set(at, Event::Up { user, tab, generation, text });
+        self.send_later(user, message, 8_000_000);
+    }
+
+    pub(super) fn send_later(&mut self, user: usize, message: usize, pause_us: u64) {
+        let at = self.now_us + pause_us;
+        self.people[user].messages[message].due_us = at;
+        self.set(at, Event::Send { user, message });
+    }
+
+    pub(super) fn beat(&mut self, node: usize, run: RunRef) {
+        let Some(agent) = self.nodes[node].agents.get_mut(&run) else { return };
+        if agent.is_paused {
+            agent.is_due = true;
+            return;
+        }
+        let Some((_, line)) = agent.script.get(agent.next).copied() else { return };
+        agent.next += 1;
+        let next = agent.script.get(agent.next).map(|(pause, _)| *pause);
+        match next {
+            Some(pause) => {
+                let life = self.nodes[node].life;
+                self.set(self.now_us + pause, Event::Beat { node, life, run });
+            }
+            None => {
+                self.nodes[node].agents.remove(&run);
+            }
+        }
+        let json = self.json.clone();
+        self.input(node, Input::Agent { run, event: line.event(&json) });
+    }
+}
