@@ -237,6 +237,9 @@ pub(crate) struct LoadOptions {
     /// File with the HS256 key that signs the users' tokens at the target
     #[arg(long, value_name = "FILE", requires = "target")]
     pub(crate) jwt_key_file: Option<PathBuf>,
+    /// PEM file with the certificates that a `wss` target is checked against; by default those of the system
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) authorities: Option<PathBuf>,
     /// Threads that generate load
     #[arg(long)]
     pub(crate) workers: Option<usize>,

@@ -48,7 +48,8 @@ pub(super) fn play(options: &LoadOptions) -> Result<Played, Failure> {
         }
         None => TokenSource::Hs256(DEVELOPMENT_KEY.to_owned()),
     };
-    let mut run = Run::new(Target::new(url.unwrap_or_default()), scenario, tokens);
+    let target = Target { url: url.unwrap_or_default(), authorities: options.authorities.clone() };
+    let mut run = Run::new(target, scenario, tokens);
     run.seed = seed;
     if let Some(workers) = options.workers {
         run.workers = workers.max(1);

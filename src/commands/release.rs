@@ -225,6 +225,7 @@ fn short_load(collected: &mut Collected) {
         seed: None,
         target: None,
         jwt_key_file: None,
+        authorities: None,
         workers: None,
         report: ReportOptions { json: false, out: None, html: None, markdown: None, junit: None },
     };

@@ -63,7 +63,7 @@ impl fmt::Display for LoadError {
                  check path, token key and connection limits of the server"
             ),
             LoadError::Certificates { reason } => {
-                write!(f, "{reason}; name the certificate of the server's authority")
+                write!(f, "{reason}; name the certificate of the server's authority with --authorities")
             }
             LoadError::FewTokens { tokens, users } => {
                 write!(f, "{tokens} tokens for {users} users; give one token per user")

@@ -367,9 +367,9 @@ fn swept(sweep: &Sweep) -> String {
     let Totals { seeds, failing, users, runs, .. } = sweep.totals;
     let [seeds, failing, users, runs] = [seeds, failing, users, runs].map(quantity::grouped);
     format!(
-        "{seeds} seeds, each a scenario of its own, with {users} users and {runs} runs in all: {failing} break a rule. \
-         {met} of {} conditions that must come up sometimes did ({listed}), and {} of {} combinations of what a run \
-         was at, what came, and what was wrong meanwhile.",
+        "{seeds} seeds, each a scenario of its own, with {users} users and {runs} runs in all; {failing} of \
+         them broke a rule. {met} of {} conditions that must come up sometimes did ({listed}), and {} of {} \
+         combinations of what a run was at, what came, and what was wrong meanwhile.",
         sweep.conditions.len(),
         quantity::grouped(sweep.triples.met.len() as u64),
         quantity::grouped(sweep.triples.possible),
