@@ -33,8 +33,8 @@ struct Lane {
     resumes: Option<u64>,
     /// Announced missing, inclusive.
     announced: Option<(u64, u64)>,
-    /// Up to where, by an announcement that overtook this connection's welcome.
-    overtook: Option<u64>,
+    /// The same, as far as it may have overtaken this connection's welcome.
+    overtook: Option<(u64, u64)>,
     /// The node of its connection, and whether its welcome said that the server has forgotten.
     node: u32,
     forgotten: bool,
@@ -91,7 +91,7 @@ impl Delivery {
                 ledger.counts.gaps += 1;
                 let start = lane.announced.map_or(from, |(start, _)| start.min(from));
                 lane.announced = Some((start, to));
-                lane.overtook = seen.disturbed.then_some(to);
+                lane.overtook = seen.disturbed.then_some((from, to));
                 if std::mem::take(&mut lane.forgotten) {
                     // Where it goes on is said now.
                     (lane.last, lane.open) = (Some(to), false);
@@ -193,13 +193,9 @@ impl Lane {
         self.forgotten = (replaced && self.resumes.is_some()) || (below && seen.away);
         if self.forgotten {
             // It counts from anywhere now; what this tab had open is gone.
-            (self.last, self.taken, self.announced, self.gapped) = (Some(cursor), false, None, true);
+            (self.last, self.taken, self.announced, self.gapped) = (Some(cursor), false, self.overtook, true);
             (self.resumes, self.written) = (None, 0);
             self.runs.clear();
-            if let Some(to) = self.overtook.take() {
-                // Where it goes on was said ahead of the welcome.
-                (self.last, self.forgotten, self.open) = (Some(to), false, false);
-            }
         } else if below {
             let last = self.resumes.unwrap_or_default();
             let detail = format!("the welcome speaks of cursor {cursor}, the tab has {last}");
