@@ -146,6 +146,10 @@ impl Client {
     pub fn disconnected(&mut self) {
         self.pong_due = false;
         self.confirm = None;
+        if !self.welcomed {
+            // Which incarnation of the server announced that is unknown; it will say so again.
+            self.gap_to = 0;
+        }
         self.resumes = self.resume_cursor();
         self.welcomed = false;
     }
@@ -299,6 +303,17 @@ mod tests {
         client.resumes_with(0);
         receive(&mut client, r#"{"type":"connection_established","data":{"cursor":5}}"#);
         assert_eq!((client.resume_cursor(), client.is_up_to(5)), (Some(0), false));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 1)), Verdict::Fresh);
+    }
+
+    #[test]
+    fn a_gap_without_its_welcome_says_nothing_of_the_next_connection() {
+        let mut client = Client::careful();
+        client.resumes_with(0);
+        receive(&mut client, r#"{"type":"recovery_gap","from":1,"to":3}"#);
+        client.disconnected();
+        receive(&mut client, r#"{"type":"connection_established","data":{"cursor":0}}"#);
+        assert_eq!(receive(&mut client, &event("agent_thinking", 3, 3)), Verdict::Hole);
         assert_eq!(receive(&mut client, &event("agent_started", 1, 1)), Verdict::Fresh);
     }
 

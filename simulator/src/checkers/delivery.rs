@@ -33,6 +33,8 @@ struct Lane {
     resumes: Option<u64>,
     /// Announced missing, inclusive.
     announced: Option<(u64, u64)>,
+    /// The same, as far as it may have overtaken this connection's welcome.
+    overtook: Option<(u64, u64)>,
     /// The node of its connection, and whether its welcome said that the server has forgotten.
     node: u32,
     forgotten: bool,
@@ -57,6 +59,7 @@ impl Delivery {
         lane.open = again && resume.is_none();
         lane.written = resume.unwrap_or_default();
         lane.resumes = resume;
+        lane.overtook = None;
     }
 
     pub(super) fn here(&self) -> u64 {
@@ -88,6 +91,7 @@ impl Delivery {
                 ledger.counts.gaps += 1;
                 let start = lane.announced.map_or(from, |(start, _)| start.min(from));
                 lane.announced = Some((start, to));
+                lane.overtook = seen.disturbed.then_some((from, to));
                 if std::mem::take(&mut lane.forgotten) {
                     // Where it goes on is said now.
                     (lane.last, lane.open) = (Some(to), false);
@@ -189,7 +193,7 @@ impl Lane {
         self.forgotten = (replaced && self.resumes.is_some()) || (below && seen.away);
         if self.forgotten {
             // It counts from anywhere now; what this tab had open is gone.
-            (self.last, self.taken, self.announced, self.gapped) = (Some(cursor), false, None, true);
+            (self.last, self.taken, self.announced, self.gapped) = (Some(cursor), false, self.overtook, true);
             (self.resumes, self.written) = (None, 0);
             self.runs.clear();
         } else if below {

@@ -25,8 +25,8 @@ const INTERNALS: [&str; 3] = ["MessageType.", "is not defined", "Traceback"];
 #[derive(Clone, Debug, Default)]
 pub(super) struct GoldenPath {
     open: Vec<Asked>,
-    /// Keys of requests whose runs ended on every tab, and of those runs.
-    done: Vec<(u64, u64)>,
+    /// Keys of requests whose runs ended on every tab, and of those runs; and when they were sent.
+    done: Vec<(u64, u64, u64)>,
     /// Requests that were sent again, and by which tab; once for each time.
     repeated: Vec<(u64, u8)>,
     answers: PerTab<VecDeque<Awaited>>,
@@ -283,12 +283,14 @@ impl GoldenPath {
         let request = seen.frame.request_id;
         let key = seen.request;
         let Some(index) = self.open.iter().position(|asked| asked.key == key) else {
-            match self.done.iter().find(|(done, _)| *done == key) {
+            match self.done.iter().find(|(done, ..)| *done == key) {
                 None => {
                     let detail = format!("nobody sent request {request}");
                     ledger.push(seen.finding("golden.unasked", NAME, detail));
                 }
-                Some((_, run)) if *run != seen.run && dedupes => {
+                Some((_, run, at_us))
+                    if *run != seen.run && dedupes && !(seen.touched && *at_us < seen.forgets_us) =>
+                {
                     let detail = format!("request {request} is run again after it ended");
                     ledger.push(seen.finding("golden.twice", NAME, detail));
                 }
@@ -313,8 +315,8 @@ impl GoldenPath {
         asked.judge(seen, ledger);
         if asked.tabs.iter().all(|view| view.ended.is_some()) {
             asked.settle(ledger);
-            self.done.push((key, seen.run));
-            self.open.swap_remove(index);
+            let asked = self.open.swap_remove(index);
+            self.done.push((key, seen.run, asked.at_us));
         }
     }
 
@@ -387,15 +389,17 @@ impl GoldenPath {
 }
 
 impl Asked {
-    /// Notes which run the event is of. A request has one run, and another only if the node of the first was replaced.
+    /// Notes which run the event is of. A request has one run, and another only if the node of the first was
+    /// replaced, or need not know it again.
     fn runs_as(&mut self, seen: &Seen<'_>, dedupes: bool, ledger: &mut Ledger) {
+        let forgotten = seen.touched && self.at_us < seen.forgets_us;
         let view = self.tabs.at(seen.tab);
         if view.run == seen.run {
             return;
         }
         if view.run == 0 {
             (view.run, view.node) = (seen.run, seen.node);
-        } else if seen.node > view.node {
+        } else if seen.node > view.node || forgotten {
             *view = View { run: seen.run, node: seen.node, torn: view.torn, ..View::default() };
         }
         if self.runs.iter().any(|(run, _)| *run == seen.run) {
@@ -405,7 +409,7 @@ impl Asked {
             // Two runs in one: what either lacks cannot be told.
             let again = !self.runs.is_empty();
             self.tabs.iter_mut().for_each(|view| view.torn |= again);
-        } else if self.runs.iter().any(|(_, node)| *node >= seen.node) {
+        } else if !forgotten && self.runs.iter().any(|(_, node)| *node >= seen.node) {
             let detail = format!("request {} has a second run", seen.frame.request_id);
             ledger.push(seen.finding("golden.twice", NAME, detail));
         }

@@ -76,6 +76,8 @@ pub struct Checkers {
     dedupes: bool,
     /// What the server's clock shows, if it goes wrong.
     clock: Option<NodeClock>,
+    /// How long the server remembers a message's id, microseconds of its clock.
+    remembers_us: u64,
 }
 
 mod timeline;
@@ -127,7 +129,9 @@ pub(crate) struct Seen<'a> {
     drains: bool,
     /// Whether the server's clock may be ahead of ours.
     ahead: bool,
-    /// Whether nothing came to any of the user's tabs for as long as a server remembers who went away.
+    /// What was sent before this, a server need not know again.
+    forgets_us: u64,
+    /// Whether nothing came to any of the user's tabs for as long as a server remembers who went away, and to this one since.
     away: bool,
     /// The node that it is from, as often as nodes were replaced before.
     node: u32,
@@ -147,6 +151,7 @@ impl Checkers {
             node: 0,
             dedupes: true,
             clock: None,
+            remembers_us: crate::world::router_config(plan.scenario()).dedupe_ttl_us,
         }
     }
 
@@ -306,7 +311,11 @@ impl Checkers {
             unstarted: tolerance.services_away && tolerance.touched(at_us),
             drains: tolerance.deploys && tolerance.touched(at_us),
             ahead: self.clock.is_some(),
-            away: tolerance.touched(at_us) && tolerance.heard(at_us) >= recovery_us,
+            forgets_us: match &self.clock {
+                None => at_us.saturating_sub(self.remembers_us),
+                Some(clock) => clock.when(clock.shows(at_us).saturating_sub(self.remembers_us)),
+            },
+            away: tolerance.silent(at_us, tab, recovery_us) && tolerance.touched(at_us),
             node: tolerance.node_of(tab),
         };
         let ledger = &mut self.ledger;

@@ -29,10 +29,11 @@
 //! | `golden.setup` | whatever came before the set-up is over | the node's clock has jumped or drifted |
 //! | `golden.late` | an answer after more than 5 s | touched |
 //! | `golden.twice` | a second run of one request | the node was replaced between the two, or the server knows no message again |
+//! | the same | a second run of one request | touched, and the request was sent longer ago than the server's clock has ids remembered |
 //! | `run.R1`, `run.R3`, `run.R4` | what a run seems to lack | a gap |
 //! | `run.R5` | a run without its end | its node was replaced, or a gap |
 //! | `deliver.I4` | a frame ahead of a hole, which the client does not take | disturbed |
-//! | `deliver.I4` | a welcome below the client's cursor | the node was replaced, or touched and silent for a recovery window |
+//! | `deliver.I4` | a welcome below the client's cursor | the node was replaced, or touched, and all tabs were silent for a recovery window, this one since then |
 //! | `deliver.I2` | a tab without the newest events of a node | the tab never met that node |
 //!
 //! A run that ended otherwise than planned and was forgiven is counted (`forgiven`); the objective of the golden path is
@@ -50,7 +51,10 @@ pub(super) struct Tolerance {
     pub(super) deploys: bool,
     pub(super) services_away: bool,
     tabs: Vec<Tab>,
+    /// When a frame came last, on whatever tab.
     heard_us: u64,
+    /// When the latest silence began in which a server may forget the user.
+    silent_us: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +63,8 @@ struct Tab {
     crowded: bool,
     /// The node of its connection.
     node: u32,
+    /// When a frame came last.
+    heard_us: u64,
 }
 
 impl Tolerance {
@@ -71,12 +77,18 @@ impl Tolerance {
             services_away: has(FaultKind::ServicesAway),
             tabs: Vec::new(),
             heard_us: 0,
+            silent_us: None,
         }
     }
 
-    /// A frame came, on whatever tab: how long none had come before, microseconds.
-    pub(super) const fn heard(&mut self, at_us: u64) -> u64 {
-        at_us.saturating_sub(std::mem::replace(&mut self.heard_us, at_us))
+    /// A frame came on a tab: whether all tabs were silent for so long at some time, and this one has been since.
+    pub(super) fn silent(&mut self, at_us: u64, tab: u8, for_us: u64) -> bool {
+        let before_us = std::mem::replace(&mut self.heard_us, at_us);
+        if at_us.saturating_sub(before_us) >= for_us {
+            self.silent_us = Some(before_us);
+        }
+        let heard_us = std::mem::replace(&mut self.tab_mut(tab).heard_us, at_us);
+        self.silent_us.is_some_and(|silent_us| heard_us <= silent_us)
     }
 
     pub(super) const fn touched(&self, at_us: u64) -> bool {

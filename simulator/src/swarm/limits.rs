@@ -43,6 +43,8 @@ impl Tight {
         // No outage of the plan is longer than the recovery window.
         let network = &scenario.network;
         let away = Micros::new(network.reconnect.first_success_us(network.reconnect_outage.high.us()));
+        // A server that waits less than the way there and back takes, keeps no connection.
+        let round_trip = Micros::new(2 * network.latency.high.us());
         Self {
             outbound_frames_max: dice.maybe(0.3, |dice| dice.skewed(1, 64) as u32),
             outbound_bytes_max: dice.maybe(0.1, |dice| Bytes::new(dice.skewed(2_000, 64_000) as u32)),
@@ -53,7 +55,8 @@ impl Tight {
             recovery_ttl: dice.maybe(0.4, |dice| Micros::new(dice.skewed(500 * MS, 60 * SECOND)).max(away)),
             slow_reader_grace: dice.maybe(0.3, |dice| Micros::new(dice.skewed(200 * MS, 3 * SECOND))),
             drain_deadline: dice.maybe(0.5, |dice| Micros::new(dice.skewed(100 * MS, 5 * SECOND))),
-            heartbeat_after: dice.maybe(0.2, |dice| Micros::new(dice.within(500 * MS, 4 * SECOND))),
+            heartbeat_after: dice
+                .maybe(0.2, |dice| Micros::new(dice.within(500 * MS, 4 * SECOND)).max(round_trip)),
         }
     }
 
