@@ -420,7 +420,7 @@ impl Audience {
             flow.stats.frames.queued -= 1;
             flow.stats.frames.in_flight += 1;
             let ix = flow.out.share(queued.frame);
-            hand_over(conn, member.index, ix, queued.cursor, flow.out);
+            flow.out.push(hand_over(conn, member.index, ix, queued.cursor));
         }
         if mutant!(flow.config, ForgetRest) {
             give_up_queue(conn, flow.config, flow.stats);
@@ -567,10 +567,13 @@ impl<'f, 'a> Fan<'f, 'a> {
             None => *self.shared.insert(self.flow.out.share(self.frame.clone())),
         };
         self.direct += 1;
-        hand_over(conn, index, frame, self.cursor, self.flow.out);
+        self.flow.out.push_uncounted(hand_over(conn, index, frame, self.cursor));
     }
 
     fn finish(self) {
+        if let Some(frame) = self.shared {
+            self.flow.out.count_names(frame, self.direct as u32);
+        }
         let frames = &mut self.flow.stats.frames;
         frames.offered += self.direct;
         frames.bytes += self.direct * self.frame.len() as u64;
@@ -608,7 +611,7 @@ fn offer(
     if conn.credit > 0 && conn.queued.is_empty() {
         let ix = *shared.get_or_insert_with(|| flow.out.share(frame));
         flow.stats.frames.in_flight += 1;
-        hand_over(conn, index, ix, cursor, flow.out);
+        flow.out.push(hand_over(conn, index, ix, cursor));
         return;
     }
     let more = usize::from(mutant!(flow.config, QueueOneMore));
@@ -670,11 +673,11 @@ fn miss_gapped(conns: &mut [Conn], user: &mut User, cursor: u64, flow: &mut Flow
 
 /// Gives the socket a frame; the caller counts it as in flight.
 #[inline]
-fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64, out: &mut Effects) {
+fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64) -> Effect {
     conn.credit -= 1;
     conn.taken = conn.taken.max(cursor);
     conn.in_flight.push_back(cursor);
-    out.push(Effect::Send { conn: conn.id(index), frame });
+    Effect::Send { conn: conn.id(index), frame }
 }
 
 fn give_up_queue(conn: &mut Conn, config: &Config, stats: &mut Stats) {

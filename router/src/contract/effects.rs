@@ -124,6 +124,18 @@ impl Effects {
         self.list.push(effect);
     }
 
+    /// [`push`](Self::push) of one of many that name the same frame: they are counted together, by
+    /// [`count_names`](Self::count_names).
+    #[inline]
+    pub(crate) fn push_uncounted(&mut self, effect: Effect) {
+        self.list.push(effect);
+    }
+
+    /// So many more effects name that frame.
+    pub(crate) fn count_names(&mut self, ix: FrameIx, times: u32) {
+        self.frames[ix.0 as usize].1 += times;
+    }
+
     /// Takes in the text of a frame, for effects to name. For models that stand in for a router: what they write is
     /// theirs to answer for, so the text is not checked.
     pub fn text(&mut self, text: &str) -> FrameIx {
