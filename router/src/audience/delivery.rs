@@ -334,12 +334,7 @@ impl Audience {
         miss_gapped(conns, user, cursor, flow);
         let lost = user.cursor - user.settled;
         user.standing.lose(user.delivered.max(user.settled) + 1, user.cursor, true);
-        user.settled = user.cursor;
-        user.unheard = None;
-        user.log.clear();
-        user.log.shrink_to_fit();
-        user.log_bytes = 0;
-        user.ghosts.clear();
+        user.empty_window();
         flow.stats.events.expired += lost;
         flow.stats.events.waiting -= lost;
     }

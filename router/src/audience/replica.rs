@@ -29,13 +29,7 @@ impl Audience {
         let (written, kept, cursor) =
             (user.up_to_unheard(user.delivered), user.cursor - user.settled, user.cursor);
         flow.break_promises(self.user_mut(owner.user()), cursor);
-        let user = self.user_mut(owner.user());
-        user.settled = user.cursor;
-        user.unheard = None;
-        user.log.clear();
-        user.log.shrink_to_fit();
-        user.log_bytes = 0;
-        user.ghosts.clear();
+        self.user_mut(owner.user()).empty_window();
         flow.stats.events.kept += kept;
         flow.stats.events.waiting -= kept;
         written

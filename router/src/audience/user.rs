@@ -203,6 +203,16 @@ impl User {
         self.delivered = self.delivered.max(self.up_to_unheard(cursor));
     }
 
+    /// Gives up the window, and the places that are kept in it.
+    pub(super) fn empty_window(&mut self) {
+        self.settled = self.cursor;
+        self.unheard = None;
+        self.log.clear();
+        self.log.shrink_to_fit();
+        self.log_bytes = 0;
+        self.ghosts.clear();
+    }
+
     /// Cursor of the oldest event in the window; one past the newest when there is none.
     pub(crate) fn log_first(&self) -> u64 {
         self.cursor + 1 - self.log.len() as u64

@@ -154,12 +154,8 @@ impl Router {
         for run in runs {
             let note = Note::read(&run.note);
             let tier = note.as_ref().map(|note| note.tier).unwrap_or_default();
-            let user = known.unwrap_or_else(|| {
-                let user = self.audience.add_awaited(name, tier);
-                self.stats.connections.users = self.audience.users_len() as u64;
-                self.idle(user);
-                user
-            });
+            // The first of several runs makes the user known.
+            let user = self.audience.find(name).unwrap_or_else(|| self.await_user(name, tier));
             if let Some(hold) = hold
                 && let Some(replica) = self.replica(user)
             {

@@ -119,7 +119,7 @@ impl Router {
             None => self.begin_for_stranger(user, context, deliver.event.get())?,
         };
         let receipt = self.open_receipt(deliver, event_type);
-        let user = known.unwrap_or_else(|| self.await_user(user));
+        let user = known.unwrap_or_else(|| self.await_user(user, Tier::Free));
         let body = None;
         self.publish_delivered(user, thread.map(Into::into), body, receipt, out);
         self.seal_receipt(receipt, out);
@@ -246,8 +246,9 @@ impl Router {
         is_user_id(user) && self.audience.awaited_users() < self.config.awaited_users_max
     }
 
-    fn await_user(&mut self, user: &str) -> UserRef {
-        let user = self.audience.add_awaited(user, Tier::Free);
+    /// Takes in a user who never was here.
+    pub(crate) fn await_user(&mut self, user: &str, tier: Tier) -> UserRef {
+        let user = self.audience.add_awaited(user, tier);
         self.stats.connections.users = self.audience.users_len() as u64;
         self.idle(user);
         user

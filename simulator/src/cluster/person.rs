@@ -16,8 +16,6 @@ pub(super) struct Person {
 #[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) id: String,
-    /// Which tab sent it, and over which of its connections, last.
-    pub(super) tab: usize,
     pub(super) sent: bool,
     /// When it goes out next, unless an answer comes before.
     pub(super) due_us: u64,
@@ -98,13 +96,12 @@ impl Person {
         };
         let state = &mut self.tabs[tab];
         match frame.kind {
-            FrameKind::Welcome { cursor } => {
+            FrameKind::Welcome { .. } => {
                 let degraded = text.contains("\"degraded\":true");
                 state.is_welcome = true;
                 if !degraded && state.cursor.is_none() {
                     // What came before is none of this tab's, but for what nobody got yet.
                     state.cursor = Some(0);
-                    let _ = cursor;
                 }
                 News::Nothing
             }

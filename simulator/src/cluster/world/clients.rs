@@ -103,7 +103,6 @@ impl World<'_> {
             return self.send_later(user, message, 500_000);
         }
         person.messages[message].sent = true;
-        person.messages[message].tab = tab;
         let generation = state.generation;
         let text = format!(
             r#"{{"type":"user_message","payload":{{"content":"hello"}},"thread_id":"t{user}","message_id":"m{message}"}}"#

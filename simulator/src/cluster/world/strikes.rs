@@ -88,7 +88,6 @@ impl World<'_> {
     }
 
     pub(super) fn kill(&mut self, node: usize) {
-        self.killed = true;
         let life = self.nodes[node].life;
         self.nodes[node].router = None;
         self.nodes[node].line += 1;
