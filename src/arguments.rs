@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Load(LoadOptions),
     /// Serve WebSockets with the router
     Serve(ServeOptions),
+    /// Look at the queue of a running node: what waits, what ended undelivered; and have that worked on again
+    Queue(QueueOptions),
     /// Check, list or describe scenario files
     Scenario(ScenarioOptions),
     /// Play the recorded cases of what this router replaces against it, and say where it differs
@@ -276,6 +278,12 @@ pub(crate) struct ServeOptions {
     /// Redis that several nodes share their users by: redis://HOST:PORT/DATABASE
     #[arg(long, value_name = "URL", env = "GOLDENPATH_REDIS")]
     pub(crate) redis: Option<String>,
+    /// File with the token, at least 16 bytes, that operators ask /admin with; without it there is no /admin
+    #[arg(long, value_name = "FILE", env = "GOLDENPATH_ADMIN_TOKEN_FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Agents at work at once; further runs wait for their turn. The scenario's limit by default
+    #[arg(long, value_name = "N")]
+    pub(crate) agents: Option<u32>,
     /// Scenario whose limits and scripted agent the server uses
     #[arg(long, default_value = crate::sources::DEFAULT_SCENARIO, value_name = "NAME|FILE")]
     pub(crate) scenario: String,
@@ -288,6 +296,55 @@ pub(crate) struct ServeOptions {
     /// Drain when stdin ends: for parents that must not leave a server behind
     #[arg(long, hide = true)]
     pub(crate) until_stdin_ends: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct QueueOptions {
+    /// Where the node is asked over HTTP
+    #[arg(long, default_value = "http://127.0.0.1:8000", global = true)]
+    pub(crate) url: String,
+    /// File with the token that the node was started with
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GOLDENPATH_ADMIN_TOKEN_FILE",
+        global = true,
+        default_value = "admin-token"
+    )]
+    pub(crate) admin_token_file: PathBuf,
+    /// Print what the node answers as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: QueueCommand,
+}
+
+/// What to do with the queue.
+#[derive(Subcommand, Debug)]
+pub(crate) enum QueueCommand {
+    /// What waits, and what became of what waited
+    Stats,
+    /// Messages that ended without being worked on, the oldest first
+    DeadLetters {
+        /// Only this user's
+        #[arg(long)]
+        user: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+    /// Have dead letters worked on again
+    Redrive {
+        /// Whose letters
+        #[arg(long)]
+        user: String,
+        /// The letter's number
+        #[arg(value_name = "LETTER", conflicts_with = "all")]
+        letter: Option<u64>,
+        /// All of the user's that can be
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => commands::serve::run(options),
         Command::Scenario(options) => commands::scenario::run(&options),
         Command::Conform(options) => commands::conform::run(&options),
+        Command::Queue(options) => commands::queue::run(&options),
         Command::Hazards(options) => commands::hazards::run(&options),
         Command::Migrate(options) => commands::migrate::run(&options),
         Command::Gate(options) => commands::gate::run(&options),

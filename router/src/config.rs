@@ -31,6 +31,20 @@ pub struct Config {
     pub held_frames_max: u32,
     /// Bytes held per connection during set-up.
     pub held_bytes_max: u32,
+    /// Bytes held during set-up, over all connections.
+    pub held_bytes_total_max: u64,
+    /// Agents at work at once; further runs wait for their turn, which goes from user to user. 0: no bound, none waits.
+    pub agents_max: u32,
+    /// Runs that may wait for an agent, over all users; a further message is refused with `OVERLOADED`.
+    pub runs_waiting_max: u32,
+    /// Messages per user that ended without being worked on, kept for operators; the oldest leaves.
+    pub dead_letters_per_user_max: u32,
+    /// Those of all users; the oldest leaves.
+    pub dead_letters_max: u32,
+    /// How long one is kept.
+    pub dead_letter_ttl_us: u64,
+    /// Shortest time between two notices of dead letters to one user.
+    pub dead_letter_notice_us: u64,
     /// Longest inbound text; a longer one is refused and the connection lives.
     pub inbound_bytes_max: u32,
     /// Longest inbound message the transport lets through; a longer one closes with 1009.
@@ -162,6 +176,13 @@ impl Default for Config {
             ready_after_us: 0,
             held_frames_max: 100,
             held_bytes_max: 64 * 1024,
+            held_bytes_total_max: 256 << 20,
+            agents_max: 0,
+            runs_waiting_max: 100_000,
+            dead_letters_per_user_max: 100,
+            dead_letters_max: 10_000,
+            dead_letter_ttl_us: 7 * 86_400 * SECOND,
+            dead_letter_notice_us: 60 * SECOND,
             inbound_bytes_max: 8192,
             transport_bytes_max: 64 * 1024,
             outbound_frame_bytes_max: 256 * 1024,

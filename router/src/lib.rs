@@ -20,6 +20,7 @@
 //! | [`wire`] | frames as they leave: run events, replies, errors; what is taken out of agents' values |
 //! | [`error`] | the codes a client can meet |
 //! | [`store`] | what is asked of a store that several nodes share, and what its answers mean |
+//! | [`waiting`] | what of the router waits in that queue, and what keeps it |
 //! | [`tools`] | tool calls: one dispatcher per run, permissions, validation |
 //! | [`fingerprint`] | what of a router's state can change what it does next |
 //! | [`stats`] | outcome accounting that adds up at every step |
@@ -86,6 +87,7 @@ pub mod stats;
 pub mod store;
 mod timers;
 pub mod tools;
+pub mod waiting;
 pub mod wire;
 
 pub use crate::audience::{Connection, Pool};
@@ -107,3 +109,4 @@ pub use crate::mutant::Mutant;
 pub use crate::router::{Router, Sizes, UserHandle};
 pub use crate::run::Rule;
 pub use crate::stats::{Outcome, Stats};
+pub use crate::waiting::{Letter, QueueStats, RedriveRefusal, Redriven};

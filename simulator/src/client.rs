@@ -232,6 +232,7 @@ impl Client {
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => {}
         }
     }

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use benches::load::agents::ScenarioScripts;
 use reports::Verdict;
 use router_server::{
-    Server, ServerConfig, ServerError, Stopped, TlsFiles,
+    AdminToken, Server, ServerConfig, ServerError, Stopped, TlsFiles,
     agents::Scripted,
     auth::{AuthConfig, KeyError},
     store::StoreConfig,
@@ -71,6 +71,14 @@ fn config(options: &ServeOptions) -> Result<ServerConfig, Failure> {
     }
     if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
         config.tls = Some(TlsFiles { certificates: cert.clone(), key: key.clone() });
+    }
+    if let Some(agents) = options.agents {
+        config.router.agents_max = agents;
+    }
+    if let Some(path) = &options.admin_token_file {
+        let token = AdminToken::new(&read(path)?);
+        let short = || Failure::Usage(format!("{}: expected a token of at least 16 bytes", path.display()));
+        config.admin = Some(token.ok_or_else(short)?);
     }
     config.store = options.redis.as_ref().map(StoreConfig::new);
     let seed = options.seed.unwrap_or(scenario.seed);

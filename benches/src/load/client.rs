@@ -327,6 +327,7 @@ impl Tab {
             | FrameKind::Gap { .. }
             | FrameKind::Quality
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => {}
         }
     }

@@ -10,8 +10,8 @@ use std::{
 
 use router::{
     AgentEvent, AskRef, Audit, Authority, Close, Config, ConnId, Context, Deliver, Delivery, Effect, Effects,
-    EventRef, Frame, Input, Instant, Pool, QualityAnswer, QualityNews, Receipt, ReceiptId, Router, RunRef,
-    Stats, Target, Ticket, ToolAnswer, ToolRequest, ToolStep,
+    EventRef, Frame, Input, Instant, Letter, Pool, QualityAnswer, QualityNews, QueueStats, Receipt,
+    ReceiptId, RedriveRefusal, Router, RunRef, Stats, Target, Ticket, ToolAnswer, ToolRequest, ToolStep,
     compat::Lent,
     handlers::{HandlerStats, Readiness},
     routes::{Dispatched, Envelope, Middleware, Record, Refused, RouteHandler},
@@ -134,6 +134,8 @@ struct State {
     receipts: BTreeMap<ReceiptId, oneshot::Sender<Receipt>>,
     /// Calls of facades with the old names, by facade.
     facade_calls: BTreeMap<&'static str, u64>,
+    /// What became of the dead letter that is being redriven.
+    redriven: Option<Result<(), RedriveRefusal>>,
 }
 
 struct Socket {
@@ -176,6 +178,7 @@ impl Shared {
             deliveries: 0,
             receipts: BTreeMap::new(),
             facade_calls: BTreeMap::new(),
+            redriven: None,
         };
         Ok(Arc::new(Self {
             node,
@@ -228,6 +231,22 @@ impl Shared {
 
     pub(crate) fn readiness(&self) -> Readiness {
         self.lock().router.readiness(self.clock.now())
+    }
+
+    pub(crate) fn queue_stats(&self) -> QueueStats {
+        self.lock().router.queue_stats()
+    }
+
+    pub(crate) fn dead_letters(&self, user: Option<&str>, from: u64, max: usize) -> Vec<Letter> {
+        self.lock().router.dead_letters(user, from, max)
+    }
+
+    /// Has a dead letter worked on again.
+    pub(crate) fn redrive(self: &Arc<Self>, user: &str, letter: u64) -> Result<(), RedriveRefusal> {
+        let mut state = self.lock();
+        let Some(authority) = state.authority.clone() else { return Err(RedriveRefusal::ShuttingDown) };
+        self.step(&mut state, Input::Redrive { authority: &authority, user, letter });
+        state.redriven.take().unwrap_or(Err(RedriveRefusal::Unknown))
     }
 
     /// One input in, its effects carried out before any other input.
@@ -569,6 +588,15 @@ impl Shared {
             }
             Effect::ResumeRun { run } => {
                 guard_in(&self.runtime, "the agent back end, asked to go on,", || self.agents.resume(*run));
+            }
+            Effect::Redriven(redriven) => {
+                tracing::info!(
+                    user = %redriven.user,
+                    letter = redriven.letter,
+                    refused = redriven.outcome.err().map(RedriveRefusal::name),
+                    "a dead letter was to be worked on again"
+                );
+                state.redriven = Some(redriven.outcome);
             }
             Effect::Swept { connections } => tracing::info!(connections, "idle connections closed"),
             Effect::Drained => {

@@ -20,11 +20,13 @@ use tokio_tungstenite::{
 };
 
 use self::request::{Offer, Query};
+pub(crate) use self::request::{bearer, decoded};
 use crate::{
+    admin::{self, AdminToken},
     auth::{AuthConfig, Denied, Identity},
     connection::Connection,
     driver::Shared,
-    http::{self, Answer},
+    http::{self, Answer, Method},
     metrics::Doorbell,
 };
 
@@ -39,6 +41,8 @@ pub(crate) struct Door {
     pub(crate) auth: AuthConfig,
     pub(crate) websocket: WebSocketConfig,
     pub(crate) bell: Doorbell,
+    /// `None`: nothing for operators.
+    pub(crate) admin: Option<AdminToken>,
 }
 
 /// Reads one request. A good upgrade becomes a connection; everything else is answered, and `None`.
@@ -47,7 +51,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let request = match read_head(&mut stream).await {
-        Ok(Some((request, rest))) => route(door, &request).map(|upgrade| (upgrade, rest)),
+        Ok(Some((method, request, rest))) => route(door, method, &request).map(|upgrade| (upgrade, rest)),
         Ok(None) => {
             door.bell.lost.add_one();
             return None;
@@ -107,7 +111,9 @@ impl Upgrade {
 }
 
 /// The request and what came behind it; `None` if the client left.
-async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<(Request, Vec<u8>)>, Answer> {
+async fn read_head<S: AsyncRead + Unpin>(
+    stream: &mut S,
+) -> Result<Option<(Method, Request, Vec<u8>)>, Answer> {
     let mut head = Vec::with_capacity(1024);
     let end = loop {
         let from = head.len().saturating_sub(3);
@@ -124,8 +130,13 @@ async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<(Reque
         }
     };
     let rest = head.split_off(end);
+    // The parser is that of the handshake, which knows one method. Operators have another, on paths of their own.
+    let (method, head) = match head.strip_prefix(b"POST /admin/") {
+        Some(rest) => (Method::Post, [b"GET /admin/", rest].concat()),
+        None => (Method::Get, head),
+    };
     match Request::try_parse(&head) {
-        Ok(Some((_, request))) => Ok(Some((request, rest))),
+        Ok(Some((_, request))) => Ok(Some((method, request, rest))),
         Err(Error::Protocol(ProtocolError::WrongHttpMethod)) => {
             Err(Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is spoken here"))
         }
@@ -133,8 +144,12 @@ async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<(Reque
     }
 }
 
-fn route(door: &Door, request: &Request) -> Result<Upgrade, Answer> {
+fn route(door: &Door, method: Method, request: &Request) -> Result<Upgrade, Answer> {
     let path = request.uri().path();
+    if path.starts_with(admin::PREFIX) {
+        let token = door.admin.as_ref();
+        return Err(admin::answer(method, request.uri(), request.headers(), token, &door.shared));
+    }
     if !PATHS.contains(&path) {
         return Err(http::answer(path, &door.shared, &door.bell));
     }

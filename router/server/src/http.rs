@@ -14,6 +14,13 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// How something is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+}
+
 /// One answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -28,11 +35,16 @@ impl Answer {
         Self { status, content_type: TEXT, body: format!("{text}\n") }
     }
 
+    pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Self {
+        Self { status, content_type: JSON, body: format!("{body}\n") }
+    }
+
     /// The bytes on the wire.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let upgrade = match self.status {
             StatusCode::UPGRADE_REQUIRED => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             StatusCode::METHOD_NOT_ALLOWED => "Allow: GET\r\n",
+            StatusCode::UNAUTHORIZED => "WWW-Authenticate: Bearer\r\n",
             _ => "",
         };
         format!(
@@ -64,8 +76,8 @@ pub(crate) fn answer(path: &str, shared: &Shared, door: &Doorbell) -> Answer {
         }
         "/metrics" => {
             let (stats, handlers, pool) = (shared.stats(), shared.handler_stats(), shared.pool());
-            let body =
-                metrics::render(&stats, &handlers, &pool, door, shared.connections(), &shared.facade_calls());
+            let (queue, calls) = (shared.queue_stats(), shared.facade_calls());
+            let body = metrics::render(&stats, &handlers, &pool, &queue, door, shared.connections(), &calls);
             Answer { status: StatusCode::OK, content_type: OPEN_METRICS, body }
         }
         _ => Answer::refusal(StatusCode::NOT_FOUND, "not found: the WebSocket is at /ws"),

@@ -9,6 +9,7 @@
 //! | `server` | listening, accepting, the orderly stop |
 //! | `handshake` | from the first byte of a socket to a connection: HTTP head, token, upgrade |
 //! | `http` | the plain answers beside the WebSocket: `/healthz`, `/readyz`, `/metrics` |
+//! | `admin` | what operators ask for |
 //! | `connection` | one small task per socket |
 //! | `driver` | owns the router: time in, effects out, in order |
 //! | `guard` | a panic in the host's code ends there |
@@ -22,6 +23,7 @@
 //! | `tls` | certificates |
 #![forbid(unsafe_code)]
 
+mod admin;
 pub mod agents;
 pub mod auth;
 mod clock;
@@ -38,6 +40,7 @@ pub mod store;
 mod tls;
 pub mod tools;
 
+pub use crate::admin::AdminToken;
 pub use crate::deliver::Recipients;
 pub use crate::server::{HandlerMaker, Server, ServerConfig, ServerError, ServerHandle, Stopped};
 pub use crate::tls::{TlsError, TlsFiles};

@@ -10,7 +10,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::ConstGauge},
     registry::Registry,
 };
-use router::{BuiltIn, Pool, Stats, handlers::HandlerStats};
+use router::{BuiltIn, Pool, QueueStats, Stats, handlers::HandlerStats};
 
 /// What only the shell can count.
 #[derive(Debug, Default)]
@@ -46,6 +46,7 @@ pub(crate) fn render(
     stats: &Stats,
     handlers: &[HandlerStats],
     pool: &Pool,
+    queue: &QueueStats,
     door: &Doorbell,
     connections: usize,
     facade_calls: &BTreeMap<&'static str, u64>,
@@ -58,6 +59,7 @@ pub(crate) fn render(
     page.quality(stats);
     page.deliveries(stats, pool);
     page.cluster(stats);
+    page.queue(queue);
     page.by("kind", "messages", "Inbound messages by type", stats.by_kind());
     let by_handler = handlers.iter().map(|handler| {
         // Names of custom handlers are the host's own: they would make labels without bound.
@@ -226,6 +228,24 @@ impl Page {
         self.by("event", "store_happenings", "Other things that happened with the shared store", oddities);
     }
 
+    fn queue(&mut self, queue: &QueueStats) {
+        let account = &queue.account;
+        let fates = [
+            ("offered", account.offered),
+            ("duplicate", account.duplicates),
+            ("refused", account.refused),
+            ("delivered", account.delivered),
+            ("dead", account.dead),
+        ];
+        self.by("outcome", "queue_messages", "Messages that waited, by outcome", fates);
+        self.by("what", "queue_notices", "Notices of dead letters", [("dead_letters", queue.notices)]);
+        self.level("queue_runs_waiting", "Runs that wait for an agent", queue.runs_waiting);
+        self.level("queue_agents_working", "Agents at work under a lease", u64::from(queue.agents_working));
+        self.level("queue_held_bytes", "Bytes held for connections in set-up", queue.held_bytes);
+        self.level("queue_dead_letters", "Dead letters kept", queue.letters);
+        self.level("queue_users", "Users of whom anything waits or is kept", queue.users);
+    }
+
     fn deliveries(&mut self, stats: &Stats, pool: &Pool) {
         let deliveries = &stats.deliveries;
         let fates = [
@@ -299,10 +319,19 @@ mod tests {
         stats.runs.open = 2;
         let pool = Pool { connections: 4, served: 3, ..Pool::default() };
         let calls = BTreeMap::from([("MessageRouter", 2)]);
-        let text = render(&stats, &[], &pool, &Doorbell::default(), 1, &calls);
+        let text = render(
+            &stats,
+            &[],
+            &pool,
+            &QueueStats { letters: 5, ..QueueStats::default() },
+            &Doorbell::default(),
+            1,
+            &calls,
+        );
         assert!(text.contains("goldenpath_compat_calls_total{facade=\"MessageRouter\"} 2"), "{text}");
         assert!(text.contains("goldenpath_inbound_frames_total{outcome=\"received\"} 3"));
         assert!(text.contains("goldenpath_connection_pool_efficiency_ratio 0.75"), "{text}");
+        assert!(text.contains("goldenpath_queue_dead_letters 5"), "{text}");
         assert!(text.contains("goldenpath_runs_open 2") && text.ends_with("# EOF\n"));
     }
 }

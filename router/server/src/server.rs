@@ -11,8 +11,8 @@ use std::{
 };
 
 use router::{
-    ClusterConfig, Config, ConfigError, Connection, Context, Delivery, EventRef, Handler, Input, Pool,
-    QualityNews, Receipt, Stats,
+    ClusterConfig, Config, ConfigError, Connection, Context, Delivery, EventRef, Handler, Input, Letter,
+    Pool, QualityNews, QueueStats, Receipt, RedriveRefusal, Stats,
     compat::{Lent, Pending},
     handlers::{HandlerStats, Readiness, RegisterError},
     routes::{Dispatched, Envelope, Full, Middleware, Record, Refused, RouteHandler},
@@ -28,6 +28,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    admin::AdminToken,
     agents::{AgentBackend, Rehearsed, Scripted},
     auth::AuthConfig,
     clock::fresh_node,
@@ -62,6 +63,8 @@ pub struct ServerConfig {
     pub auth: AuthConfig,
     /// Certificate files; without them the server speaks plain text.
     pub tls: Option<TlsFiles>,
+    /// What operators ask with, over HTTP ([`AdminToken`]); without one nothing is answered.
+    pub admin: Option<AdminToken>,
     /// The store that several nodes share; without one the node is alone.
     pub store: Option<StoreConfig>,
     /// Who works on runs.
@@ -90,6 +93,7 @@ impl ServerConfig {
             router: Config { node: fresh_node(), ..Config::default() },
             auth,
             tls: None,
+            admin: None,
             store: None,
             agents: Arc::new(Scripted::new(Rehearsed::default())),
             routes: Vec::new(),
@@ -159,7 +163,8 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let handle =
             ServerHandle { local_addr: listener.local_addr().map_err(listen)?, shared: Arc::clone(&shared) };
-        let door = Arc::new(Door { shared, auth: config.auth, websocket, bell: Default::default() });
+        let (auth, admin) = (config.auth, config.admin);
+        let door = Arc::new(Door { shared, auth, websocket, bell: Default::default(), admin });
         Ok(Self { listener, tls, door, handle, drain_deadline, store_events })
     }
 
@@ -362,6 +367,25 @@ impl ServerHandle {
     /// How much of the registry is in use. A walk over all connections.
     pub fn pool(&self) -> Pool {
         self.shared.pool()
+    }
+
+    /// What waits in the router's queue, and what became of what waited.
+    pub fn queue_stats(&self) -> QueueStats {
+        self.shared.queue_stats()
+    }
+
+    /// Messages that ended without being worked on, the oldest first: of one user or of all, from a number on, so many at
+    /// most.
+    pub fn dead_letters(&self, user: Option<&str>, from: u64, max: usize) -> Vec<Letter> {
+        self.shared.dead_letters(user, from, max)
+    }
+
+    /// Has such a message worked on again.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn redrive(&self, user: &str, letter: u64) -> Result<(), RedriveRefusal> {
+        self.shared.redrive(user, letter)
     }
 
     /// Name of this router incarnation.

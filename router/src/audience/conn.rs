@@ -69,7 +69,8 @@ pub(crate) struct Cold {
     pub(crate) last_progress: Instant,
     /// The one deadline that counts; one that fires earlier than this was replaced.
     pub(crate) timer_at: Instant,
-    pub(crate) held: VecDeque<Box<str>>,
+    /// Messages that wait for the end of set-up, and their bytes.
+    pub(crate) held: u32,
     pub(crate) held_bytes: usize,
     pub(crate) rejects: VecDeque<Instant>,
     /// The caller's own name of it.
@@ -112,7 +113,7 @@ impl Conn {
                 last_heartbeat: Instant::default(),
                 last_progress: Instant::default(),
                 timer_at: Instant::default(),
-                held: VecDeque::new(),
+                held: 0,
                 held_bytes: 0,
                 rejects: VecDeque::new(),
                 name: None,

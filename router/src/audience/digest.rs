@@ -23,7 +23,7 @@ impl Audience {
         for (place, index) in self.free_conns.iter().rev().enumerate() {
             let conn = &self.conns[*index as usize];
             let left =
-                conn.in_flight.len() + conn.queued.len() + conn.cold.held.len() + conn.cold.awaited.len();
+                conn.in_flight.len() + conn.queued.len() + conn.cold.held as usize + conn.cold.awaited.len();
             if left > 0 || conn.cold.name.is_some() || !conn.cold.threads.is_empty() {
                 walk.len(place);
                 conn.digest_frames(walk);
@@ -118,8 +118,7 @@ impl Conn {
         if *lagging {
             walk.time(*last_progress);
         }
-        walk.len(held.len());
-        held.iter().for_each(|text| walk.text(text));
+        walk.number(u64::from(*held));
         let recent = rejects.iter().filter(|at| walk.now.since(**at) < config.reject_window_us);
         let recent: alloc::vec::Vec<_> = recent.copied().collect();
         walk.len(recent.len());

@@ -8,7 +8,7 @@ use super::{
     record::{Asked, Note},
 };
 use crate::{
-    contract::{ConnId, Effect, Effects, RunRequest},
+    contract::{ConnId, Effects, RunRequest},
     error::ErrorCode,
     message::Kind,
     router::Router,
@@ -49,9 +49,9 @@ impl Router {
     /// Asks the store to take a message in. Its agent starts when the store has.
     pub(crate) fn admit_message(
         &mut self,
-        request: Box<RunRequest>,
+        request: Arc<RunRequest>,
         gated: bool,
-        sender: Sender,
+        sender: Option<Sender>,
         out: &mut Effects,
     ) {
         let Some(owner) = self.run(request.run).and_then(|run| run.owner) else { return };
@@ -70,10 +70,10 @@ impl Router {
             }),
         };
         let (open, note) = (request.run, note.encode(&mut self.writer));
-        let message_id = sender.message_id.clone();
+        let message_id = sender.as_ref().and_then(|sender| sender.message_id.clone());
         let mut outbox = Outbox::new(owner, self.audience.user(owner).id.clone(), run, FIRST_EPOCH, 0);
         (outbox.is_admitted, outbox.is_in_doubt) = (false, true);
-        (outbox.open, outbox.sender, outbox.request) = (Some(open), Some(sender), Some(request));
+        (outbox.open, outbox.sender, outbox.request) = (Some(open), sender, Some(request));
         outbox.note = note;
         let number = self.open_outbox(outbox, out);
         if let Some(slot) = self.runs.get_mut(open.index()) {
@@ -156,7 +156,7 @@ impl Router {
         if let Some(request) = outbox.request.take()
             && self.run(request.run).is_some()
         {
-            out.push(Effect::StartRun(request));
+            self.start_agent(request, out);
         }
         self.fly(number, out);
     }

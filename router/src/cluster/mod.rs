@@ -26,12 +26,15 @@ mod replica;
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
-pub(crate) use self::{admit::Sender, outbox::ends_run, replica::run_key};
+pub(crate) use self::{
+    admit::Sender,
+    outbox::{Unlogged, ends_run},
+    replica::run_key,
+};
 use self::{node::Taking, outbox::Outbox, replica::Replica};
 use crate::{
     audience::UserRef,
     contract::{Effect, Effects, Instant, UserId},
-    queue::{Limits, Policies, Queue},
     router::Router,
     store::{Answer, Bounds, Node, Op, OpId, Request, Stored, Trouble, Way},
     timers::Timer,
@@ -89,8 +92,6 @@ pub(crate) struct Cluster {
     replicas: BTreeMap<UserRef, Replica>,
     outboxes: BTreeMap<u64, Outbox>,
     last_outbox: u64,
-    /// Events on their way into the log.
-    queue: Queue<outbox::Waiting>,
     /// Nodes that gave no sign of life, and since when this one knows.
     dead: BTreeMap<Node, Instant>,
     taking: Option<Taking>,
@@ -161,15 +162,6 @@ impl Why {
 
 impl Cluster {
     pub(crate) fn new(settings: &ClusterConfig, node: &str) -> Option<Box<Self>> {
-        let limits = Limits {
-            // What bounds it is that agents are told to pause, and refused if they do not.
-            users_max: 1 << 24,
-            user_messages_max: 1 << 20,
-            user_bytes_max: 1 << 40,
-            pool_messages_max: 1 << 40,
-            pool_bytes_max: 1 << 50,
-            ..Limits::default()
-        };
         Some(Box::new(Self {
             me: Node::new(node)?,
             settings: settings.clone(),
@@ -180,7 +172,6 @@ impl Cluster {
             replicas: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             last_outbox: 0,
-            queue: Queue::new(limits, Policies::default()),
             dead: BTreeMap::new(),
             taking: None,
             is_pulsing: false,
@@ -382,14 +373,9 @@ impl Router {
     /// Recounts what the counters claim of a node of several.
     pub(crate) fn verify_cluster(&self) -> Result<(), alloc::string::String> {
         let Some(cluster) = self.cluster.as_deref() else { return Ok(()) };
-        cluster.queue.verify()?;
-        let account = cluster.queue.account();
+        let waiting = cluster.outboxes.values().map(|outbox| outbox.unlogged());
         let levels = [
-            (
-                "events on their way into the log",
-                self.stats.cluster.pending,
-                account.waiting + account.leased,
-            ),
+            ("events on their way into the log", self.stats.cluster.pending, waiting.sum()),
             (
                 "messages in doubt",
                 self.stats.cluster.in_doubt,

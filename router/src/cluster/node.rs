@@ -5,11 +5,12 @@ use alloc::{sync::Arc, vec::Vec};
 use super::{Why, outbox::Outbox, record, record::Note};
 use crate::{
     audience::UserRef,
-    contract::{Effect, Effects, RequestText, RunRequest, ToolStatus, UserId},
-    router::{Router, Run},
-    run::{self, Automaton},
+    contract::{Effects, RequestText, RunRequest, ToolStatus, UserId},
+    router::Router,
+    run,
     store::{Hint, Node, Nodes, Op, OpId, TakenRun},
     timers::Timer,
+    waiting::Opening,
     wire::{self, EventHead, Own},
 };
 
@@ -197,34 +198,21 @@ impl Router {
         let Some(asked) = asked else { return };
         let (node, run_number) = run::parts(&taken.run).unwrap_or_default();
         let node: Arc<str> = node.into();
-        let run = self.add_run(Run {
-            generation: 0,
-            owner: Some(user),
+        let (run, deadline) = self.open_run(Opening {
+            owner: user,
             node: node.clone(),
             number: run_number,
             thread: thread.clone(),
             request: request.clone(),
-            agent: Default::default(),
-            automaton: Automaton::default(),
-            seq: 0,
-            tools: None,
-            began: self.now,
-            tools_ended: 0,
-            tool_errors: 0,
             gated: asked.gated,
             outbox: number,
         });
-        self.audience.user_mut(user).runs.push(run);
-        let deadline = self.now.after(self.config.agent_deadline_us);
-        self.timers.set(deadline, Timer::Run(run));
-        self.stats.runs.started += 1;
-        self.stats.runs.open += 1;
         if let Some(outbox) =
             self.cluster.as_deref_mut().and_then(|cluster| cluster.outboxes.get_mut(&number))
         {
             outbox.open = Some(run);
         }
-        out.push(Effect::StartRun(alloc::boxed::Box::new(RunRequest {
+        let request = Arc::new(RunRequest {
             run,
             user: self.audience.user(user).copied_id(),
             tier,
@@ -236,7 +224,8 @@ impl Router {
             deadline,
             node,
             number: run_number,
-        })));
+        });
+        self.start_agent(request, out);
     }
 
     /// Somebody saw the run begin: it is not done twice, but ended for them.

@@ -4,7 +4,7 @@
 //! to [`EVENTS_MAX`] events; an answer settles them from the front. One that is in doubt is made again as it was; one that
 //! came too early, because the one before it got lost, waits for that one and is put together anew.
 
-use alloc::{boxed::Box, collections::VecDeque, format, vec::Vec};
+use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 
@@ -12,18 +12,19 @@ use super::{Asked, Cluster, Why, admit::Sender, record, record::Note};
 use crate::{
     audience::UserRef,
     contract::{CancelReason, Effect, Effects, RunRef, RunRequest, UserId},
-    queue::{Admission, Lease, Leftover, Offer, Outlet, Reason},
+    queue::{Admission, Lease, Offer, Outlet, Reason},
     router::Router,
     store::{
         Append, Appended, Cursor, EVENTS_MAX, Event, IN_FLIGHT_MAX, NotAppended, Op, OpId, PSEUDO_EPOCH,
         RunId,
     },
+    waiting::{Seat, Waits},
     wire::Own,
 };
 
-/// What waits: one event.
-#[derive(Debug)]
-pub(super) struct Waiting {
+/// An event on its way into the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Unlogged {
     record: Bytes,
     /// What another node must know from here on, if that changed.
     note: Option<Bytes>,
@@ -48,7 +49,7 @@ pub(super) struct Outbox {
     /// Who waits to hear what became of the message.
     pub(super) sender: Option<Sender>,
     /// What is to be started when the message is taken in.
-    pub(super) request: Option<Box<RunRequest>>,
+    pub(super) request: Option<Arc<RunRequest>>,
     /// The last that another node would be told of the run.
     pub(super) note: Bytes,
     /// The store's number of the last event that is settled.
@@ -106,6 +107,11 @@ impl Outbox {
 
     fn is_over(&self) -> bool {
         self.events == 0 && self.is_admitted && (self.has_ended || self.epoch == PSEUDO_EPOCH)
+    }
+
+    /// Events not settled.
+    pub(super) fn unlogged(&self) -> u64 {
+        self.events.into()
     }
 
     fn flown(&self) -> usize {
@@ -183,7 +189,7 @@ impl Router {
         out: &mut Effects,
     ) {
         let number = self.pseudo_outbox(user, out);
-        self.emit(number, Waiting { record: record::event(thread, text), note: None, ends: false }, out);
+        self.emit(number, Unlogged { record: record::event(thread, text), note: None, ends: false }, out);
     }
 
     /// An event of a run, encoded without its cursor.
@@ -193,7 +199,7 @@ impl Router {
         let note = (!ends).then(|| self.note_of(run)).flatten();
         let known = self.cluster.as_deref().and_then(|cluster| cluster.outboxes.get(&number));
         let note = note.filter(|note| known.is_some_and(|outbox| outbox.note != *note));
-        self.emit(number, Waiting { record, note, ends }, out);
+        self.emit(number, Unlogged { record, note, ends }, out);
     }
 
     /// What another node must know of the run from now on, since an event of it will be in the log.
@@ -211,10 +217,10 @@ impl Router {
     }
 
     pub(super) fn emit_record(&mut self, number: u64, record: Bytes, ends: bool, out: &mut Effects) {
-        self.emit(number, Waiting { record, note: None, ends }, out);
+        self.emit(number, Unlogged { record, note: None, ends }, out);
     }
 
-    fn emit(&mut self, number: u64, waiting: Waiting, out: &mut Effects) {
+    fn emit(&mut self, number: u64, waiting: Unlogged, out: &mut Effects) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         // Whose run is lost says nothing any more.
         let Some(outbox) = cluster.outboxes.get_mut(&number) else { return };
@@ -223,8 +229,9 @@ impl Router {
         if let Some(note) = &waiting.note {
             outbox.note = note.clone();
         }
-        let offer = Offer { protected: true, ..Offer::new(Outlet::Log(number), bytes, waiting) };
-        let admission = cluster.queue.offer(self.now, &outbox.name, offer, &mut Vec::new());
+        let offer =
+            Offer { protected: true, ..Offer::new(Outlet::Log(number), bytes, Waits::Event(waiting)) };
+        let admission = self.waiting.queue.offer(self.now, &outbox.name, offer, &mut Vec::new());
         if !matches!(admission, Admission::Accepted { .. }) {
             self.stats.cluster.given_up += 1;
             return;
@@ -274,7 +281,8 @@ impl Router {
     }
 
     fn next_append(&mut self, number: u64) -> Option<Append> {
-        let Cluster { is_up, asked, replicas, outboxes, queue, me, .. } = self.cluster.as_deref_mut()?;
+        let queue = &mut self.waiting.queue;
+        let Cluster { is_up, asked, replicas, outboxes, me, .. } = self.cluster.as_deref_mut()?;
         let outbox = outboxes.get_mut(&number)?;
         let is_checked = replicas.get(&outbox.user).is_none_or(|replica| replica.is_checked);
         let is_parked = |flight: &Flight| asked.get(&flight.op).is_some_and(|asked: &Asked| asked.is_parked);
@@ -291,10 +299,10 @@ impl Router {
         }
         let next = outbox.leases.iter().skip(flown).take(EVENTS_MAX);
         let (mut frames, mut note, mut ends) = (Vec::new(), None, false);
-        for waiting in next.filter_map(|lease| queue.leased(*lease)) {
-            frames.push(waiting.body.record.clone());
-            note = waiting.body.note.clone().or(note);
-            ends |= waiting.body.ends;
+        for event in next.filter_map(|lease| queue.leased(*lease)?.body.event()) {
+            frames.push(event.record.clone());
+            note = event.note.clone().or(note);
+            ends |= event.ends;
         }
         (!frames.is_empty()).then(|| Append {
             user: outbox.name.clone(),
@@ -384,13 +392,13 @@ impl Router {
 
     /// The oldest events are in the log.
     fn settle_events(&mut self, number: u64, count: usize) {
-        let Some(Cluster { outboxes, queue, pending_bytes, .. }) = self.cluster.as_deref_mut() else {
-            return;
-        };
+        let queue = &mut self.waiting.queue;
+        let Some(Cluster { outboxes, pending_bytes, .. }) = self.cluster.as_deref_mut() else { return };
         let Some(outbox) = outboxes.get_mut(&number) else { return };
         let settled: Vec<Lease> = outbox.leases.drain(..count.min(outbox.leases.len())).collect();
         for lease in &settled {
-            let bytes = queue.leased(*lease).map_or(0, |waiting| waiting.body.record.len());
+            let event = queue.leased(*lease).and_then(|leased| leased.body.event());
+            let bytes = event.map_or(0, |event| event.record.len());
             outbox.bytes -= bytes as u64;
             *pending_bytes -= bytes as u64;
         }
@@ -440,22 +448,22 @@ impl Router {
     /// The run is not this node's any more, or was never taken in: what waits of it is given up, its agent is stopped.
     pub(super) fn lose_outbox(&mut self, number: u64, out: &mut Effects) {
         let Some(outbox) = self.close_outbox(number) else { return };
-        let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        let outlet = Outlet::Log(number);
-        cluster.queue.close(self.now, &outbox.name, outlet, Leftover::Bury(Reason::Fenced), &mut Vec::new());
-        cluster.queue.forget(&outbox.name, outlet);
         // Whoever owns the run by now says what there is to say: these are no letters for anybody.
-        let letters: Vec<u64> = cluster.queue.dead_letters(&outbox.name).map(|letter| letter.seq).collect();
-        for letter in letters {
-            cluster.queue.discard(&outbox.name, letter);
+        let (outlet, queue) = (Outlet::Log(number), &mut self.waiting.queue);
+        let unsaid: Vec<u64> = queue.messages(&outbox.name, outlet).iter().map(|event| event.seq).collect();
+        for event in unsaid {
+            queue.withdraw(self.now, &outbox.name, outlet, event);
         }
         self.stats.cluster.given_up += u64::from(outbox.events);
         self.stats.cluster.pending -= u64::from(outbox.events);
         self.stats.cluster.in_doubt -= u64::from(outbox.is_in_doubt);
         if let Some(run) = outbox.open.filter(|run| self.run(*run).is_some()) {
             self.stats.runs.lost += 1;
-            self.drop_run(run, out);
-            if outbox.request.is_none() {
+            // A letter that was to be worked on again stays one.
+            let is_redriven = self.run(run).is_some_and(|run| matches!(run.seat, Seat::Works(_)));
+            let never_began = outbox.request.is_some();
+            let letter = (never_began && is_redriven).then_some(Reason::AttemptsExhausted);
+            if self.drop_run(run, letter, out) && !never_began {
                 out.push(Effect::CancelRun { run, reason: CancelReason::Fenced });
             }
         }

@@ -61,7 +61,7 @@ pub use self::{
         ToolStep,
     },
 };
-use crate::{error::ErrorCode, store};
+use crate::{error::ErrorCode, store, waiting::Redriven};
 
 /// A point in time on the router's clock: microseconds since the Unix epoch, never running backwards.
 ///
@@ -292,6 +292,15 @@ pub enum Input<'a> {
         /// The name it was connected under.
         name: &'a str,
     },
+    /// An operator has a dead letter worked on again; the answer is [`Effect::Redriven`].
+    Redrive {
+        /// Proof of the right to act for any user.
+        authority: &'a Authority,
+        /// Whose letter.
+        user: &'a str,
+        /// Its number.
+        letter: u64,
+    },
     /// Closes every connection that has been idle for [`Config::idle_us`](crate::Config::idle_us).
     SweepIdle,
     /// What became of a request to the shared store.
@@ -452,7 +461,7 @@ pub enum Effect {
         close: Close,
     },
     /// Start an agent.
-    StartRun(Box<RunRequest>),
+    StartRun(Arc<RunRequest>),
     /// Stop an agent; the router has already ended its run, and refuses what the agent still reports.
     CancelRun {
         /// Which run.
@@ -486,6 +495,8 @@ pub enum Effect {
         /// Which run.
         run: RunRef,
     },
+    /// What became of [`Input::Redrive`].
+    Redriven(Box<Redriven>),
     /// [`Input::SweepIdle`] closed that many connections.
     Swept {
         /// How many.
@@ -545,4 +556,6 @@ pub enum Wake {
     Handler,
     /// The shared store: leases, liveness, requests to be made again.
     Store,
+    /// The queue: dead letters that were kept long enough, users to be told of some.
+    Queue,
 }

@@ -197,6 +197,7 @@ impl Router {
         self.tools.digest_user(&state.id, &mut walk);
         self.handlers.digest_batch(user, &self.audience, &self.timers, &mut walk);
         self.desk.digest_user(user, &mut walk);
+        self.waiting.queue.digest_letters(&state.id, &mut walk);
     }
 
     /// A connection; the first thing said is its own number. Nothing of one that is no more.
@@ -205,6 +206,7 @@ impl Router {
         let Some(state) = self.audience.conn(conn) else { return walk.flag(false) };
         state.digest(&self.config, &self.receipts, &mut walk);
         let user = state.user;
+        self.digest_held(&self.audience.user(user).id, state.cold.number, &mut walk);
         // Of what fires at the same moment, this connection sees the order.
         let ahead = self.timers.ahead(crate::timers::Timer::Connection(conn), state.cold.timer_at);
         walk.number(ahead.filter(|timer| self.is_timer_of(*timer, user)).count() as u64);

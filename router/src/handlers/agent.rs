@@ -7,8 +7,10 @@ use crate::{
     cluster::ends_run,
     contract::{AgentEvent, CancelReason, Effect, Effects, Refusal, RefusedEvent, RunRef, ToolStatus},
     quality::RunEnd,
+    queue::Reason,
     router::{Router, Run},
     run::{Ending, OpenTool, Phase, Rule},
+    waiting::Seat,
     wire::{self, EventHead, Own},
 };
 
@@ -68,7 +70,7 @@ impl Router {
             RunEnd::Failed
         };
         self.observe_end(run, end, response.unwrap_or_default(), out);
-        self.remove_run(run);
+        self.remove_run(run, None, out);
     }
 
     pub(super) fn refuse_report(&mut self, run: RunRef, why: Refusal, out: &mut Effects) {
@@ -106,24 +108,27 @@ impl Router {
         if let Ok(Admitted::Failure(open)) = self.admit(run, &event) {
             self.publish_report(run, &event, &open, out);
         }
-        let end = match ending {
+        let has_agent = self.run(run).is_some_and(|run| !matches!(run.seat, Seat::Waits(_)));
+        let (end, letter) = match ending {
             Ending::Cancelled => {
                 self.stats.runs.cancelled += 1;
                 self.stats.runs.completed += u64::from(mutant!(self.config, CancelCountedTwice));
-                RunEnd::Cancelled
+                (RunEnd::Cancelled, None)
             }
             Ending::TimedOut => {
                 self.stats.runs.timed_out += 1;
-                RunEnd::TimedOut
+                (RunEnd::TimedOut, Some(Reason::Expired))
             }
             Ending::Shutdown => {
                 self.stats.runs.shut_down += 1;
-                RunEnd::ShutDown
+                (RunEnd::ShutDown, Some(Reason::Shutdown))
             }
         };
         self.observe_end(run, end, "", out);
-        self.remove_run(run);
-        out.push(Effect::CancelRun { run, reason });
+        if has_agent {
+            out.push(Effect::CancelRun { run, reason });
+        }
+        self.remove_run(run, letter, out);
     }
 
     pub(crate) fn run_due(&mut self, run: RunRef, out: &mut Effects) {
@@ -159,18 +164,20 @@ impl Router {
         }
     }
 
-    pub(super) fn run_mut(&mut self, run: RunRef) -> Option<&mut Run> {
+    pub(crate) fn run_mut(&mut self, run: RunRef) -> Option<&mut Run> {
         self.runs
             .get_mut(run.index as usize)
             .filter(|slot| slot.generation == run.generation && slot.owner.is_some())
     }
 
-    fn remove_run(&mut self, run: RunRef) {
+    /// With a reason, its message is a dead letter.
+    fn remove_run(&mut self, run: RunRef, letter: Option<Reason>, out: &mut Effects) {
         let Some(slot) = self.run_mut(run) else { return };
         let Some(owner) = slot.owner.take() else { return };
         slot.generation += 1;
         slot.agent = alloc::boxed::Box::default();
         let (dispatcher, outbox) = (slot.tools.take(), slot.outbox);
+        let (asked, seat) = (slot.asked.take(), core::mem::take(&mut slot.seat));
         self.detach_outbox(outbox);
         self.free_runs.push(run.index);
         self.stats.runs.open -= 1;
@@ -179,12 +186,18 @@ impl Router {
         if let Some(dispatcher) = dispatcher {
             self.close_dispatcher(dispatcher);
         }
+        if letter.is_some() || !matches!(seat, Seat::None) {
+            let user = self.audience.user(owner).copied_id();
+            self.leave_seat(&user, seat, asked, letter, out);
+        }
     }
 
-    /// The run is nobody's business here any more: no word of it goes out.
-    pub(crate) fn drop_run(&mut self, run: RunRef, out: &mut Effects) {
+    /// The run is nobody's business here any more: no word of it goes out. Answers whether an agent has it.
+    pub(crate) fn drop_run(&mut self, run: RunRef, letter: Option<Reason>, out: &mut Effects) -> bool {
+        let has_agent = self.run(run).is_some_and(|run| !matches!(run.seat, Seat::Waits(_)));
         self.cancel_tools(run, out);
-        self.remove_run(run);
+        self.remove_run(run, letter, out);
+        has_agent
     }
 
     /// The automaton's verdict; its state has moved when the answer is `Ok`.

@@ -1,18 +1,18 @@
 //! Chat: messages that start a run, and the one that stops it.
 
-use alloc::{borrow::Cow, boxed::Box, sync::Arc, vec::Vec};
+use alloc::{borrow::Cow, sync::Arc, vec::Vec};
 
 use super::{Message, control::THREAD_BYTES_MAX};
 use crate::{
     audience::fingerprint,
     cluster::Sender,
-    contract::{CancelReason, Effect, Effects, RequestText, RunRef, RunRequest},
+    contract::{CancelReason, Effects, RequestText, RunRef, RunRequest},
     error::ErrorCode,
     message::{Kind, Raw},
-    router::{Router, Run},
-    run::{self, Automaton, Ending},
+    router::Router,
+    run::{self, Ending},
     stats::Outcome,
-    timers::Timer,
+    waiting::Opening,
     wire,
 };
 
@@ -85,6 +85,10 @@ impl Router {
             }
             Err(code) => return self.reject(conn, code, None, None, id, out),
         };
+        if self.is_crowded() {
+            let limit = Some(u64::from(self.config.runs_waiting_max));
+            return self.reject(conn, ErrorCode::Overloaded, None, limit, id, out);
+        }
         self.begin_run(message, id.zip(mark), thread, text, out);
         Outcome::Handled
     }
@@ -169,67 +173,48 @@ impl Router {
         text: Cow<'_, str>,
         out: &mut Effects,
     ) {
-        self.runs_started += 1;
-        let number = self.runs_started;
-        let request: Arc<str> = match message_id {
+        let (node, number) = (self.node.clone(), self.next_run_number());
+        let request_id: Arc<str> = match message_id {
             Some((id, _)) => id.into(),
             None => run::id("req", &self.config.node, number).into(),
         };
-        let run = self.add_run(Run {
-            generation: 0,
-            owner: Some(message.user),
-            node: self.node.clone(),
+        let (run, deadline) = self.open_run(Opening {
+            owner: message.user,
+            node: node.clone(),
             number,
             thread: thread.clone(),
-            request: request.clone(),
-            agent: Box::default(),
-            automaton: Automaton::default(),
-            seq: 0,
-            tools: None,
-            began: self.now,
-            tools_ended: 0,
-            tool_errors: 0,
+            request: request_id.clone(),
             gated: Self::wants_gate(message),
             outbox: 0,
         });
         let user = self.audience.user_mut(message.user);
-        user.runs.push(run);
         if let Some((_, mark)) = message_id
             && self.cluster.is_none()
             && !mutant!(self.config, ForgetDedupe)
         {
             user.remember(mark, number, self.now, &self.config);
         }
-        let allowed_us = self.config.agent_deadline_us;
-        let half = mutant!(self.config, HalfDeadline);
-        let deadline = self.now.after(if half { allowed_us / 2 } else { allowed_us });
-        if !mutant!(self.config, NoAgentDeadline) {
-            self.timers.set(deadline, Timer::Run(run));
-        }
-        self.stats.runs.started += 1;
-        self.stats.runs.open += 1;
-        let request = Box::new(RunRequest {
+        let request = Arc::new(RunRequest {
             run,
             user: user.copied_id(),
             tier: user.tier,
             thread_id: thread,
-            request_id: request,
+            request_id,
             kind: message.kind,
             text: within(message.payload().json(), text),
             payload: message.payload().json().into(),
             deadline,
-            node: self.node.clone(),
+            node,
             number,
         });
         if self.cluster.is_none() {
-            out.push(Effect::StartRun(request));
-            return;
+            return self.start_agent(request, out);
         }
         let sender = Sender {
             conn: message.conn,
             kind: message.kind,
             message_id: message_id.map(|(id, _)| id.into()),
         };
-        self.admit_message(request, Self::wants_gate(message), sender, out);
+        self.admit_message(request, Self::wants_gate(message), Some(sender), out);
     }
 }

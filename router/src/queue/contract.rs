@@ -266,7 +266,7 @@ pub enum Event {
 }
 
 /// A message that ended without being delivered, kept for those who ask.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeadLetter<B> {
     /// Its number.
     pub seq: u64,

@@ -9,7 +9,7 @@ use crate::contract::Instant;
 const ROOM_MIN: usize = 4;
 
 /// A message that waits or is leased.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry<B> {
     pub(super) seq: u64,
     pub(super) offered_at: Instant,
@@ -29,7 +29,7 @@ pub(super) struct Entry<B> {
 }
 
 /// What went wrong with a message.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Failures {
     /// Attempts that failed since it was offered, or came back from the dead letters.
     pub(super) attempts: u32,
@@ -45,7 +45,7 @@ impl<B> Entry<B> {
 }
 
 /// Messages in the order of their admission; the first `leased` of them are out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lane<B> {
     /// Tells this lane from an older one at the same place.
     pub(super) serial: u32,

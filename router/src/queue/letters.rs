@@ -3,10 +3,10 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::{
-    Admission, DeadLetter, Event, Queue, Refusal,
+    Admission, DeadLetter, Event, Offer, Queue, Reason, Refusal,
     lane::{Entry, Failures},
 };
-use crate::contract::Instant;
+use crate::{contract::Instant, fingerprint::Walk};
 
 impl<B> Queue<B> {
     /// The dead letters of a user, the oldest first.
@@ -17,6 +17,69 @@ impl<B> Queue<B> {
     /// Dead letters of all users.
     pub const fn letters_len(&self) -> u64 {
         self.letters
+    }
+
+    /// The dead letters of all users, in no order that means anything.
+    pub fn all_dead_letters(&self) -> impl Iterator<Item = (&Arc<str>, &DeadLetter<B>)> {
+        self.users.iter().flatten().flat_map(|user| user.dead.iter().map(|letter| (&user.name, letter)))
+    }
+
+    /// Keeps a message that never waited here and ended undelivered elsewhere: offered and dead at once. Answers its
+    /// number.
+    ///
+    /// # Errors
+    /// That is no user, or there is no room for one more.
+    pub fn bury_new(
+        &mut self,
+        now: Instant,
+        user: &str,
+        offer: Offer<'_, B>,
+        reason: Reason,
+        events: &mut Vec<Event>,
+    ) -> Result<u64, Refusal> {
+        let index = self.user_or_new(user)?;
+        self.last_seq += 1;
+        let seq = self.last_seq;
+        for account in
+            [Some(&mut self.account), self.users[index as usize].as_deref_mut().map(|user| &mut user.account)]
+        {
+            if let Some(account) = account {
+                account.offered += 1;
+                account.dead += 1;
+            }
+        }
+        let Offer { outlet, id: _, priority, order, protected, bytes, body } = offer;
+        events.push(Event::DeadLettered { user: user.into(), outlet, seq, reason });
+        let (offered_at, dead_at, failures) = (now, now, Vec::new());
+        let letter = DeadLetter {
+            seq,
+            outlet,
+            priority,
+            order,
+            protected,
+            bytes,
+            offered_at,
+            dead_at,
+            reason,
+            failures,
+            body,
+        };
+        self.keep_letter(now, index, letter, events);
+        self.rest(index);
+        Ok(seq)
+    }
+
+    /// What of a user's letters decides what comes next: how many there are, of how many the user was not told, and when
+    /// that may be.
+    pub(crate) fn digest_letters(&self, user: &str, walk: &mut Walk<'_>) {
+        let Some(user) = self.user(user) else { return walk.flag(false) };
+        walk.flag(true);
+        walk.len(user.dead.len());
+        for letter in &user.dead {
+            walk.time(self.letter_until(letter));
+        }
+        walk.number(u64::from(user.untold));
+        walk.time(user.notice_at.max(walk.now));
     }
 
     /// Lets a dead letter wait again, under its number, with all its attempts and the account of what went wrong before.
@@ -94,6 +157,7 @@ impl<B> Queue<B> {
         events: &mut Vec<Event>,
     ) {
         let (most, until) = (self.limits.dead_letters_max as usize, self.letter_until(&letter));
+        let notifies = self.policies.of(letter.outlet).notifies;
         let Some(user) = &mut self.users[index as usize] else { return };
         let (seq, generation) = (letter.seq, user.generation);
         if most > 0 {
@@ -107,10 +171,11 @@ impl<B> Queue<B> {
             }
             self.buried.push_back((index, generation, seq));
         }
-        user.untold += 1;
+        user.untold += u32::from(notifies);
         let told = (user.notice_at <= now).then(|| (user.name.clone(), user.untold));
         let notice_at = user.notice_at;
         match told {
+            _ if !notifies => {}
             Some((user, letters)) => self.notify(now, index, user, letters, events),
             None => self.arm_user(index, notice_at),
         }

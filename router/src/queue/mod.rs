@@ -137,7 +137,7 @@ enum Due {
 }
 
 /// The queue of everything that waits. `B` is what messages carry; it is never looked at.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Queue<B> {
     limits: Limits,
     policies: Policies,

@@ -47,6 +47,8 @@ pub struct Policy {
     pub lease_us: Option<u64>,
     /// How long a dead letter is kept.
     pub dead_ttl_us: u64,
+    /// Whether the user is to be told of dead letters; not where they are told of each otherwise.
+    pub notifies: bool,
 }
 
 impl Policy {
@@ -65,6 +67,7 @@ impl Policy {
             window: 1,
             lease_us: Some(30 * SECOND),
             dead_ttl_us: 7 * 86_400 * SECOND,
+            notifies: true,
         }
     }
 

@@ -109,6 +109,75 @@ impl<B> Queue<B> {
         self.settled(now, at);
     }
 
+    /// Takes the next message of an outlet out of it and has it count as delivered: a lease that is settled at once. `None`
+    /// also while the one before it is leased.
+    pub fn take(&mut self, now: Instant, user: &str, outlet: Outlet) -> Option<B> {
+        let mut leases = Vec::new();
+        self.lease(now, user, outlet, 1, &mut leases);
+        let (at, place) = self.find(*leases.first()?)?;
+        if place > 0 {
+            self.take_back(at, place);
+            self.settled(now, at);
+            return None;
+        }
+        let entry = self.remove(at, place)?;
+        self.account.delivered += 1;
+        if let Some(user) = &mut self.users[at.user as usize] {
+            user.account.delivered += 1;
+        }
+        self.settled(now, at);
+        Some(entry.body)
+    }
+
+    /// Takes back a message, leased or not: it ends undelivered, and is no letter. `None`: there is no such message.
+    pub fn withdraw(&mut self, now: Instant, user: &str, outlet: Outlet, seq: u64) -> Option<B> {
+        let (at, place) = self.whereabouts(user, outlet, seq)?;
+        self.give_up_probe(at, place);
+        let entry = self.remove(at, place)?;
+        self.account.dead += 1;
+        if let Some(user) = &mut self.users[at.user as usize] {
+            user.account.dead += 1;
+        }
+        self.settled(now, at);
+        Some(entry.body)
+    }
+
+    /// Ends a message, leased or not, that nobody failed at. `false`: there is no such message.
+    pub fn end(
+        &mut self,
+        now: Instant,
+        user: &str,
+        outlet: Outlet,
+        seq: u64,
+        reason: Reason,
+        events: &mut Vec<Event>,
+    ) -> bool {
+        let Some((at, place)) = self.whereabouts(user, outlet, seq) else { return false };
+        self.give_up_probe(at, place);
+        self.bury_and_settle(now, at, place, reason, events);
+        true
+    }
+
+    /// Whoever has a message in hand that ends otherwise is no probe for a breaker any more.
+    fn give_up_probe(&mut self, at: LaneRef, place: usize) {
+        let is_leased = self.lane_mut(at).is_some_and(|lane| place < lane.leased as usize);
+        if let Some(kind) = self.kind_of(at).filter(|_| is_leased) {
+            self.abandon_probe(kind);
+        }
+    }
+
+    /// Where a message stands.
+    fn whereabouts(&self, user: &str, outlet: Outlet, seq: u64) -> Option<(LaneRef, usize)> {
+        let index = *self.names.get(user)?;
+        let user = self.users[index as usize].as_deref()?;
+        let way = user.way(outlet)?;
+        let mut lanes = user.ways[way].live_lanes();
+        lanes.find_map(|(at, lane)| {
+            let place = lane.entries.iter().position(|entry| entry.seq == seq)?;
+            Some((self.lane_ref(index, way, at)?, place))
+        })
+    }
+
     /// Ends what waits, and answers how much. What is leased goes on.
     pub fn clear(&mut self, now: Instant, scope: Scope<'_>, events: &mut Vec<Event>) -> usize {
         let (name, outlet, class) = match scope {
@@ -160,7 +229,7 @@ impl<B> Queue<B> {
         ended
     }
 
-    /// Ends one message that is not leased.
+    /// Ends one message.
     pub(super) fn bury(
         &mut self,
         now: Instant,

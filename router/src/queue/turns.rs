@@ -12,7 +12,7 @@ use crate::contract::Instant;
 type Member = (u32, u32);
 
 /// One kind of work: whose turn it is, and whether it goes well.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Trade {
     /// Users with work to give, by class.
     pub(super) rings: [Ring; Priority::COUNT],
@@ -36,7 +36,7 @@ pub(super) enum Culprit {
 }
 
 /// Users with work of one class to give.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ring {
     /// Those who had nothing before. They come first, so that whoever has little does not wait for the turns of all who
     /// have much.

@@ -26,7 +26,7 @@ pub enum Standing {
 }
 
 /// Where messages of a user go to, with the lanes of those that wait for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Way<B> {
     pub(super) outlet: Outlet,
     pub(super) standing: Standing,
@@ -160,7 +160,7 @@ impl<B> Way<B> {
 }
 
 /// One user.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct User<B> {
     pub(super) name: Arc<str>,
     pub(super) generation: u32,

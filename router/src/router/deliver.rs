@@ -145,7 +145,7 @@ impl Router {
     }
 
     /// Puts the event, begun in the writer or given, into the user's log and hands it to the user's connections.
-    fn publish_delivered(
+    pub(crate) fn publish_delivered(
         &mut self,
         user: UserRef,
         thread: Option<Arc<str>>,
@@ -182,7 +182,7 @@ impl Router {
         }
     }
 
-    fn begin_for<'e>(
+    pub(crate) fn begin_for<'e>(
         &mut self,
         user: UserRef,
         context: Context<'_>,
@@ -242,7 +242,7 @@ impl Router {
     }
 
     /// Whether events may be kept for somebody who never was here.
-    fn may_await(&self, user: &str) -> bool {
+    pub(crate) fn may_await(&self, user: &str) -> bool {
         is_user_id(user) && self.audience.awaited_users() < self.config.awaited_users_max
     }
 

@@ -10,6 +10,8 @@ use crate::{
 impl Run {
     fn fork(&self) -> Self {
         Self {
+            asked: self.asked.clone(),
+            seat: self.seat.clone(),
             node: self.node.clone(),
             thread: self.thread.clone(),
             request: self.request.clone(),
@@ -23,10 +25,11 @@ impl Run {
 
 impl Router {
     /// A router in the same state, which goes its own way from here on. The right to cross users stays with the first: the
-    /// fork has none to give. `None` while a custom handler is registered: it is the host's, and there is one of it; and
-    /// for a node of several, whose state is in the store, too.
+    /// fork has none to give. `None` while a custom handler is registered: it is the host's, and there is one of it;
+    /// for a node of several, whose state is in the store, too; and where agents are bounded: whose turn it is stands in no
+    /// fingerprint.
     pub fn fork(&self) -> Option<Self> {
-        if self.cluster.is_some() {
+        if self.cluster.is_some() || self.config.agents_max > 0 {
             return None;
         }
         Some(Self {
@@ -40,6 +43,7 @@ impl Router {
             free_runs: self.free_runs.clone(),
             runs_started: self.runs_started,
             timers: self.timers.clone(),
+            waiting: self.waiting.clone(),
             stats: self.stats.clone(),
             tools: self.tools.fork(),
             writer: Writer::default(),
@@ -56,7 +60,7 @@ impl Router {
         let Some(state) = self.run(run) else { return walk.flag(false) };
         let Run { generation: _, owner: _, node: _, number, thread, request, agent, automaton, seq, .. } =
             state;
-        let Run { tools, began, tools_ended, tool_errors, gated, outbox: _, .. } = state;
+        let Run { tools, began, tools_ended, tool_errors, gated, outbox: _, asked: _, seat: _, .. } = state;
         walk.flag(true);
         walk.run(*number);
         [&**thread, &**request, &**agent].into_iter().for_each(|text| walk.text(text));

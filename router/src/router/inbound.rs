@@ -26,7 +26,7 @@ impl Router {
         let outcome = match state.state {
             ConnState::Open => self.route(conn, text, out),
             ConnState::SettingUp => {
-                self.hold(conn, text, out);
+                self.put_off(conn, text, out);
                 return;
             }
             // Its sender was told by the close frame.
@@ -38,23 +38,15 @@ impl Router {
         self.stats.count_outcome(outcome);
     }
 
-    pub(super) fn hold(&mut self, conn: ConnId, text: &str, out: &mut Effects) {
+    /// A frame of a connection that is being set up.
+    fn put_off(&mut self, conn: ConnId, text: &str, out: &mut Effects) {
         if text.len() > self.config.inbound_bytes_max as usize {
             self.reject_size(conn, out);
             self.stats.count_outcome(Outcome::Rejected);
-            return;
-        }
-        let (frames_max, bytes_max) = (self.config.held_frames_max, self.config.held_bytes_max);
-        let Some(state) = self.audience.conn_mut(conn) else { return };
-        let cold = &mut *state.cold;
-        if cold.held.len() >= frames_max as usize || cold.held_bytes + text.len() > bytes_max as usize {
+        } else if !self.hold(conn, text) {
             self.reject(conn, ErrorCode::Overloaded, None, None, None, out);
             self.stats.count_outcome(Outcome::Rejected);
-            return;
         }
-        cold.held_bytes += text.len();
-        cold.held.push_back(text.into());
-        self.stats.inbound.held += 1;
     }
 
     /// One frame of an open connection: size, rate, the checking pass, the handler.

@@ -16,7 +16,7 @@ use crate::{
     audience::{Audience, Flow, Member, Owner, Receipts, UserRef},
     cluster::Cluster,
     config::{Config, ConfigError},
-    contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, RunRef, UserId, Wake},
+    contract::{Authority, Close, ConnId, Effects, Frame, Input, Instant, RunRef, RunRequest, UserId, Wake},
     error::ErrorCode,
     handlers::Handlers,
     quality::{Desk, Monitor},
@@ -24,6 +24,7 @@ use crate::{
     stats::Stats,
     timers::Timers,
     tools::{Dispatcher, ToolLimits, Toolbox},
+    waiting::{Seat, Waiting},
     wire::{self, ServerData, Writer},
 };
 
@@ -41,6 +42,7 @@ pub struct Router {
     pub(crate) free_runs: Vec<u32>,
     pub(crate) runs_started: u64,
     pub(crate) timers: Timers,
+    pub(crate) waiting: Waiting,
     pub(crate) stats: Stats,
     pub(crate) tools: Toolbox,
     pub(crate) writer: Writer,
@@ -76,12 +78,16 @@ pub(crate) struct Run {
     pub(crate) gated: bool,
     /// Of a node of several: the number of its way into the shared log; else 0.
     pub(crate) outbox: u64,
+    /// What its agent was asked to do, or will be.
+    pub(crate) asked: Option<Arc<RunRequest>>,
+    pub(crate) seat: Seat,
 }
 
 impl Router {
     /// A router with nobody connected, or which limit makes no sense.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
+        let waiting = Waiting::new(&config);
         let cluster = config.cluster.as_ref().and_then(|settings| Cluster::new(settings, &config.node));
         Ok(Self {
             node: config.node.as_str().into(),
@@ -104,6 +110,7 @@ impl Router {
             free_runs: Vec::new(),
             runs_started: 0,
             timers: Timers::default(),
+            waiting,
             stats: Stats::default(),
             writer: Writer::default(),
             receipts: Receipts::default(),
@@ -136,6 +143,7 @@ impl Router {
         while let Some(timer) = self.timers.pop_due(self.now) {
             self.fire(timer, out);
         }
+        self.tick_queue(out);
         match input {
             Input::Connect(connect) => self.connect(&connect, out),
             Input::AuthFailed { ticket } => {
@@ -157,18 +165,24 @@ impl Router {
             Input::Stored(stored) => self.stored(stored, out),
             Input::Woken(wake) => self.woken(wake, out),
             Input::Store(way) => self.store_way(way, out),
+            Input::Redrive { user, letter, .. } => self.redrive(user, letter, out),
             Input::SweepIdle => self.sweep_idle(out),
             Input::Flush => self.flush_batches(out),
             Input::Drain => self.drain(out),
             Input::Tick => {}
         }
+        self.employ(out);
         self.progress_drain(out);
         self.stats.quality.open = self.desk.len() as u64;
     }
 
     /// When the router must be called again at the latest, and for what; a wake-up for nothing is possible.
     pub fn next_deadline(&self) -> Option<(Instant, Wake)> {
-        self.timers.next()
+        let queue = self.waiting.queue.next_deadline().map(|at| (at, Wake::Queue));
+        match (self.timers.next(), queue) {
+            (Some(timer), Some(queue)) if queue.0 < timer.0 => Some(queue),
+            (timer, queue) => timer.or(queue),
+        }
     }
 
     /// Counters and levels.
@@ -211,7 +225,8 @@ impl Router {
         self.stats.check()?;
         self.verify_handlers()?;
         self.verify_cluster()?;
-        let (mut in_flight, mut queued, mut held, mut waiting, mut runs, mut awaited) = (0, 0, 0, 0, 0, 0);
+        self.verify_waiting()?;
+        let (mut in_flight, mut queued, mut waiting, mut runs, mut awaited) = (0, 0, 0, 0, 0);
         let (mut dispatchers, mut calls) = (0, 0);
         for user in self.audience.users() {
             waiting += user.cursor - user.settled;
@@ -241,7 +256,6 @@ impl Router {
                 }
                 in_flight += conn.in_flight.len() as u64;
                 queued += conn.queued.len() as u64;
-                held += conn.cold.held.len() as u64;
                 awaited += conn.cold.awaited.len() as u64;
                 if conn.queued.len() > self.config.outbound_frames_max as usize {
                     return Err(alloc::format!("user {}: an outbound queue is too long", user.id));
@@ -253,7 +267,6 @@ impl Router {
             ("messages in histories", self.stats.dispatches.kept, kept),
             ("frames in flight", self.stats.frames.in_flight, in_flight),
             ("frames queued", self.stats.frames.queued, queued),
-            ("messages held", self.stats.inbound.held, held),
             ("events waiting", self.stats.events.waiting, waiting),
             ("open runs", self.stats.runs.open, runs),
             ("dispatchers", self.stats.tools.active, dispatchers),

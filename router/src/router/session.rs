@@ -104,8 +104,7 @@ impl Router {
     /// The end of set-up: replay first, then what was held, in order.
     pub(crate) fn open(&mut self, conn: ConnId, out: &mut Effects) {
         self.in_flow(conn, out, |audience, owner, member, flow| audience.attach(owner, member, flow));
-        while let Some(text) = self.audience.conn_mut(conn).and_then(|conn| conn.cold.held.pop_front()) {
-            self.stats.inbound.held -= 1;
+        while let Some(text) = self.next_held(conn) {
             let lost = mutant!(self.config, LoseHeld);
             let outcome = if lost { Outcome::Handled } else { self.route(conn, &text, out) };
             self.stats.count_outcome(outcome);
@@ -156,10 +155,9 @@ impl Router {
             self.stats.connections.stale_inputs += 1;
             return;
         };
-        let (user, held) = (state.user, state.cold.held.len() as u64);
+        let user = state.user;
         self.release_handlers(conn);
-        self.stats.inbound.held -= held;
-        self.stats.inbound.rejected += held;
+        self.bury_held(conn, out);
         self.stats.connections.closed += 1;
         self.stats.connections.open -= 1;
         let (audience, mut flow) = self.flow(out);

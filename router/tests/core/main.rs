@@ -23,6 +23,7 @@ mod queue_laws;
 mod recovery;
 mod routes;
 mod tools;
+mod waiting;
 
 /// Planted defects are for tests of tests. What everybody builds has neither the switch nor a word of it.
 #[cfg(not(feature = "mutants"))]

@@ -41,6 +41,10 @@ enum Op {
     Close { user: u8, outlet: u8, keep: bool },
     Clear { scope: u8, user: u8, outlet: u8 },
     Redrive { letter: u8 },
+    Take { user: u8, outlet: u8 },
+    Withdraw { message: u8 },
+    End { message: u8 },
+    BuryNew { user: u8, outlet: u8 },
     Wait { micros: u64 },
     ShutDown,
 }
@@ -62,11 +66,15 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (0..2_u16, 1..4_usize).prop_map(|(kind, max)| Op::LeaseWork { kind, max }),
         8 => (0..4_u8, 2..5_u8, 1..4_usize).prop_map(|(user, outlet, max)| Op::Lease { user, outlet, max }),
         7 => any::<u8>().prop_map(|lease| Op::Ack { lease }),
-        9 => (any::<u8>(), 0..8_u8, any::<u32>()).prop_map(|(lease, retry, chance)| Op::Nack { lease, retry, chance }),
+        17 => (any::<u8>(), 0..8_u8, any::<u32>()).prop_map(|(lease, retry, chance)| Op::Nack { lease, retry, chance }),
         2 => (0..4_u8, 0..5_u8, 0..3_u8).prop_map(|(user, outlet, standing)| Op::Stand { user, outlet, standing }),
         2 => (0..4_u8, 0..5_u8, any::<bool>()).prop_map(|(user, outlet, keep)| Op::Close { user, outlet, keep }),
         1 => (0..4_u8, 0..4_u8, 0..5_u8).prop_map(|(scope, user, outlet)| Op::Clear { scope, user, outlet }),
         3 => any::<u8>().prop_map(|letter| Op::Redrive { letter }),
+        6 => (0..4_u8, 2..5_u8).prop_map(|(user, outlet)| Op::Take { user, outlet }),
+        2 => any::<u8>().prop_map(|message| Op::Withdraw { message }),
+        1 => any::<u8>().prop_map(|message| Op::End { message }),
+        1 => (0..4_u8, 0..5_u8).prop_map(|(user, outlet)| Op::BuryNew { user, outlet }),
         6 => prop_oneof![6 => 1..50_u64, 4 => 50..400_u64, 1 => 400..3_000_u64].prop_map(|micros| Op::Wait { micros }),
     ]
 }
@@ -158,6 +166,7 @@ struct Witness {
     delivered: BTreeSet<u64>,
     dead: BTreeMap<u64, Known>,
     forgotten_dead: u64,
+    withdrawn: u64,
     open: BTreeMap<u64, Known>,
     leases: Vec<(Lease, Outlet)>,
     /// The newest message delivered of each lane.
@@ -192,6 +201,10 @@ enum Transition {
     Ended,
     /// Dead, and waits again.
     Redriven,
+    /// Waiting or leased, and taken back by its sender.
+    Withdrawn,
+    /// Waiting, and delivered in one step.
+    Taken,
     /// An outlet was opened, held or degraded.
     Stood,
     /// An outlet was closed.
@@ -203,7 +216,7 @@ enum Transition {
 }
 
 impl Transition {
-    const ALL: [Transition; 14] = [
+    const ALL: [Transition; 16] = [
         Transition::Accepted,
         Transition::Duplicate,
         Transition::Refused,
@@ -214,6 +227,8 @@ impl Transition {
         Transition::FailedForGood,
         Transition::Ended,
         Transition::Redriven,
+        Transition::Withdrawn,
+        Transition::Taken,
         Transition::Stood,
         Transition::Closed,
         Transition::Waited,
@@ -310,6 +325,38 @@ impl Play {
                 assert_eq!(cleared, told);
             }
             Op::Redrive { letter } => self.redrive(letter),
+            Op::Take { user, outlet } => self.take(user, outlet),
+            Op::Withdraw { message } => {
+                if let Some((seq, name, outlet)) = self.pick_message(message) {
+                    let body = self.queue.withdraw(self.now, name, outlet, seq).expect("it is there");
+                    let known = self.witness.open.remove(&seq).expect("open");
+                    assert_eq!((body.user, USERS[known.user as usize]), (known.user, name), "queue.I6");
+                    assert!(self.queue.withdraw(self.now, name, outlet, seq).is_none(), "once");
+                    self.witness.withdrawn += 1;
+                    self.did.insert(Transition::Withdrawn);
+                }
+            }
+            Op::End { message } => {
+                if let Some((seq, name, outlet)) = self.pick_message(message) {
+                    assert!(self.queue.end(self.now, name, outlet, seq, Reason::Fenced, &mut events));
+                }
+            }
+            Op::BuryNew { user, outlet } => {
+                self.tags += 1;
+                let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
+                let offer = Offer::new(outlet, 5, Body { user, tag: self.tags });
+                if let Ok(seq) = self.queue.bury_new(self.now, name, offer, Reason::Expired, &mut events) {
+                    assert!(seq > self.witness.last_seq, "numbers rise");
+                    self.witness.last_seq = seq;
+                    self.witness.offered += 1;
+                    let class = Priority::Normal;
+                    let (order, protected, out_of_turn, failures) = (None, false, false, 0);
+                    let not_before = Instant::default();
+                    let known =
+                        Known { user, outlet, class, order, protected, out_of_turn, failures, not_before };
+                    self.witness.open.insert(seq, known);
+                }
+            }
             Op::Wait { micros } => {
                 self.now = self.now.after(micros);
                 self.queue.tick(self.now, &mut events);
@@ -453,14 +500,38 @@ impl Play {
         assert_eq!(done.contains(&lease.seq()), live);
         self.did.insert(if live { Transition::Delivered } else { Transition::Stale });
         for seq in done {
-            let known = self.witness.open.remove(&seq).expect("open");
-            assert!(self.witness.delivered.insert(seq), "queue.I3: delivered twice");
-            let class = if outlet == Outlet::User { Priority::Normal } else { known.class };
-            let class = if known.order.is_some() { Priority::Low } else { class };
-            let newest = self.witness.newest.entry((known.user, outlet, known.order, class)).or_default();
-            assert!(known.out_of_turn || seq > *newest, "queue.I2: {seq} after {newest}");
-            *newest = seq.max(*newest);
+            self.delivered(seq, outlet);
         }
+    }
+
+    /// The next message of an outlet, out of it in one step: what a lease would have given.
+    fn take(&mut self, user: u8, outlet: u8) {
+        let (name, outlet) = (USERS[user as usize], OUTLETS[outlet as usize]);
+        let seqs = |play: &Self| -> BTreeSet<u64> {
+            play.queue.messages(name, outlet).iter().map(|message| message.seq).collect()
+        };
+        let (due, before) = (self.must_give(name, outlet), seqs(self));
+        let taken = self.queue.take(self.now, name, outlet);
+        assert!(!due || taken.is_some(), "queue.G10: something waits, and cannot be taken");
+        let after = seqs(self);
+        let gone: Vec<u64> = before.difference(&after).copied().collect();
+        assert_eq!(gone.len(), usize::from(taken.is_some()), "that one, and no other");
+        if let (Some(body), Some(seq)) = (taken, gone.first()) {
+            assert_eq!(body.user, user, "queue.I6");
+            assert!(!self.witness.closed.contains(&(user, outlet)), "a closed outlet gives nothing");
+            self.did.insert(Transition::Taken);
+            self.delivered(*seq, outlet);
+        }
+    }
+
+    fn delivered(&mut self, seq: u64, outlet: Outlet) {
+        let known = self.witness.open.remove(&seq).expect("open");
+        assert!(self.witness.delivered.insert(seq), "queue.I3: delivered twice");
+        let class = if outlet == Outlet::User { Priority::Normal } else { known.class };
+        let class = if known.order.is_some() { Priority::Low } else { class };
+        let newest = self.witness.newest.entry((known.user, outlet, known.order, class)).or_default();
+        assert!(known.out_of_turn || seq > *newest, "queue.I2: {seq} after {newest}");
+        *newest = seq.max(*newest);
     }
 
     fn nack(&mut self, lease: u8, retry: u8, chance: u32, events: &mut Vec<Event>) {
@@ -553,7 +624,7 @@ impl Play {
         assert_eq!(account.duplicates, witness.duplicates);
         assert_eq!(account.refused, witness.refused);
         assert_eq!(account.delivered, witness.delivered.len() as u64);
-        assert_eq!(account.dead, witness.dead.len() as u64 + witness.forgotten_dead);
+        assert_eq!(account.dead, witness.dead.len() as u64 + witness.forgotten_dead + witness.withdrawn);
         assert_eq!(account.waiting + account.leased, witness.open.len() as u64, "queue.I1");
         assert_eq!(account.leased, self.live_leases().len() as u64);
     }
@@ -566,6 +637,13 @@ impl Play {
 
     fn live_leases(&self) -> Vec<u64> {
         self.live().map(|(lease, _)| lease.seq()).collect()
+    }
+
+    /// A message that has not ended: its number, whose it is, and where it goes to.
+    fn pick_message(&self, message: u8) -> Option<(u64, &'static str, Outlet)> {
+        let open = &self.witness.open;
+        let at = usize::from(message) % open.len().max(1);
+        open.iter().nth(at).map(|(seq, known)| (*seq, USERS[known.user as usize], known.outlet))
     }
 
     fn pick(&self, lease: u8) -> Option<(Lease, Outlet)> {

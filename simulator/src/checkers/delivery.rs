@@ -109,6 +109,7 @@ impl Delivery {
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => {}
         }
         if !seen.disturbed && (1..=lane.written).contains(&seen.frame.cursor) {
@@ -151,6 +152,7 @@ impl Delivery {
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => false,
         }
     }

@@ -506,6 +506,7 @@ const fn is_answer(kind: &FrameKind<'_>) -> bool {
         | FrameKind::Gap { .. }
         | FrameKind::Quality
         | FrameKind::Notice { .. }
+        | FrameKind::Letters
         | FrameKind::Other => false,
     }
 }

@@ -136,6 +136,7 @@ impl Journey {
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => {}
         }
     }

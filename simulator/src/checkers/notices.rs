@@ -50,7 +50,8 @@ impl Notices {
                 let detail = format!("{} to a user who never subscribed", seen.frame.type_name);
                 ledger.push(seen.finding("iso.I5", NAME, detail));
             }
-            FrameKind::Quality
+            FrameKind::Letters
+            | FrameKind::Quality
             | FrameKind::Welcome { .. }
             | FrameKind::Event(_)
             | FrameKind::Pong

@@ -164,6 +164,7 @@ impl Person {
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => News::Nothing,
         }
     }

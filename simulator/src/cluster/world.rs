@@ -409,6 +409,7 @@ impl<'t> World<'t> {
                 | Effect::ToolAnswered(_)
                 | Effect::AskQuality(_)
                 | Effect::Receipt(_)
+                | Effect::Redriven(_)
                 | Effect::Swept { .. }
                 | Effect::Drained => {}
             }

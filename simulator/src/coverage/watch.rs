@@ -121,6 +121,7 @@ impl Watch {
             | Input::Stored(_)
             | Input::Woken(_)
             | Input::Store(_)
+            | Input::Redrive { .. }
             | Input::SweepIdle
             | Input::Tick => self.effects(effects, met),
         }
@@ -217,6 +218,7 @@ impl Watch {
                 | Effect::Store(_)
                 | Effect::PauseRun { .. }
                 | Effect::ResumeRun { .. }
+                | Effect::Redriven(_)
                 | Effect::Swept { .. } => {}
             }
         }

@@ -317,6 +317,7 @@ impl<'a> Members<'a> {
             | "quality_alerts_unsubscribed"
             | "quality_update"
             | "quality_alert" => FrameKind::Quality,
+            "dead_letters" => FrameKind::Letters,
             "notice" => FrameKind::Notice { number: self.number },
             _ => FrameKind::Other,
         }

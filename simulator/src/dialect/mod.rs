@@ -115,6 +115,8 @@ pub enum FrameKind<'a> {
     System,
     /// An answer about quality, or news of it: the members of `docs/wire.md`.
     Quality,
+    /// Messages of the user ended without being worked on.
+    Letters,
     /// An event of the host's.
     Notice {
         /// Its number.
@@ -241,6 +243,7 @@ impl ServerFrame<'_> {
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => None,
         }
     }

@@ -209,6 +209,7 @@ impl World {
                 | Effect::Store(_)
                 | Effect::PauseRun { .. }
                 | Effect::ResumeRun { .. }
+                | Effect::Redriven(_)
                 | Effect::Swept { .. }
                 | Effect::Drained => {}
             }
@@ -270,6 +271,7 @@ impl World {
             | Effect::Store(_)
             | Effect::PauseRun { .. }
             | Effect::ResumeRun { .. }
+            | Effect::Redriven(_)
             | Effect::Swept { .. }
             | Effect::Drained => Ok(()),
         }
@@ -412,6 +414,7 @@ impl World {
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => return unasked(frame.type_name),
         }
         Ok(())

@@ -52,6 +52,9 @@ pub struct Limits {
     /// Open runs of one user. Router's default 16. The plan keeps below it.
     #[serde(deserialize_with = "super::share::limit")]
     pub runs_per_user_max: Option<u32>,
+    /// Agents at work at once; further runs wait for their turn. Router's default: no bound.
+    #[serde(deserialize_with = "super::share::limit")]
+    pub agents_max: Option<u32>,
     /// Inbound frames of one user per second. Router's default 30. The plan keeps below it.
     #[serde(deserialize_with = "super::share::limit")]
     pub rate_per_s: Option<u32>,

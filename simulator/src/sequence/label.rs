@@ -36,6 +36,7 @@ pub(super) fn of_frame(text: &str, user_id: &str) -> String {
         FrameKind::Ack { status } => vec!["ack", status],
         FrameKind::Gap { .. }
         | FrameKind::Notice { .. }
+        | FrameKind::Letters
         | FrameKind::Pong
         | FrameKind::Heartbeat
         | FrameKind::HeartbeatAck

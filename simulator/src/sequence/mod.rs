@@ -99,6 +99,9 @@ impl Recorder {
                 let label = format!("{} tool", self.run(run.index()));
                 self.push(at_us, Some(self.agents()), Some(router), label);
             }
+            Input::Redrive { letter, .. } => {
+                self.push(at_us, Some(router), Some(router), format!("redrives letter {letter}"));
+            }
             Input::Deliver(_) => self.push(at_us, Some(router), Some(router), "the host delivers".to_owned()),
             Input::Drain => self.push(at_us, Some(router), Some(router), "drains".to_owned()),
             Input::AuthFailed { .. }
@@ -172,6 +175,7 @@ impl Recorder {
             | Effect::Store(_)
             | Effect::PauseRun { .. }
             | Effect::ResumeRun { .. }
+            | Effect::Redriven(_)
             | Effect::Swept { .. }
             | Effect::Drained => {}
         }

@@ -110,6 +110,8 @@ fn made_us(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use router::{ConnId, RunRef};
 
     use super::*;
@@ -122,7 +124,7 @@ mod tests {
             effects.push(Effect::Send { conn: ConnId::from_parts(index, 0), frame });
         }
         let request = RunRequest::stand_in(RunRef::from_parts(0, 0), 1, "ada".into(), "hello");
-        effects.push(Effect::StartRun(Box::new(request)));
+        effects.push(Effect::StartRun(Arc::new(request)));
         effects.push(Effect::Ping { conn: ConnId::from_parts(0, 0) });
         let mut costs = Costs::default();
         costs.add_effects(&effects);

@@ -125,6 +125,10 @@ impl RunHash {
                 self.tool(step);
             }
             Input::SweepIdle => self.word(14, 0),
+            Input::Redrive { user, letter, .. } => {
+                self.word(41, *letter);
+                self.bytes(user.as_bytes());
+            }
             Input::Stored(stored) => {
                 self.word(15, stored.id.0);
                 self.bytes(format!("{:?}", stored.answer).as_bytes());
@@ -345,6 +349,13 @@ impl RunHash {
             }
             Effect::PauseRun { run } => self.word(15, pair(run.index(), run.generation())),
             Effect::ResumeRun { run } => self.word(16, pair(run.index(), run.generation())),
+            Effect::Redriven(redriven) => {
+                self.word(
+                    43 | redriven.outcome.map_or_else(|why| why as u64 + 1, |()| 0) << 8,
+                    redriven.letter,
+                );
+                self.bytes(redriven.user.as_bytes());
+            }
             Effect::Swept { connections } => self.word(12, u64::from(*connections)),
             Effect::Drained => self.word(10, 0),
             Effect::AskQuality(request) => {

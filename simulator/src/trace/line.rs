@@ -74,6 +74,7 @@ fn write_input(input: &Input<'_>, out: &mut String) {
         | Input::Stored(_)
         | Input::Woken(_)
         | Input::Store(_)
+        | Input::Redrive { .. }
         | Input::SweepIdle => {
             quoted(&format!("{input:?}"), out);
         }
@@ -135,6 +136,7 @@ fn write_effect(effect: &Effect, effects: &Effects, out: &mut String) {
         | Effect::Store(_)
         | Effect::PauseRun { .. }
         | Effect::ResumeRun { .. }
+        | Effect::Redriven(_)
         | Effect::Swept { .. } => quoted(&format!("{effect:?}"), out),
         Effect::Drained => out.push_str(r#""drained""#),
     }

@@ -67,7 +67,7 @@ impl<S: Subject> World<'_, S> {
             Effect::AskQuality(request) => self.questions.push_back(request.clone()),
             // This world has one node, and no store.
             Effect::Store(_) | Effect::PauseRun { .. } | Effect::ResumeRun { .. } => {}
-            Effect::CancelTool(_) | Effect::Audit(_) | Effect::Swept { .. } => {}
+            Effect::CancelTool(_) | Effect::Audit(_) | Effect::Redriven(_) | Effect::Swept { .. } => {}
             Effect::Drained => {
                 if let Some(trouble) = &mut self.trouble {
                     trouble.drained = true;

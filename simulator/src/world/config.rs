@@ -19,6 +19,7 @@ pub fn router_config(scenario: &Scenario) -> Config {
         outbound_bytes_max: size(limits.outbound_bytes_max, default.outbound_bytes_max),
         connections_per_user_max: limits.connections_max(),
         runs_per_user_max: limits.runs_max(),
+        agents_max: limits.agents_max.unwrap_or(default.agents_max),
         rate_per_s: limits.rate_per_s.unwrap_or(default.rate_per_s),
         rate_burst: limits.rate_burst.unwrap_or(default.rate_burst),
         recovery_frames_max: limits.recovery_frames_max.unwrap_or(default.recovery_frames_max),

@@ -116,6 +116,7 @@ impl<S: Subject> World<'_, S> {
             | FrameKind::Stopped
             | FrameKind::System
             | FrameKind::Notice { .. }
+            | FrameKind::Letters
             | FrameKind::Other => {}
         }
         if missed {

@@ -150,6 +150,7 @@ impl Recorder {
             | Input::Pong { .. }
             | Input::Violation { .. }
             | Input::Tool { .. }
+            | Input::Redrive { .. }
             | Input::Drain => return self.hinder(Obstacle::Other),
         };
         match step {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use router::{
     CancelReason, ConnId, Effect, Effects, Kind, OwnedEvent, Refusal, Rule, RunRef, RunRequest, Tier,
@@ -98,7 +99,7 @@ impl Agents {
         common.alarm(common.limits.agent_deadline_us, Alarm::Deadline(run));
         self.runs.insert(run, Run { context: context.clone(), order: Order::default() });
         self.supervisor = Some(context.clone());
-        out.push(Effect::StartRun(Box::new(request)));
+        out.push(Effect::StartRun(Arc::new(request)));
         context
     }
 

@@ -330,6 +330,7 @@ impl Subject for LegacyServer {
             | Input::Stored(_)
             | Input::Woken(_)
             | Input::Store(_)
+            | Input::Redrive { .. }
             | Input::SweepIdle
             | Input::Drain
             | Input::Tick => {}

@@ -216,6 +216,7 @@ impl Subject for Keeping {
                 | Effect::Store(_)
                 | Effect::PauseRun { .. }
                 | Effect::ResumeRun { .. }
+                | Effect::Redriven(_)
                 | Effect::Swept { .. }
                 | Effect::Drained => out.push(effect.clone()),
             }

@@ -2,6 +2,7 @@
 //! come so far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use router::{
     AgentEvent, Config, Connect, DeliveryState, Effect, EventRef, Input, Refusal, RunRef, RunRequest, Tier,
@@ -41,7 +42,7 @@ impl Outcome {
 /// A run, and the ids that the recording has for it.
 #[derive(Debug)]
 pub(super) struct OldRun {
-    pub(super) request: Box<RunRequest>,
+    pub(super) request: Arc<RunRequest>,
     pub(super) old_run: Option<String>,
     pub(super) old_request: Option<String>,
 }

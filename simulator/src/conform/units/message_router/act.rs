@@ -270,7 +270,7 @@ impl Player {
         let stage = self.stage.as_mut().ok_or(Inexpressible("no router"))?;
         for effect in stage.take_asked() {
             if let Effect::StartRun(request) = effect {
-                self.agents.start(stage.now(), *request);
+                self.agents.start(stage.now(), request.as_ref().clone());
             }
         }
         Ok(())
