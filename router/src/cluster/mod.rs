@@ -262,7 +262,7 @@ impl Router {
             (Why::Renew(user, outboxes), Answer::Renewed(renewed), _) => {
                 self.renewed(user, &outboxes, renewed, out);
             }
-            (Why::Raise(user), Answer::Raised { .. }, _) => self.raised(user, out),
+            (Why::Raise(user), Answer::Raised { raised, .. }, _) => self.raised(user, *raised, out),
             (Why::Pulse, Answer::Nodes(nodes), _) => self.nodes(nodes, out),
             (Why::Held, Answer::Hints(hints), _) => self.hinted(hints, out),
             (Why::TakeOver(user, hold), Answer::TakenOver(runs), _) => {
@@ -294,6 +294,13 @@ impl Router {
     fn troubled(&mut self, id: OpId, asked: Asked, trouble: Trouble, out: &mut Effects) {
         self.stats.cluster.troubled += 1;
         let is_doubted = asked.is_doubted || trouble == Trouble::InDoubt;
+        if mutant!(self.config, DoubtIsDone)
+            && let (Why::Append(outbox), Op::Append(append), true) = (&asked.why, &asked.op, is_doubted)
+        {
+            let have = append.first_seq + append.frames.len() as u64 - 1;
+            let known = crate::store::Appended::Known { have, first: None };
+            return self.appended(*outbox, id, known, append, out);
+        }
         match asked.why {
             Why::Admit(outbox) if !is_doubted => return self.not_admitted(outbox, out),
             Why::Attach(user) => self.degrade(user, out),

@@ -161,13 +161,15 @@ impl Router {
             {
                 (replica.hold, replica.is_held) = (replica.hold.max(Some(hold)), true);
             }
-            if let Some(outbox) = self.outbox_of(user, &run.run) {
-                // It is this node's anyway, and goes on under its new epoch.
-                outbox.epoch = run.epoch;
-                continue;
+            if let Some(number) = self.outbox_of(user, &run.run) {
+                if self.goes_on(number, run.epoch) {
+                    continue;
+                }
+                self.fenced(number, out);
             }
             self.stats.cluster.taken_over += 1;
-            let outbox = Outbox::new(user, name.clone(), run.run.clone(), run.epoch, run.seq);
+            let mut outbox = Outbox::new(user, name.clone(), run.run.clone(), run.epoch, run.seq);
+            outbox.note = run.note.clone();
             let number = self.open_outbox(outbox, out);
             match note {
                 Some(Note { asked: Some(_), .. }) if run.seq == 0 && self.is_draining() => {
@@ -182,13 +184,11 @@ impl Router {
     }
 
     /// A run that this node has: its lease had run out, or it was taken before and the answer got lost.
-    fn outbox_of(&mut self, user: UserRef, run: &str) -> Option<&mut Outbox> {
-        let cluster = self.cluster.as_deref_mut()?;
-        let known = cluster.replicas.get(&user)?.outboxes.iter();
-        let known = known
-            .copied()
-            .find(|number| cluster.outboxes.get(number).is_some_and(|outbox| *outbox.run == *run));
-        cluster.outboxes.get_mut(&known?)
+    fn outbox_of(&self, user: UserRef, run: &str) -> Option<u64> {
+        let cluster = self.cluster.as_deref()?;
+        let known = &cluster.replicas.get(&user)?.outboxes;
+        let is_it = |number: &u64| cluster.outboxes.get(number).is_some_and(|outbox| *outbox.run == *run);
+        known.iter().copied().find(is_it)
     }
 
     /// No event of the run is in the log: its message is worked on as if it had come here.
@@ -249,6 +249,9 @@ impl Router {
         out: &mut Effects,
     ) {
         self.stats.cluster.run_lost += 1;
+        if mutant!(self.config, LostUnsaid) {
+            return;
+        }
         let note = note.unwrap_or_else(|| Note {
             thread: "".into(),
             request: "".into(),

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use router::{
-    AgentEvent, ClusterConfig, Config, Effects, RunRef,
-    store::{Bounds, OpId},
-};
+use router::{AgentEvent, ClusterConfig, Config, Effects, RunRef, store::OpId};
 use serde_json::value::RawValue;
 
 use super::draw::Draw;
@@ -133,11 +130,11 @@ impl Node {
     }
 
     /// Begins another life.
-    pub(super) fn begin(&mut self, place: usize, settings: &super::Settings) {
+    pub(super) fn begin(&mut self, place: usize, limits: &ClusterConfig, settings: &super::Settings) {
         self.life += 1;
         let config = Config {
             node: Self::name(place, self.life),
-            cluster: Some(ClusterConfig { bounds: Bounds::default(), ..ClusterConfig::default() }),
+            cluster: Some(limits.clone()),
             #[cfg(feature = "mutants")]
             mutant: settings.mutant,
             ..Config::default()
