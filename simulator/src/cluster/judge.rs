@@ -72,25 +72,61 @@ fn in_order(person: &Person, number: usize, tab: &Tab, verdicts: &mut Vec<Verdic
             verdicts.push((rule, format!("{} tab {number} {run}: {detail}", person.id)));
         };
         let is_excused = person.messages[events[0].1.message].is_excused;
+        let (first, last) = (events[0], events[events.len() - 1]);
+        let whole = first.1.seq == 1 && !tab.has_gap(first.0, last.0);
+        // Who ends the run of a node that is gone counts on from what the store knows of it, and closes its tools first.
+        let is_lost = is_excused && last.1.code == "NODE_LOST";
+        let is_said_for_it =
+            |seen: &Seen| seen.event == RunEventKind::ToolCompleted || seen.code == "NODE_LOST";
         for pair in events.windows(2) {
             let ((at, one), (next_at, next)) = (pair[0], pair[1]);
             if is_excused && person.lost.iter().any(|lost| lost.divides(at, next_at)) {
                 continue;
             }
-            // Who ends the run of a node that is gone counts on from what the store knows of it.
-            if next.seq <= one.seq && !(is_excused && next.code == "NODE_LOST") {
+            if next.seq <= one.seq && !(is_lost && is_said_for_it(next)) {
                 push("run.R6", format!("seq {} follows {}", next.seq, one.seq));
             } else if next.seq > one.seq + 1 && !is_excused && !tab.has_gap(at, next_at) {
                 push("deliver.I4", format!("seq {} follows {}", next.seq, one.seq));
+            }
+        }
+        if !is_excused {
+            if let Some(why) = spoken(&events) {
+                push("golden.once", why);
+            }
+            if let Some(why) = misspoken(&events).filter(|_| whole) {
+                push("run.R3", why);
             }
         }
         let ends = events.iter().filter(|(_, seen)| seen.event.is_terminal()).count();
         if ends > 1 && !is_excused {
             push("golden.once", format!("{ends} ends"));
         }
-        let last = events.last().map(|(_, seen)| seen.event);
-        if ends == 1 && !last.is_some_and(RunEventKind::is_terminal) && !is_excused {
+        if ends == 1 && !last.1.event.is_terminal() && !is_excused {
             push("run.R6", "events after its end".to_owned());
         }
     }
+}
+
+/// A run is done by one node.
+fn spoken(events: &[(u64, &Seen)]) -> Option<String> {
+    let mut nodes: Vec<&str> = events.iter().map(|(_, seen)| &*seen.by).filter(|by| !by.is_empty()).collect();
+    nodes.dedup();
+    (nodes.len() > 1).then(|| format!("done by {}", nodes.join(", then by ")))
+}
+
+/// It begins once, and no tool ends that did not begin, nor the run before its tools.
+fn misspoken(events: &[(u64, &Seen)]) -> Option<String> {
+    let mut open = 0_u32;
+    for (_, seen) in events {
+        let is_begun = (seen.event == RunEventKind::Started) == (seen.seq == 1);
+        match seen.event {
+            RunEventKind::ToolExecuting => open += 1,
+            RunEventKind::ToolCompleted if open > 0 => open -= 1,
+            event
+                if is_begun && event != RunEventKind::ToolCompleted && !(event.is_terminal() && open > 0) => {
+            }
+            event => return Some(format!("{event:?} as number {}, with {open} tools open", seen.seq)),
+        }
+    }
+    None
 }

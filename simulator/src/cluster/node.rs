@@ -57,10 +57,11 @@ pub(super) enum Line {
 const CALLS: [&str; 2] = ["call-0", "call-1"];
 
 impl Line {
-    pub(super) fn event<'a>(self, json: &'a RawValue) -> AgentEvent<'a> {
+    /// `node`: who says it.
+    pub(super) fn event<'a>(self, json: &'a RawValue, node: &'a str) -> AgentEvent<'a> {
         match self {
             Line::Started => AgentEvent::Started { agent: "worker", task: "" },
-            Line::Thinking => AgentEvent::Thinking { reasoning: "hm", step: None },
+            Line::Thinking => AgentEvent::Thinking { reasoning: node, step: None },
             Line::Progress => AgentEvent::Progress { data: json },
             Line::Calls(call) => {
                 AgentEvent::ToolExecuting { call: CALLS[usize::from(call)], tool: "search", parameters: json }
@@ -71,7 +72,7 @@ impl Line {
                 results: json,
                 duration_ms: 1,
             },
-            Line::Completed => AgentEvent::Completed { response: "done", execution_time_ms: None },
+            Line::Completed => AgentEvent::Completed { response: node, execution_time_ms: None },
             Line::Failed => AgentEvent::Failed { code: "AGENT_ERROR", message: "no" },
         }
     }

@@ -61,6 +61,8 @@ pub(super) struct Seen {
     pub(super) seq: u64,
     pub(super) event: RunEventKind,
     pub(super) code: String,
+    /// Which node's agent said it, if that is told.
+    pub(super) by: String,
 }
 
 /// One tab.
@@ -249,8 +251,8 @@ impl Person {
             return News::Breach("golden.unasked", format!("an event of no message: {frame:?}"));
         };
         let cursor = frame.cursor;
-        let (run, code) = (frame.run_id.to_owned(), frame.error_code.to_owned());
-        let seen = Seen { message, run, seq: frame.seq, event, code };
+        let (run, code, by) = (frame.run_id.to_owned(), frame.error_code.to_owned(), frame.body.to_owned());
+        let seen = Seen { message, run, seq: frame.seq, event, code, by };
         let is_ambiguous = self.is_ambiguous(cursor);
         let state = &mut self.tabs[tab];
         let Some(base) = state.base.filter(|_| state.is_welcome) else {

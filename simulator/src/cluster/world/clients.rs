@@ -5,11 +5,14 @@ use router::{ConnId, Connect, Input, RunRef, Ticket};
 use super::{Event, World, fold};
 use crate::cluster::{
     Condition,
+    node::Node,
     person::{Link, News},
 };
 
 /// How long an event may take from the log to a tab when nothing is wrong.
 const LATE_US: u64 = 300_000;
+/// After this time a client asks again what became of a message.
+const PATIENCE_US: u64 = 30_000_000;
 
 impl World<'_> {
     pub(super) fn connect(&mut self, user: usize, tab: usize, generation: u32) {
@@ -154,7 +157,15 @@ impl World<'_> {
     pub(super) fn send(&mut self, user: usize, message: usize) {
         let person = &mut self.people[user];
         let state = &person.messages[message];
-        if state.is_over() || state.is_accepted || state.due_us > self.now_us {
+        if state.is_over() || state.due_us > self.now_us {
+            return;
+        }
+        if state.is_accepted {
+            // What became of it may stand at a cursor that meant something else before.
+            if state.is_excused {
+                (person.messages[message].is_accepted, person.messages[message].is_doubted) = (false, true);
+                self.send_later(user, message, PATIENCE_US);
+            }
             return;
         }
         let tab = message % person.tabs.len();
@@ -201,7 +212,7 @@ impl World<'_> {
                 self.nodes[node].agents.remove(&run);
             }
         }
-        let json = self.json.clone();
-        self.input(node, Input::Agent { run, event: line.event(&json) });
+        let (json, name) = (self.json.clone(), Node::name(node, self.nodes[node].life));
+        self.input(node, Input::Agent { run, event: line.event(&json, &name) });
     }
 }
