@@ -76,7 +76,7 @@ fn nothing_is_lost_doubled_or_mixed_up_between_nodes() {
 #[test]
 fn without_faults_there_is_nothing_to_tell() {
     for seed in 0..3 {
-        let played = play(&Settings { has_faults: false, ..Settings::default() }, seed);
+        let played = play(&Settings { without: FaultKind::ALL.to_vec(), ..Settings::default() }, seed);
         assert_eq!(played.breaches, []);
         assert_eq!((played.lost_runs, played.taken_over), (0, 0));
         assert_eq!(played.accepted, 72);

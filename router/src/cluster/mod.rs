@@ -196,6 +196,24 @@ impl Cluster {
         self.replicas.get(&user).is_none_or(|replica| replica.is_checked)
     }
 
+    /// Whether a request without an answer is to be made again. Events that were taken back meanwhile go out anew, under
+    /// numbers that may be others: what they were asked under must not come after that.
+    fn is_wanted(&self, id: OpId, why: &Why) -> bool {
+        match why {
+            Why::Append(outbox) => self.outboxes.get(outbox).is_some_and(|outbox| outbox.has_flight(id)),
+            Why::Admit(_)
+            | Why::Attach(_)
+            | Why::Back(_)
+            | Why::Renew(..)
+            | Why::Raise(_)
+            | Why::Pulse
+            | Why::Held
+            | Why::TakeOver(..)
+            | Why::Hold(_)
+            | Why::Notice => why.is_lasting(),
+        }
+    }
+
     /// Whether a request may be made now.
     fn may_ask(&self, why: &Why) -> bool {
         self.is_up
@@ -315,10 +333,10 @@ impl Router {
             | Why::Hold(_)
             | Why::Notice => {}
         }
-        if !asked.why.is_lasting() {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        if !cluster.is_wanted(id, &asked.why) {
             return;
         }
-        let Some(cluster) = self.cluster.as_deref_mut() else { return };
         cluster.asked.insert(id, Asked { is_doubted, is_parked: true, ..asked });
         self.arrange_again();
     }
@@ -340,8 +358,13 @@ impl Router {
             cluster.again_at = None;
         }
         let parked = cluster.asked.iter().filter(|(_, asked)| asked.is_parked && cluster.may_ask(&asked.why));
-        let parked: Vec<OpId> = parked.map(|(id, _)| *id).collect();
-        for id in parked {
+        let parked: Vec<(OpId, bool)> =
+            parked.map(|(id, asked)| (*id, cluster.is_wanted(*id, &asked.why))).collect();
+        for (id, is_wanted) in parked {
+            if !is_wanted {
+                cluster.asked.remove(&id);
+                continue;
+            }
             let Some(asked) = cluster.asked.get_mut(&id) else { continue };
             asked.is_parked = false;
             self.stats.cluster.requests += 1;

@@ -113,6 +113,11 @@ impl Outbox {
         self.events == 0 && self.is_admitted && (self.has_ended || self.epoch == PSEUDO_EPOCH)
     }
 
+    /// Whether that append is one that is on its way.
+    pub(super) fn has_flight(&self, op: OpId) -> bool {
+        self.flights.iter().any(|flight| flight.op == op)
+    }
+
     fn flown(&self) -> usize {
         self.flights.iter().map(|flight| flight.count).sum()
     }

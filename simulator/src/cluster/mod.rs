@@ -18,7 +18,9 @@ mod draw;
 mod fault;
 mod judge;
 mod node;
+mod outcome;
 mod person;
+mod shrink;
 mod world;
 
 use std::fmt;
@@ -27,6 +29,8 @@ use self::world::World;
 pub use self::{
     condition::{Condition, Sometimes},
     fault::FaultKind,
+    outcome::{ABOUT, outcome},
+    shrink::shrink,
 };
 
 /// What a world is made of.
@@ -38,8 +42,6 @@ pub struct Settings {
     pub users: u32,
     /// Messages that each user sends.
     pub messages: u32,
-    /// Whether anything goes wrong.
-    pub has_faults: bool,
     /// What does not go wrong.
     pub without: Vec<FaultKind>,
     /// A planted defect.
@@ -53,7 +55,6 @@ impl Default for Settings {
             nodes: 2,
             users: 6,
             messages: 12,
-            has_faults: true,
             without: Vec::new(),
             #[cfg(feature = "mutants")]
             mutant: None,

@@ -19,7 +19,7 @@ use self::shelf::Watch;
 use super::{
     Breach, Condition, Played, Settings,
     draw::Draw,
-    fault::{FaultKind, Faults, Strike},
+    fault::{Faults, Strike},
     judge,
     node::{Agent, Node},
     person::{Link, Person},
@@ -97,7 +97,6 @@ impl<'t> World<'t> {
     pub(super) fn new(settings: &Settings, seed: u64) -> Self {
         let nodes = settings.nodes.max(2) as usize;
         let mut plan = Draw::new(seed, Domain::Swarm, 0);
-        let without = if settings.has_faults { settings.without.as_slice() } else { &FaultKind::ALL };
         let limits = limits(&mut plan);
         let mut world = Self {
             people: Vec::new(),
@@ -115,7 +114,7 @@ impl<'t> World<'t> {
             calm_from_us: 0,
             tickets: BTreeMap::new(),
             conns: BTreeMap::new(),
-            faults: Faults::draw(seed, nodes, FAULTS_US, without),
+            faults: Faults::draw(seed, nodes, FAULTS_US, &settings.without),
             net: Draw::new(seed, Domain::Network, 0),
             chance: Draw::new(seed, Domain::Fault, u64::MAX),
             work: Draw::new(seed, Domain::Agent, 0),
@@ -467,7 +466,7 @@ impl<'t> World<'t> {
 /// What a seed's nodes and store have for limits: large ones are those of a node that is told nothing, small ones are met.
 fn limits(plan: &mut Draw) -> ClusterConfig {
     let bounds = Bounds {
-        log_events_max: plan.one_of(&[200, 200, 60]),
+        log_events_max: plan.one_of(&[200, 200, 30]),
         fetch_events_max: plan.one_of(&[64, 64, 7]),
         ..Bounds::default()
     };
