@@ -2,7 +2,12 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use super::{Why, outbox::Outbox, record, record::Note};
+use super::{
+    Why,
+    outbox::{Outbox, Waiting, ends_run},
+    record,
+    record::Note,
+};
 use crate::{
     audience::UserRef,
     contract::{Effect, Effects, RequestText, RunRequest, ToolStatus, UserId},
@@ -252,7 +257,7 @@ impl Router {
         if mutant!(self.config, LostUnsaid) {
             return;
         }
-        let note = note.unwrap_or_else(|| Note {
+        let mut note = note.unwrap_or_else(|| Note {
             thread: "".into(),
             request: "".into(),
             tier: self.audience.user(user).tier,
@@ -261,9 +266,12 @@ impl Router {
             asked: None,
         });
         let mut seq = taken.seq;
-        for (call, tool) in &note.open {
+        // This node may die over it, too: the next one is told what is left to close.
+        let mut left = core::mem::take(&mut note.open).into_iter();
+        while let Some((call, tool)) = left.next() {
+            note.open = left.as_slice().to_vec();
             let status = ToolStatus::Cancelled;
-            let own = Own::ToolCompleted { call, tool, status, results: "{}", duration_ms: 0 };
+            let own = Own::ToolCompleted { call: &call, tool: &tool, status, results: "{}", duration_ms: 0 };
             seq += 1;
             self.emit_for(user, number, taken, &note, seq, &own, out);
         }
@@ -298,7 +306,9 @@ impl Router {
         let frame = wire::event(&mut self.writer, &head, own, frame_max, &self.config.sanitise);
         self.stats.frames.encoded += 1;
         let record = record::event(Some(&note.thread), frame.as_str());
-        self.emit_record(number, record, super::outbox::ends_run(own), out);
+        let ends = ends_run(own);
+        let left = (!ends).then(|| note.encode(&mut self.writer));
+        self.emit(number, Waiting { record, note: left, ends }, out);
     }
 
     /// From here on this node may own runs of the user.

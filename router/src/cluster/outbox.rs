@@ -29,11 +29,11 @@ use crate::{
 /// What waits: one event.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    record: Bytes,
+    pub(super) record: Bytes,
     /// What another node must know from here on, if that changed.
-    note: Option<Bytes>,
+    pub(super) note: Option<Bytes>,
     /// The run's last.
-    ends: bool,
+    pub(super) ends: bool,
 }
 
 /// The way of one run, or of frames of no run, into the log.
@@ -220,11 +220,7 @@ impl Router {
         Some(note.encode(&mut self.writer))
     }
 
-    pub(super) fn emit_record(&mut self, number: u64, record: Bytes, ends: bool, out: &mut Effects) {
-        self.emit(number, Waiting { record, note: None, ends }, out);
-    }
-
-    fn emit(&mut self, number: u64, waiting: Waiting, out: &mut Effects) {
+    pub(super) fn emit(&mut self, number: u64, waiting: Waiting, out: &mut Effects) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         // Whose run is lost says nothing any more.
         let Some(outbox) = cluster.outboxes.get_mut(&number) else { return };

@@ -77,10 +77,18 @@ impl Faults {
     /// Which kinds there are at all, how often, and when. Those of `without` are left out, which shifts no other.
     pub(super) fn draw(seed: u64, nodes: usize, until_us: u64, without: &[FaultKind]) -> Self {
         let mut faults = Self { rates: Vec::new(), strikes: Vec::new(), until_us };
+        // One of these, three times, is there in any case.
+        let sure = Draw::new(seed, Domain::Fault, u64::MAX - 1).one_of(&[
+            FaultKind::StoreAway,
+            FaultKind::NodeCut,
+            FaultKind::NodePaused,
+            FaultKind::NodeKilled,
+        ]);
         for kind in FaultKind::ALL {
             let mut draw = Draw::new(seed, Domain::Fault, kind as u64);
-            let is_there = draw.one_in(3) && !without.contains(&kind);
+            let is_there = (draw.one_in(3) || kind == sure) && !without.contains(&kind);
             let (rate, count) = (draw.from(2, 100), draw.from(1, 3));
+            let count = if kind == sure { 3 } else { count };
             let mut strike = |count: u64, low: u64, high: u64| {
                 for _ in 0..count * u64::from(is_there) {
                     let at_us = draw.from(1_000_000, until_us);

@@ -1,6 +1,7 @@
 //! The world: one queue of events, and what each does.
 
 mod clients;
+mod onlooker;
 mod shelf;
 mod strikes;
 
@@ -15,7 +16,7 @@ use router::{
 };
 use serde_json::value::RawValue;
 
-use self::shelf::Watch;
+use self::onlooker::Watch;
 use super::{
     Breach, Condition, Played, Settings,
     draw::Draw,

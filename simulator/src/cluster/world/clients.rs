@@ -95,7 +95,7 @@ impl World<'_> {
     /// While nothing is wrong, an event is on every tab as soon as it is in the log.
     fn in_time(&mut self, user: usize, tab: usize, cursor: u64) {
         let welcome_us = self.people[user].tabs[tab].welcome_us;
-        let Some((logged_us, age_us)) = self.age_us(user, cursor) else { return };
+        let Some((logged_us, age_us)) = self.logged(user, cursor) else { return };
         if logged_us > welcome_us && age_us > LATE_US {
             let detail = format!("user-{user} tab {tab}: cursor {cursor} comes {} ms late", age_us / 1_000);
             self.breach("live.late", detail);
@@ -110,9 +110,11 @@ impl World<'_> {
         let (is_trimmed, is_lost) = (to < person.first, person.lost.iter().any(|lost| to > lost.from));
         let mut again = Vec::new();
         for (number, message) in person.messages.iter_mut().enumerate() {
-            if message.is_accepted && !message.is_over() {
-                (message.is_accepted, message.is_doubted) = (false, true);
-                again.push(number);
+            if message.sent && !message.is_over() {
+                message.is_doubted = true;
+                if std::mem::take(&mut message.is_accepted) {
+                    again.push(number);
+                }
             }
         }
         for message in again {

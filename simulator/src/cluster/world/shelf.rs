@@ -1,35 +1,15 @@
-//! The way to the store and back, the wakes, and what an onlooker at the store sees.
+//! The way to the store and back, and the wakes.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use router::store::{
-    Admitted, Answer, Appended, Node as Name, Op, OpId, Request, RunId, Standing, Stored, Trouble, Wake,
-};
+use router::store::{Answer, Op, OpId, Request, Stored, Trouble, Wake};
 
 use super::{Event, World};
 use crate::{
-    cluster::{Condition, fault::FaultKind, node::Node},
+    cluster::{fault::FaultKind, node::Node},
     store::Sent,
 };
 
 /// The longest that anything on its way is held up.
 const LATEST_US: u64 = 3_000_000;
-/// Two takers are those who ask so shortly after each other.
-const TAKERS_US: u64 = 6_000_000;
-
-/// What an onlooker knows of the store.
-#[derive(Debug, Default)]
-pub(super) struct Watch {
-    /// Until when each run is leased, milliseconds, and by which takeover.
-    leases: BTreeMap<RunId, (u64, Option<(Name, OpId)>)>,
-    /// Who took runs of a user last, and when.
-    takers: BTreeMap<String, (Name, u64)>,
-    /// When each event of a user got into the log, while nothing was wrong.
-    logged: BTreeMap<(usize, u64), u64>,
-    /// Scripts that the store has forgotten.
-    forgotten: BTreeSet<&'static str>,
-}
-
 impl World<'_> {
     pub(super) fn happens(&mut self, kind: FaultKind) -> bool {
         let happens = self.befalls(kind);
@@ -117,108 +97,6 @@ impl World<'_> {
         self.set(at, Event::Answer { node, life, line, stored });
     }
 
-    /// What the onlooker concludes of an answer.
-    fn look_on(&mut self, request: &Request, answer: &Answer) {
-        let lease_ms = self.now().as_micros() / 1_000 + self.limits.bounds.lease_ms;
-        match (&request.op, answer) {
-            (Op::Admit(admit), Answer::Admitted(Admitted::New)) => {
-                self.watch.leases.insert(admit.run.clone(), (lease_ms, None));
-            }
-            (Op::Admit(admit), Answer::Admitted(Admitted::Known { run, mine: true, .. })) => {
-                if *run == admit.run {
-                    self.meet(Condition::AdmitKnown);
-                }
-            }
-            (Op::Append(append), Answer::Appended(Appended::Logged { first })) => {
-                let Some(user) = user_of(&append.user) else { return };
-                if self.people[user].is_ambiguous(*first) {
-                    self.meet(Condition::Overtaken);
-                }
-                if self.now_us >= self.calm_from_us {
-                    let last = first + append.frames.len() as u64;
-                    let now_us = self.now_us;
-                    self.watch.logged.extend((*first..last).map(|cursor| ((user, cursor), now_us)));
-                }
-            }
-            (Op::Append(_), Answer::Appended(appended)) => match appended {
-                Appended::Known { first: Some(_), .. } => self.meet(Condition::AppendKnown),
-                Appended::Known { first: None, .. } => self.meet(Condition::AppendUnplaced),
-                Appended::Gap { .. } => self.meet(Condition::AppendGap),
-                Appended::NoRun => self.meet(Condition::AppendNoRun),
-                Appended::Fenced => self.meet(Condition::Fenced),
-                Appended::Logged { .. } | Appended::Refused(_) => {}
-            },
-            (Op::Renew(renew), Answer::Renewed(renewed)) => {
-                for ((run, _), standing) in renew.runs.iter().zip(&renewed.runs) {
-                    if *standing == Standing::Held
-                        && let Some((until, _)) = self.watch.leases.get_mut(run)
-                    {
-                        *until = lease_ms;
-                    }
-                }
-            }
-            (Op::TakeOver { user, node }, Answer::TakenOver(runs)) => {
-                let taker = (node.clone(), request.id);
-                for run in runs {
-                    let lease = self.watch.leases.insert(run.run.clone(), (lease_ms, Some(taker.clone())));
-                    let is_held = |(until, by): &(u64, Option<(Name, OpId)>)| {
-                        by.as_ref() != Some(&taker) && *until + self.limits.bounds.lease_ms > lease_ms
-                    };
-                    if lease.as_ref().is_some_and(is_held) {
-                        self.breach(
-                            "run.lease",
-                            format!("{} is taken by {node} while it is leased", run.run),
-                        );
-                    }
-                }
-                self.took(user, node, !runs.is_empty());
-            }
-            (Op::Raise { .. }, Answer::Raised { raised: true, .. }) => self.meet(Condition::Raised),
-            _ => {}
-        }
-    }
-
-    /// Somebody asked for a user's runs, and got some or none.
-    fn took(&mut self, user: &str, node: &Name, any: bool) {
-        let last = self.watch.takers.get(user);
-        let is_second = last.is_some_and(|(name, at_us)| name != node && at_us + TAKERS_US > self.now_us);
-        self.played.faults[FaultKind::TwoTakers as usize] += u32::from(is_second);
-        if any {
-            self.meet(Condition::TakenOver);
-            self.watch.takers.insert(user.to_owned(), (node.clone(), self.now_us));
-        }
-    }
-
-    /// How long ago that event of the user got into the log, if nothing that went wrong can have held it up.
-    pub(super) fn age_us(&self, user: usize, cursor: u64) -> Option<(u64, u64)> {
-        let at_us = self.watch.logged.get(&(user, cursor)).copied()?;
-        (at_us >= self.calm_from_us).then(|| (at_us, self.now_us - at_us))
-    }
-
-    /// The store is another process, or was told to.
-    pub(super) fn forget_scripts(&mut self) {
-        // Holds, and reads of them, are plain commands.
-        const SCRIPTS: [&str; 11] = [
-            "admit",
-            "append",
-            "attach",
-            "detach",
-            "renew",
-            "take_over",
-            "acknowledge",
-            "raise",
-            "heartbeat",
-            "release",
-            "forget",
-        ];
-        self.watch.forgotten.extend(SCRIPTS);
-    }
-
-    /// The store lost its tail: what the onlooker had seen of leases is not what the store has.
-    pub(super) fn forget_leases(&mut self) {
-        self.watch.leases.clear();
-    }
-
     pub(super) fn answer(
         &mut self,
         node: usize,
@@ -247,9 +125,4 @@ impl World<'_> {
             self.set(self.now_us + delay, Event::Woken { node, life, wake });
         }
     }
-}
-
-/// The number of the user of that name.
-fn user_of(name: &str) -> Option<usize> {
-    name.strip_prefix("user-")?.parse().ok()
 }

@@ -52,6 +52,8 @@ impl World<'_> {
 
     pub(super) fn strike(&mut self, strike: Strike) {
         let Strike { kind, for_us, node, .. } = strike;
+        let node = if kind == FaultKind::NodeKilled { self.living(node) } else { node };
+        let strike = Strike { node, ..strike };
         self.tell(|| format!("FAULT {} node {node} for {} ms", kind.name(), for_us / 1_000));
         let heals_at = (self.now_us + for_us).min(self.faults.until_us.max(self.now_us + 1));
         if kind != FaultKind::ConnectionLost {
@@ -102,6 +104,12 @@ impl World<'_> {
         }
         self.played.faults[kind as usize] += 1;
         self.set(heals_at, Event::Heals(strike));
+    }
+
+    /// That node if it lives, else the next one that does.
+    fn living(&self, node: usize) -> usize {
+        let mut order = (0..self.nodes.len()).map(|n| (node + n) % self.nodes.len());
+        order.find(|node| self.nodes[*node].router.is_some()).unwrap_or(node)
     }
 
     pub(super) fn kill(&mut self, node: usize) {
