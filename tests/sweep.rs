@@ -56,6 +56,20 @@ fn threads_do_not_matter() {
 }
 
 #[test]
+fn several_nodes_are_swept_told_and_the_same_in_any_number_of_threads() {
+    let seeds = |jobs: &str| {
+        report(&["--nodes", "2", "--seeds", "40..64", "--jobs", jobs, "--demand", "never", "--keep", "5"])
+    };
+    let (one, four) = (seeds("1"), seeds("4"));
+    assert_eq!(one.verdict, Verdict::Pass, "{:?}", one.findings);
+    assert!(one.sweep.as_ref().is_some_and(|sweep| sweep.totals.delivered > 24 * 500));
+    assert_eq!(compared(one), compared(four));
+    let told = sim(&["--nodes", "2", "--seed", "40", "--tell"]).output().expect("runs");
+    let told = String::from_utf8(told.stdout).expect("UTF-8");
+    assert!(told.contains("node 1 begins") && told.contains("--nodes 2"), "{told}");
+}
+
+#[test]
 fn parts_make_the_whole() {
     let whole = compared(report(&["--seeds", "0..50"]));
     let parts: Vec<PathBuf> = (1..=3).rev().map(|part| scratch(&format!("part-{part}.json"))).collect();

@@ -112,9 +112,30 @@ mutants! {
         AcceptInDrain: "new work is accepted while the router drains",
         DrainUnsaid: "nobody is told that the drain is over",
     }
+    "nodes" {
+        ShowBeforeLogged: "an event is shown as soon as it is on its way into the log",
+        DoubtIsDone: "an append of which nobody knows whether it was carried out counts as carried out",
+        WakeIsTruth: "an event that comes ahead of its turn is shown at once",
+        SkipRaise: "after the store lost its tail cursors go on from where it has them",
+        LostUnsaid: "a run that was taken over with events in the log is not ended",
+        FencedGoesOn: "a run that another node took over goes on as if it had not",
+    }
+    "store" {
+        SkipEpochCheck: "an append is taken under whatever epoch",
+        KnownAgain: "an append that comes again is written again, at new cursors",
+        AttachReadsFirst: "an attach reads first, and the node hears of new events only later",
+        TakeLeased: "a takeover does not ask whether the lease has run out",
+        CursorAgain: "a cursor is given to two events",
+        ForgetMessages: "a message that comes again is taken in again",
+    }
 }
 
 impl Mutant {
+    /// Whether it shows only among several nodes: in their routers, or in a store that the simulator makes.
+    pub fn is_of_several(self) -> bool {
+        matches!(self.class(), "nodes" | "store")
+    }
+
     /// The defect of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|mutant| mutant.name() == name)

@@ -271,7 +271,7 @@ pub struct Cluster {
     pub fetches: u64,
     /// Events of the log that cannot be read: another version's, or damaged.
     pub unreadable: u64,
-    /// Times that the store was found to have lost the tail of a user's log.
+    /// Times that the store was found to have lost the tail of a user's log, by the node that had its cursors raised.
     pub store_regressed: u64,
     /// Runs taken over from a dead node: ended there, or executed again here.
     pub taken_over: u64,

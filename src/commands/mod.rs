@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod hazards;
 pub(crate) mod load;
 pub(crate) mod migrate;
+mod nodes;
 pub(crate) mod queue;
 pub(crate) mod release;
 pub(crate) mod replay;

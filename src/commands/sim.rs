@@ -31,6 +31,9 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
     if let Some(scope) = &options.explore {
         return super::explore::run(scope, &options);
     }
+    if let Some(nodes) = options.nodes.nodes {
+        return super::nodes::run(nodes, &options);
+    }
     let played = Played::named(&options.subject, &options.hazards).map_err(Failure::Usage)?;
     if let Some(seeds) = options.sweep.seeds {
         return sweep::run(seeds, &played, &options);

@@ -21,7 +21,7 @@ use std::{
 
 use reports::{
     Report, ScenarioRef, Tool, Verdict,
-    sweep::{Measured, SeedOutcome, SeedRange, Sweep},
+    sweep::{Condition, Measured, SeedOutcome, SeedRange, Sweep, Triples},
 };
 use simulator::{
     coverage::Coverage,
@@ -56,30 +56,107 @@ pub(super) fn swept(
     scenario: Option<&str>,
     how: &SweepOptions,
 ) -> Result<Report, Failure> {
-    let asked = how.shard.map_or(seeds, |(part, parts)| seeds.part(part, parts));
+    let asked = shard(seeds, how);
     let (plays, profile, source) = plays(scenario, how.without)?;
     let arguments = played.arguments() + &without(how.without);
+    let is_swarm = matches!(plays, Plays::Swarm { .. }) && *played == Played::Router;
+    let ground = Worlds { plays, played };
+    play(&ground, Title { profile, source, arguments, demanded: is_swarm }, asked, how)
+}
+
+/// How a report names what its seeds were played on.
+pub(super) struct Title {
+    pub(super) profile: ScenarioRef,
+    /// On the command line, ahead of the seed and behind it.
+    pub(super) source: String,
+    pub(super) arguments: String,
+    /// Whether every condition must be met if nobody says from how many seeds on.
+    pub(super) demanded: bool,
+}
+
+/// Plays the seeds on that ground, and answers their report.
+pub(super) fn play<G: Ground>(
+    ground: &G,
+    title: Title,
+    asked: SeedRange,
+    how: &SweepOptions,
+) -> Result<Report, Failure> {
+    let Title { profile, source, arguments, demanded } = title;
     let mut sweep = Sweep::new(source, arguments, asked, how.keep);
     sweep.demand_from = match how.demand {
         Some(Demand::From(seeds)) => Some(seeds),
         Some(Demand::Never) => None,
-        None => {
-            let swarm = matches!(plays, Plays::Swarm { .. }) && *played == Played::Router;
-            swarm.then_some(DEMAND_FROM)
-        }
+        None => demanded.then_some(DEMAND_FROM),
     };
-    let field = Field { plays: &plays, played, keep: how.keep, jobs: jobs(how) };
+    let field = Field { ground, keep: how.keep, jobs: jobs(how) };
     let done = field.sweep(asked, how)?;
     sweep.absorb(&done.sum);
     sweep.played = done.played;
     sweep.stopped = done.stopped;
-    sweep.conditions = done.coverage.conditions();
-    sweep.triples = done.coverage.triples();
+    (sweep.conditions, sweep.triples) = done.seen.listed();
     if let Some(path) = &how.hashes {
         output::write_file(path, &hashes(done.hashes))?;
     }
     let tool = Tool::new("goldenpath", env!("CARGO_PKG_VERSION"));
     Ok(reports::sweep::report(tool, profile, sweep))
+}
+
+/// The part of the seeds that was asked for.
+pub(super) fn shard(seeds: SeedRange, how: &SweepOptions) -> SeedRange {
+    how.shard.map_or(seeds, |(part, parts)| seeds.part(part, parts))
+}
+
+/// What seeds are played on.
+pub(super) trait Ground: Sync {
+    /// What they come across.
+    type Seen: Seen;
+
+    /// Plays one. `Err`: it cannot be played at all.
+    fn play(&self, seed: u64, seen: &mut Self::Seen) -> Result<SeedOutcome, String>;
+}
+
+/// What seeds came across: a sum that does not depend on their order.
+pub(super) trait Seen: Default + Send {
+    /// Adds what others came across.
+    fn absorb(&mut self, other: &Self);
+    /// How much there is by now, of conditions and of triples.
+    fn reached(&self) -> (usize, usize);
+    /// How many conditions there are.
+    fn named() -> usize;
+    /// All of it.
+    fn listed(&self) -> (Vec<Condition>, Triples);
+}
+
+/// One node and its world.
+struct Worlds<'a> {
+    plays: Plays,
+    played: &'a Played,
+}
+
+impl Ground for Worlds<'_> {
+    type Seen = Coverage;
+
+    fn play(&self, seed: u64, seen: &mut Coverage) -> Result<SeedOutcome, String> {
+        swarm::play(&self.plays, seed, self.played, seen).map_err(|error| error.to_string())
+    }
+}
+
+impl Seen for Coverage {
+    fn absorb(&mut self, other: &Self) {
+        self.absorb(other);
+    }
+
+    fn reached(&self) -> (usize, usize) {
+        self.reached()
+    }
+
+    fn named() -> usize {
+        Self::named()
+    }
+
+    fn listed(&self) -> (Vec<Condition>, Triples) {
+        (self.conditions(), self.triples())
+    }
 }
 
 /// What the command line adds to leave a kind of fault out.
@@ -119,24 +196,23 @@ fn hashes(mut hashes: Vec<(u64, u128)>) -> String {
 }
 
 /// What is played by whom.
-struct Field<'a> {
-    plays: &'a Plays,
-    played: &'a Played,
+struct Field<'a, G> {
+    ground: &'a G,
     keep: u32,
     jobs: u32,
 }
 
 /// What came of it.
-struct Done {
+struct Done<S> {
     sum: Sweep,
-    coverage: Coverage,
+    seen: S,
     hashes: Vec<(u64, u128)>,
     played: Vec<SeedRange>,
     stopped: Vec<String>,
 }
 
 /// What the threads share.
-struct Shared {
+struct Shared<S> {
     seeds: SeedRange,
     /// Seeds handed out, from the first on.
     next: AtomicU64,
@@ -145,26 +221,26 @@ struct Shared {
     over: AtomicU64,
     failing: AtomicU64,
     /// What any thread has met; its sums mean nothing.
-    shown: Mutex<Coverage>,
+    shown: Mutex<S>,
     /// The first that could not be played at all.
     failed: Mutex<Option<String>>,
 }
 
 /// What one thread adds up.
-struct Part {
+struct Part<S> {
     sum: Sweep,
-    coverage: Coverage,
+    seen: S,
     hashes: Vec<(u64, u128)>,
     cpu: Duration,
 }
 
-impl Field<'_> {
-    fn sweep(&self, asked: SeedRange, how: &SweepOptions) -> Result<Done, Failure> {
+impl<G: Ground> Field<'_, G> {
+    fn sweep(&self, asked: SeedRange, how: &SweepOptions) -> Result<Done<G::Seen>, Failure> {
         let began = Instant::now();
         let ends_at = how.budget.map(|budget| began + Duration::from_micros(budget.us()));
         let mut done = Done {
             sum: Sweep::new("", "", asked, self.keep),
-            coverage: Coverage::new(),
+            seen: G::Seen::default(),
             hashes: Vec::new(),
             played: Vec::new(),
             stopped: Vec::new(),
@@ -174,12 +250,12 @@ impl Field<'_> {
         let mut from = asked.from;
         while from < asked.to {
             let round = how.plateau.map_or(asked.len(), |seeds| seeds.min(asked.to - from));
-            let (before, failing) = (done.coverage.reached(), done.sum.totals.failing);
+            let (before, failing) = (done.seen.reached(), done.sum.totals.failing);
             let (parts, to) =
                 self.round(SeedRange { from, to: from + round }, ends_at, &progress, failing, how)?;
             for part in parts {
                 done.sum.absorb(&part.sum);
-                done.coverage.absorb(&part.coverage);
+                done.seen.absorb(&part.seen);
                 done.hashes.extend(part.hashes);
                 cpu += part.cpu;
             }
@@ -189,7 +265,7 @@ impl Field<'_> {
                 done.stopped.push("stopped at its time budget".to_owned());
                 break;
             }
-            if how.plateau == Some(round) && done.coverage.reached() == before && from < asked.to {
+            if how.plateau == Some(round) && done.seen.reached() == before && from < asked.to {
                 done.stopped.push(format!("stopped at a plateau: nothing new in {round} seeds"));
                 break;
             }
@@ -209,14 +285,14 @@ impl Field<'_> {
         progress: &Progress,
         failing: u64,
         how: &SweepOptions,
-    ) -> Result<(Vec<Part>, u64), Failure> {
+    ) -> Result<(Vec<Part<G::Seen>>, u64), Failure> {
         let shared = Shared {
             seeds,
             next: AtomicU64::new(0),
             ends_at,
             over: AtomicU64::new(0),
             failing: AtomicU64::new(failing),
-            shown: Mutex::new(Coverage::new()),
+            shown: Mutex::new(G::Seen::default()),
             failed: Mutex::new(None),
         };
         let quiet = QuietPanics::new();
@@ -245,11 +321,11 @@ impl Field<'_> {
         Ok((parts, seeds.from + shared.next.into_inner().min(seeds.len())))
     }
 
-    fn work(&self, shared: &Shared, keeps_hashes: bool) -> Part {
+    fn work(&self, shared: &Shared<G::Seen>, keeps_hashes: bool) -> Part<G::Seen> {
         let begun = benches::figures::cpu_time();
         let mut part = Part {
             sum: Sweep::new("", "", shared.seeds, self.keep),
-            coverage: Coverage::new(),
+            seen: G::Seen::default(),
             hashes: Vec::new(),
             cpu: Duration::ZERO,
         };
@@ -260,16 +336,16 @@ impl Field<'_> {
                 break;
             }
             let seed = shared.seeds.from + number;
-            let Some(outcome) = self.seed(seed, &mut part.coverage, shared) else { break };
+            let Some(outcome) = self.seed(seed, &mut part.seen, shared) else { break };
             part.sum.add(&outcome);
             if keeps_hashes {
                 part.hashes.push((seed, outcome.hash));
             }
             shared.over.fetch_add(1, Ordering::Relaxed);
             shared.failing.fetch_add(u64::from(!outcome.by_rule.is_empty()), Ordering::Relaxed);
-            if part.coverage.reached() > reached {
-                reached = part.coverage.reached();
-                locked(&shared.shown).absorb(&part.coverage);
+            if part.seen.reached() > reached {
+                reached = part.seen.reached();
+                locked(&shared.shown).absorb(&part.seen);
             }
         }
         if let (Some(begun), Some(over)) = (begun, benches::figures::cpu_time()) {
@@ -279,8 +355,8 @@ impl Field<'_> {
     }
 
     /// One seed; a panic is a finding of it. Nothing if it cannot be played at all.
-    fn seed(&self, seed: u64, coverage: &mut Coverage, shared: &Shared) -> Option<SeedOutcome> {
-        let play = AssertUnwindSafe(|| swarm::play(self.plays, seed, self.played, coverage));
+    fn seed(&self, seed: u64, seen: &mut G::Seen, shared: &Shared<G::Seen>) -> Option<SeedOutcome> {
+        let play = AssertUnwindSafe(|| self.ground.play(seed, seen));
         PLAYS.set(true);
         let outcome = panic::catch_unwind(play);
         PLAYS.set(false);
@@ -354,12 +430,12 @@ impl Progress {
         Self { bar, asked, began, told: Mutex::new(began) }
     }
 
-    fn show(&self, shared: &Shared) {
+    fn show<S: Seen>(&self, shared: &Shared<S>) {
         let over = shared.seeds.from - self.asked.from + shared.over.load(Ordering::Relaxed);
         let failing = shared.failing.load(Ordering::Relaxed);
         let (conditions, triples) = locked(&shared.shown).reached();
         let rate = over as f64 / self.began.elapsed().as_secs_f64().max(0.001);
-        let all = Coverage::named();
+        let all = S::named();
         let text = format!(
             "{over} of {} seeds, {rate:.0}/s, {failing} failing, {conditions} of {all} conditions, {triples} triples",
             self.asked.len()

@@ -20,7 +20,7 @@ use crate::{
 /// What a sender is told to wait before another try, milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
 /// Epoch of a run that was just taken in.
-const FIRST_EPOCH: u64 = 1;
+pub(super) const FIRST_EPOCH: u64 = 1;
 
 /// Who sent a message.
 #[derive(Clone, Debug)]
@@ -120,14 +120,12 @@ impl Router {
         match admitted {
             Admitted::New => self.take_in(number, FIRST_EPOCH, out),
             // The answer to an earlier try got lost.
-            Admitted::Known { run, epoch, mine: true, .. } if *run == outbox.run => {
+            Admitted::Known { run, epoch, mine: true, .. }
+                if *run == outbox.run && *epoch <= outbox.epoch + 1 =>
+            {
                 self.take_in(number, *epoch, out);
             }
-            Admitted::Known { run, .. } if *run == outbox.run => {
-                self.settle_admission(number, |stats| &mut stats.admitted);
-                self.stats.cluster.fenced += 1;
-                self.lose_outbox(number, out);
-            }
+            Admitted::Known { run, .. } if *run == outbox.run => self.fenced(number, out),
             Admitted::Known { run, open, .. } => {
                 let (run, open, sender) = (run.clone(), *open, outbox.sender.take());
                 self.settle_admission(number, |stats| &mut stats.duplicates);
@@ -176,7 +174,7 @@ impl Router {
         self.tell(&sender, ErrorCode::UnknownOutcome, None, out);
     }
 
-    fn settle_admission(
+    pub(super) fn settle_admission(
         &mut self,
         number: u64,
         outcome: impl FnOnce(&mut crate::stats::Cluster) -> &mut u64,

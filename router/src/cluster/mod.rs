@@ -187,6 +187,24 @@ impl Cluster {
         self.replicas.get(&user).is_none_or(|replica| replica.is_checked)
     }
 
+    /// Whether a request without an answer is to be made again. Events that were taken back meanwhile go out anew, under
+    /// numbers that may be others: what they were asked under must not come after that.
+    fn is_wanted(&self, id: OpId, why: &Why) -> bool {
+        match why {
+            Why::Append(outbox) => self.outboxes.get(outbox).is_some_and(|outbox| outbox.has_flight(id)),
+            Why::Admit(_)
+            | Why::Attach(_)
+            | Why::Back(_)
+            | Why::Renew(..)
+            | Why::Raise(_)
+            | Why::Pulse
+            | Why::Held
+            | Why::TakeOver(..)
+            | Why::Hold(_)
+            | Why::Notice => why.is_lasting(),
+        }
+    }
+
     /// Whether a request may be made now.
     fn may_ask(&self, why: &Why) -> bool {
         self.is_up
@@ -253,7 +271,7 @@ impl Router {
             (Why::Renew(user, outboxes), Answer::Renewed(renewed), _) => {
                 self.renewed(user, &outboxes, renewed, out);
             }
-            (Why::Raise(user), Answer::Raised { .. }, _) => self.raised(user, out),
+            (Why::Raise(user), Answer::Raised { raised, .. }, _) => self.raised(user, *raised, out),
             (Why::Pulse, Answer::Nodes(nodes), _) => self.nodes(nodes, out),
             (Why::Held, Answer::Hints(hints), _) => self.hinted(hints, out),
             (Why::TakeOver(user, hold), Answer::TakenOver(runs), _) => {
@@ -285,6 +303,13 @@ impl Router {
     fn troubled(&mut self, id: OpId, asked: Asked, trouble: Trouble, out: &mut Effects) {
         self.stats.cluster.troubled += 1;
         let is_doubted = asked.is_doubted || trouble == Trouble::InDoubt;
+        if mutant!(self.config, DoubtIsDone)
+            && let (Why::Append(outbox), Op::Append(append), true) = (&asked.why, &asked.op, is_doubted)
+        {
+            let have = append.first_seq + append.frames.len() as u64 - 1;
+            let known = crate::store::Appended::Known { have, first: None };
+            return self.appended(*outbox, id, known, append, out);
+        }
         match asked.why {
             Why::Admit(outbox) if !is_doubted => return self.not_admitted(outbox, out),
             Why::Attach(user) => self.degrade(user, out),
@@ -299,10 +324,10 @@ impl Router {
             | Why::Hold(_)
             | Why::Notice => {}
         }
-        if !asked.why.is_lasting() {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        if !cluster.is_wanted(id, &asked.why) {
             return;
         }
-        let Some(cluster) = self.cluster.as_deref_mut() else { return };
         cluster.asked.insert(id, Asked { is_doubted, is_parked: true, ..asked });
         self.arrange_again();
     }
@@ -324,8 +349,13 @@ impl Router {
             cluster.again_at = None;
         }
         let parked = cluster.asked.iter().filter(|(_, asked)| asked.is_parked && cluster.may_ask(&asked.why));
-        let parked: Vec<OpId> = parked.map(|(id, _)| *id).collect();
-        for id in parked {
+        let parked: Vec<(OpId, bool)> =
+            parked.map(|(id, asked)| (*id, cluster.is_wanted(*id, &asked.why))).collect();
+        for (id, is_wanted) in parked {
+            if !is_wanted {
+                cluster.asked.remove(&id);
+                continue;
+            }
             let Some(asked) = cluster.asked.get_mut(&id) else { continue };
             asked.is_parked = false;
             self.stats.cluster.requests += 1;

@@ -2,7 +2,12 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use super::{Why, outbox::Outbox, record, record::Note};
+use super::{
+    Why,
+    outbox::{Outbox, Unlogged, ends_run},
+    record,
+    record::Note,
+};
 use crate::{
     audience::UserRef,
     contract::{Effects, RequestText, RunRequest, ToolStatus, UserId},
@@ -162,13 +167,15 @@ impl Router {
             {
                 (replica.hold, replica.is_held) = (replica.hold.max(Some(hold)), true);
             }
-            if let Some(outbox) = self.outbox_of(user, &run.run) {
-                // It is this node's anyway, and goes on under its new epoch.
-                outbox.epoch = run.epoch;
-                continue;
+            if let Some(number) = self.outbox_of(user, &run.run) {
+                if self.goes_on(number, run.epoch) {
+                    continue;
+                }
+                self.fenced(number, out);
             }
             self.stats.cluster.taken_over += 1;
-            let outbox = Outbox::new(user, name.clone(), run.run.clone(), run.epoch, run.seq);
+            let mut outbox = Outbox::new(user, name.clone(), run.run.clone(), run.epoch, run.seq);
+            outbox.note = run.note.clone();
             let number = self.open_outbox(outbox, out);
             match note {
                 Some(Note { asked: Some(_), .. }) if run.seq == 0 && self.is_draining() => {
@@ -183,13 +190,11 @@ impl Router {
     }
 
     /// A run that this node has: its lease had run out, or it was taken before and the answer got lost.
-    fn outbox_of(&mut self, user: UserRef, run: &str) -> Option<&mut Outbox> {
-        let cluster = self.cluster.as_deref_mut()?;
-        let known = cluster.replicas.get(&user)?.outboxes.iter();
-        let known = known
-            .copied()
-            .find(|number| cluster.outboxes.get(number).is_some_and(|outbox| *outbox.run == *run));
-        cluster.outboxes.get_mut(&known?)
+    fn outbox_of(&self, user: UserRef, run: &str) -> Option<u64> {
+        let cluster = self.cluster.as_deref()?;
+        let known = &cluster.replicas.get(&user)?.outboxes;
+        let is_it = |number: &u64| cluster.outboxes.get(number).is_some_and(|outbox| *outbox.run == *run);
+        known.iter().copied().find(is_it)
     }
 
     /// No event of the run is in the log: its message is worked on as if it had come here.
@@ -238,7 +243,10 @@ impl Router {
         out: &mut Effects,
     ) {
         self.stats.cluster.run_lost += 1;
-        let note = note.unwrap_or_else(|| Note {
+        if mutant!(self.config, LostUnsaid) {
+            return;
+        }
+        let mut note = note.unwrap_or_else(|| Note {
             thread: "".into(),
             request: "".into(),
             tier: self.audience.user(user).tier,
@@ -247,9 +255,12 @@ impl Router {
             asked: None,
         });
         let mut seq = taken.seq;
-        for (call, tool) in &note.open {
+        // This node may die over it, too: the next one is told what is left to close.
+        let mut left = core::mem::take(&mut note.open).into_iter();
+        while let Some((call, tool)) = left.next() {
+            note.open = left.as_slice().to_vec();
             let status = ToolStatus::Cancelled;
-            let own = Own::ToolCompleted { call, tool, status, results: "{}", duration_ms: 0 };
+            let own = Own::ToolCompleted { call: &call, tool: &tool, status, results: "{}", duration_ms: 0 };
             seq += 1;
             self.emit_for(user, number, taken, &note, seq, &own, out);
         }
@@ -284,7 +295,9 @@ impl Router {
         let frame = wire::event(&mut self.writer, &head, own, frame_max, &self.config.sanitise);
         self.stats.frames.encoded += 1;
         let record = record::event(Some(&note.thread), frame.as_str());
-        self.emit_record(number, record, super::outbox::ends_run(own), out);
+        let ends = ends_run(own);
+        let left = (!ends).then(|| note.encode(&mut self.writer));
+        self.emit(number, Unlogged { record, note: left, ends }, out);
     }
 
     /// From here on this node may own runs of the user.

@@ -8,7 +8,12 @@ use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{Asked, Cluster, Why, admit::Sender, record, record::Note};
+use super::{
+    Asked, Cluster, Why,
+    admit::{FIRST_EPOCH, Sender},
+    record,
+    record::Note,
+};
 use crate::{
     audience::UserRef,
     contract::{CancelReason, Effect, Effects, RunRef, RunRequest, UserId},
@@ -25,11 +30,11 @@ use crate::{
 /// An event on its way into the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Unlogged {
-    record: Bytes,
+    pub(super) record: Bytes,
     /// What another node must know from here on, if that changed.
-    note: Option<Bytes>,
+    pub(super) note: Option<Bytes>,
     /// The run's last.
-    ends: bool,
+    pub(super) ends: bool,
 }
 
 /// The way of one run, or of frames of no run, into the log.
@@ -112,6 +117,11 @@ impl Outbox {
     /// Events not settled.
     pub(super) fn unlogged(&self) -> u64 {
         self.events.into()
+    }
+
+    /// Whether that append is one that is on its way.
+    pub(super) fn has_flight(&self, op: OpId) -> bool {
+        self.flights.iter().any(|flight| flight.op == op)
     }
 
     fn flown(&self) -> usize {
@@ -216,11 +226,7 @@ impl Router {
         Some(note.encode(&mut self.writer))
     }
 
-    pub(super) fn emit_record(&mut self, number: u64, record: Bytes, ends: bool, out: &mut Effects) {
-        self.emit(number, Unlogged { record, note: None, ends }, out);
-    }
-
-    fn emit(&mut self, number: u64, waiting: Unlogged, out: &mut Effects) {
+    pub(super) fn emit(&mut self, number: u64, waiting: Unlogged, out: &mut Effects) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         // Whose run is lost says nothing any more.
         let Some(outbox) = cluster.outboxes.get_mut(&number) else { return };
@@ -256,6 +262,12 @@ impl Router {
         self.fly(number, out);
     }
 
+    /// Whether another node, or an earlier lease of this one, took the run's message in: its user's limit was asked there.
+    pub(crate) fn is_taken_over(&self, run: RunRef) -> bool {
+        let epoch = self.run(run).and_then(|run| self.epoch_of(run.outbox));
+        epoch.is_some_and(|epoch| epoch > FIRST_EPOCH)
+    }
+
     /// Whether so much of the run waits that nothing more of it is taken from its agent, who was told to pause.
     pub(crate) fn is_overrun(&self, run: RunRef) -> bool {
         const PATIENCE: u32 = 4;
@@ -271,6 +283,11 @@ impl Router {
     pub(super) fn fly(&mut self, number: u64, out: &mut Effects) {
         while let Some(append) = self.next_append(number) {
             let count = append.frames.len();
+            if mutant!(self.config, ShowBeforeLogged)
+                && let Some(user) = self.outbox_mut(number).map(|outbox| outbox.user)
+            {
+                self.arrive_own(user, &append, self.audience.user(user).cursor + 1, out);
+            }
             let op = self.ask_store(Op::Append(append), Why::Append(number), out);
             let outbox = self.cluster.as_deref_mut().and_then(|cluster| cluster.outboxes.get_mut(&number));
             if let Some(outbox) = outbox {
@@ -354,10 +371,7 @@ impl Router {
             Appended::NoRun => return self.admit_again(number, out),
             // Asked for before this node took the run over from itself.
             Appended::Fenced if append.epoch < outbox.epoch => outbox.flights.truncate(place),
-            Appended::Fenced => {
-                self.stats.cluster.fenced += 1;
-                return self.lose_outbox(number, out);
-            }
+            Appended::Fenced => return self.fenced(number, out),
             Appended::Refused(
                 NotAppended::Ended
                 | NotAppended::TooLarge
@@ -367,6 +381,25 @@ impl Router {
         }
         self.fly(number, out);
         self.relieve(number, out);
+    }
+
+    /// This node took the run over from itself: it goes on under its new epoch. Not so if there was an epoch in between:
+    /// then somebody else had the run meanwhile, and may have put events into the log that nobody here knows of.
+    pub(super) fn goes_on(&mut self, number: u64, epoch: u64) -> bool {
+        let Some(outbox) = self.outbox_mut(number).filter(|outbox| epoch <= outbox.epoch + 1) else {
+            return false;
+        };
+        outbox.epoch = epoch;
+        true
+    }
+
+    /// Somebody else has the run, or had it: what this node knows of it holds no more.
+    pub(super) fn fenced(&mut self, number: u64, out: &mut Effects) {
+        self.settle_admission(number, |stats| &mut stats.admitted);
+        self.stats.cluster.fenced += 1;
+        if !mutant!(self.config, FencedGoesOn) {
+            self.lose_outbox(number, out);
+        }
     }
 
     /// Under which epoch the run is this node's.

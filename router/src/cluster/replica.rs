@@ -242,6 +242,7 @@ impl Router {
     /// An event that the log has: it goes to the connections if it is the next one.
     pub(super) fn arrive(&mut self, user: UserRef, event: &Event, out: &mut Effects) {
         let (at, now) = (self.audience.user(user).cursor, self.now);
+        let is_truth = mutant!(self.config, WakeIsTruth);
         let Some(replica) = self.known_replica(user) else { return };
         replica.heard = replica.heard.max(event.cursor);
         replica.active_at = now;
@@ -253,6 +254,9 @@ impl Router {
         } else if event.cursor == at + 1 {
             self.put(user, event, out);
             self.arrive_early(user, out);
+        } else if is_truth {
+            self.skip(user, event.cursor - 1, out);
+            self.put(user, event, out);
         } else {
             if replica.early.len() < EARLY_MAX {
                 replica.early.insert(event.cursor, event.clone());
@@ -521,10 +525,7 @@ impl Router {
                 // The answer to its last append tells it, too, and what became of the events.
                 Standing::Ended => {}
                 Standing::NoRun => self.admit_again(*number, out),
-                Standing::Fenced => {
-                    self.stats.cluster.fenced += 1;
-                    self.lose_outbox(*number, out);
-                }
+                Standing::Fenced => self.fenced(*number, out),
             }
         }
         let cursor = if self.audience.knows(user) { self.audience.user(user).cursor } else { return };
@@ -562,18 +563,23 @@ impl Router {
 
     /// The store has less than was shown: its cursors must go on above.
     fn raise_store(&mut self, user: UserRef, seen: Cursor, out: &mut Effects) {
-        self.stats.cluster.store_regressed += 1;
         let Some(Cluster { replicas, asked, .. }) = self.cluster.as_deref_mut() else { return };
         let Some(replica) = replicas.get_mut(&user) else { return };
         replica.is_checked = false;
         if let Some(op) = replica.fetching.take() {
             asked.remove(&op);
         }
+        if mutant!(self.config, SkipRaise) {
+            replica.heard = 0;
+            return self.raised(user, false, out);
+        }
         let op = Op::Raise { user: replica.name.clone(), seen };
         self.ask_store(op, Why::Raise(user), out);
     }
 
-    pub(super) fn raised(&mut self, user: UserRef, out: &mut Effects) {
+    /// The cursors go on above. `now`: they did not before; else there was no need, or another node was faster.
+    pub(super) fn raised(&mut self, user: UserRef, now: bool, out: &mut Effects) {
+        self.stats.cluster.store_regressed += u64::from(now);
         let Some(replica) = self.known_replica(user) else { return };
         replica.is_checked = true;
         let (is_attached, is_wanted) = (replica.is_attached, !replica.joining.is_empty());

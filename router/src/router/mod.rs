@@ -231,9 +231,10 @@ impl Router {
         for user in self.audience.users() {
             waiting += user.cursor - user.settled;
             runs += user.runs.len() as u64;
+            let own_runs = user.runs.iter().filter(|run| !self.is_taken_over(**run)).count();
             let bounded = user.log.len() <= self.config.recovery_frames_max as usize
                 && self.connections_bounded(&user.conns)
-                && user.runs.len() <= self.config.runs_per_user_max as usize;
+                && own_runs <= self.config.runs_per_user_max as usize;
             if !bounded || user.settled > user.cursor || user.delivered > user.cursor {
                 return Err(alloc::format!("user {}: a bound does not hold", user.id));
             }

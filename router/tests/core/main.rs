@@ -15,6 +15,7 @@ mod golden_path;
 mod handlers;
 mod harness;
 mod laws;
+mod nodes;
 mod quality;
 mod questions;
 mod queue;

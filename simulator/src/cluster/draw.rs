@@ -19,4 +19,8 @@ impl Draw {
     pub(super) fn one_in(&mut self, n: u64) -> bool {
         self.0.below(n) == 0
     }
+
+    pub(super) fn one_of<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.0.below(from.len() as u64) as usize]
+    }
 }

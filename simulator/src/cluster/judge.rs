@@ -1,4 +1,8 @@
 //! What is looked at when everything has healed and come to rest.
+//!
+//! A store that lost its tail has forgotten what it had learned of some users. Of those, what was shown and is lost may
+//! stand for two events, a message that was not over may be done twice, and an owner who has to make its run known again
+//! may say something twice. Everything else is demanded of them as of anybody: see `docs/nodes.md`.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +12,13 @@ use crate::dialect::RunEventKind;
 /// A rule that does not hold, and how.
 pub(super) type Verdict = (&'static str, String);
 
-/// What does not hold of a user. A store that lost its tail forgets what was shown and how far runs had come, and may be
-/// gone on with by whoever reaches it first: of that, nothing but isolation and coming to rest is demanded.
-pub(super) fn judge(person: &Person, lost_excused: bool, verdicts: &mut Vec<Verdict>) {
-    if lost_excused {
-        return;
-    }
+/// What does not hold of a user.
+pub(super) fn judge(person: &Person, verdicts: &mut Vec<Verdict>) {
     let mut log: BTreeMap<u64, &Seen> = BTreeMap::new();
     for (number, tab) in person.tabs.iter().enumerate() {
         for (cursor, seen) in &tab.seen {
             match log.get(cursor) {
-                Some(known) if *known != seen => verdicts.push((
+                Some(known) if *known != seen && !person.is_ambiguous(*cursor) => verdicts.push((
                     "deliver.I3",
                     format!("{} tab {number}: cursor {cursor} is {seen:?}, elsewhere {known:?}", person.id),
                 )),
@@ -33,18 +33,16 @@ pub(super) fn judge(person: &Person, lost_excused: bool, verdicts: &mut Vec<Verd
         complete(person, number, tab, &log, verdicts);
         in_order(person, number, tab, verdicts);
     }
-    for message in person.messages.iter().filter(|message| message.sent) {
-        if !message.is_over {
-            let word = if message.is_accepted { "accepted" } else { "sent" };
-            verdicts.push((
-                "golden.incomplete",
-                format!("{} {}: {word}, and its end never came", person.id, message.id),
-            ));
-        }
+    for message in person.messages.iter().filter(|message| message.sent && !message.is_over()) {
+        let word = if message.is_accepted { "accepted" } else { "sent" };
+        verdicts.push((
+            "golden.incomplete",
+            format!("{} {}: {word}, and its end never came", person.id, message.id),
+        ));
     }
 }
 
-/// Every tab has everything that another has, from its first event on, but for what it was told is missing.
+/// Every tab has everything that another has, from its first welcome on, but for what it was told is missing.
 fn complete(
     person: &Person,
     number: usize,
@@ -52,8 +50,8 @@ fn complete(
     log: &BTreeMap<u64, &Seen>,
     verdicts: &mut Vec<Verdict>,
 ) {
-    let Some(first) = tab.seen.keys().next().copied() else { return };
-    let missing = log.range(first..).map(|(cursor, _)| *cursor).find(|cursor| {
+    let Some(base) = tab.base else { return };
+    let missing = log.range(base + 1..).map(|(cursor, _)| *cursor).find(|cursor| {
         !tab.seen.contains_key(cursor) && !tab.gaps.iter().any(|(from, to)| (from..=to).contains(&cursor))
     });
     if let Some(cursor) = missing {
@@ -65,31 +63,70 @@ fn complete(
 
 /// The events of each run are a word of the automaton, as far as no gap took some.
 fn in_order(person: &Person, number: usize, tab: &Tab, verdicts: &mut Vec<Verdict>) {
-    let mut runs: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
-    for seen in tab.seen.values() {
-        runs.entry(&seen.run).or_default().push(seen);
+    let mut runs: BTreeMap<&str, Vec<(u64, &Seen)>> = BTreeMap::new();
+    for (cursor, seen) in &tab.seen {
+        runs.entry(&seen.run).or_default().push((*cursor, seen));
     }
     for (run, events) in runs {
         let mut push = |rule, detail: String| {
             verdicts.push((rule, format!("{} tab {number} {run}: {detail}", person.id)));
         };
-        let begins = events.first().is_some_and(|seen| seen.event == RunEventKind::Started);
-        // A tab that came later, or missed something, may begin in the middle.
-        let whole = begins && tab.gaps.is_empty();
+        let is_excused = person.messages[events[0].1.message].is_excused;
+        let (first, last) = (events[0], events[events.len() - 1]);
+        let whole = first.1.seq == 1 && !tab.has_gap(first.0, last.0);
+        // Who ends the run of a node that is gone counts on from what the store knows of it, and closes its tools first.
+        let is_lost = is_excused && last.1.code == "NODE_LOST";
+        let is_said_for_it =
+            |seen: &Seen| seen.event == RunEventKind::ToolCompleted || seen.code == "NODE_LOST";
         for pair in events.windows(2) {
-            if whole && pair[1].seq != pair[0].seq + 1 {
-                push("deliver.I4", format!("seq {} follows {}", pair[1].seq, pair[0].seq));
+            let ((at, one), (next_at, next)) = (pair[0], pair[1]);
+            if is_excused && person.lost.iter().any(|lost| lost.divides(at, next_at)) {
+                continue;
             }
-            if pair[1].seq <= pair[0].seq {
-                push("run.R6", format!("seq {} follows {}", pair[1].seq, pair[0].seq));
+            if next.seq <= one.seq && !(is_lost && is_said_for_it(next)) {
+                push("run.R6", format!("seq {} follows {}", next.seq, one.seq));
+            } else if next.seq > one.seq + 1 && !is_excused && !tab.has_gap(at, next_at) {
+                push("deliver.I4", format!("seq {} follows {}", next.seq, one.seq));
             }
         }
-        let ends = events.iter().filter(|seen| seen.event.is_terminal()).count();
-        if ends > 1 {
+        if !is_excused {
+            if let Some(why) = spoken(&events) {
+                push("golden.once", why);
+            }
+            if let Some(why) = misspoken(&events).filter(|_| whole) {
+                push("run.R3", why);
+            }
+        }
+        let ends = events.iter().filter(|(_, seen)| seen.event.is_terminal()).count();
+        if ends > 1 && !is_excused {
             push("golden.once", format!("{ends} ends"));
         }
-        if ends == 1 && !events.last().is_some_and(|seen| seen.event.is_terminal()) {
+        if ends == 1 && !last.1.event.is_terminal() && !is_excused {
             push("run.R6", "events after its end".to_owned());
         }
     }
+}
+
+/// A run is done by one node.
+fn spoken(events: &[(u64, &Seen)]) -> Option<String> {
+    let mut nodes: Vec<&str> = events.iter().map(|(_, seen)| &*seen.by).filter(|by| !by.is_empty()).collect();
+    nodes.dedup();
+    (nodes.len() > 1).then(|| format!("done by {}", nodes.join(", then by ")))
+}
+
+/// It begins once, and no tool ends that did not begin, nor the run before its tools.
+fn misspoken(events: &[(u64, &Seen)]) -> Option<String> {
+    let mut open = 0_u32;
+    for (_, seen) in events {
+        let is_begun = (seen.event == RunEventKind::Started) == (seen.seq == 1);
+        match seen.event {
+            RunEventKind::ToolExecuting => open += 1,
+            RunEventKind::ToolCompleted if open > 0 => open -= 1,
+            event
+                if is_begun && event != RunEventKind::ToolCompleted && !(event.is_terminal() && open > 0) => {
+            }
+            event => return Some(format!("{event:?} as number {}, with {open} tools open", seen.seq)),
+        }
+    }
+    None
 }

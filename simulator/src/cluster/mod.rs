@@ -13,17 +13,25 @@
 //!
 //! It is small on purpose: one file per part, and [`play`] is all there is to call.
 
+mod condition;
 mod draw;
 mod fault;
 mod judge;
 mod node;
+mod outcome;
 mod person;
+mod shrink;
 mod world;
 
 use std::fmt;
 
-pub use self::fault::FaultKind;
 use self::world::World;
+pub use self::{
+    condition::{Condition, Sometimes},
+    fault::FaultKind,
+    outcome::{ABOUT, outcome},
+    shrink::shrink,
+};
 
 /// What a world is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +42,8 @@ pub struct Settings {
     pub users: u32,
     /// Messages that each user sends.
     pub messages: u32,
-    /// Whether anything goes wrong.
-    pub has_faults: bool,
+    /// What does not go wrong.
+    pub without: Vec<FaultKind>,
     /// A planted defect.
     #[cfg(feature = "mutants")]
     pub mutant: Option<router::Mutant>,
@@ -47,7 +55,7 @@ impl Default for Settings {
             nodes: 2,
             users: 6,
             messages: 12,
-            has_faults: true,
+            without: Vec::new(),
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -82,6 +90,8 @@ pub struct Played {
     pub sent: u64,
     /// Messages accepted, each once.
     pub accepted: u64,
+    /// Inputs of all nodes.
+    pub inputs: u64,
     /// Operations that the store carried out.
     pub operations: u64,
     /// Frames that the cursor rule dropped.
@@ -94,6 +104,8 @@ pub struct Played {
     pub taken_over: u64,
     /// How often each kind of fault struck, in the order of [`FaultKind::ALL`].
     pub faults: [u32; FaultKind::ALL.len()],
+    /// What the seed came across, in the order of [`Condition::ALL`].
+    pub met: [bool; Condition::ALL.len()],
     /// Virtual time, microseconds.
     pub virtual_us: u64,
     /// Everything that arrived at clients, in order.

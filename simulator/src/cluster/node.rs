@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use router::{
-    AgentEvent, ClusterConfig, Config, Effects, RunRef,
-    store::{Bounds, OpId},
-};
+use router::{AgentEvent, ClusterConfig, Config, Effects, RunRef, store::OpId};
 use serde_json::value::RawValue;
 
 use super::draw::Draw;
@@ -60,10 +57,11 @@ pub(super) enum Line {
 const CALLS: [&str; 2] = ["call-0", "call-1"];
 
 impl Line {
-    pub(super) fn event<'a>(self, json: &'a RawValue) -> AgentEvent<'a> {
+    /// `node`: who says it.
+    pub(super) fn event<'a>(self, json: &'a RawValue, node: &'a str) -> AgentEvent<'a> {
         match self {
             Line::Started => AgentEvent::Started { agent: "worker", task: "" },
-            Line::Thinking => AgentEvent::Thinking { reasoning: "hm", step: None },
+            Line::Thinking => AgentEvent::Thinking { reasoning: node, step: None },
             Line::Progress => AgentEvent::Progress { data: json },
             Line::Calls(call) => {
                 AgentEvent::ToolExecuting { call: CALLS[usize::from(call)], tool: "search", parameters: json }
@@ -74,7 +72,7 @@ impl Line {
                 results: json,
                 duration_ms: 1,
             },
-            Line::Completed => AgentEvent::Completed { response: "done", execution_time_ms: None },
+            Line::Completed => AgentEvent::Completed { response: node, execution_time_ms: None },
             Line::Failed => AgentEvent::Failed { code: "AGENT_ERROR", message: "no" },
         }
     }
@@ -133,11 +131,11 @@ impl Node {
     }
 
     /// Begins another life.
-    pub(super) fn begin(&mut self, place: usize, settings: &super::Settings) {
+    pub(super) fn begin(&mut self, place: usize, limits: &ClusterConfig, settings: &super::Settings) {
         self.life += 1;
         let config = Config {
             node: Self::name(place, self.life),
-            cluster: Some(ClusterConfig { bounds: Bounds::default(), ..ClusterConfig::default() }),
+            cluster: Some(limits.clone()),
             #[cfg(feature = "mutants")]
             mutant: settings.mutant,
             ..Config::default()

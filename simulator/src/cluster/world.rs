@@ -1,22 +1,24 @@
 //! The world: one queue of events, and what each does.
 
 mod clients;
+mod onlooker;
 mod shelf;
 mod strikes;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
 };
 
 use router::{
-    ConnId, Effect, Effects, Input, Instant, RunRef,
+    ClusterConfig, ConnId, Effect, Effects, Input, Instant, RunRef,
     store::{Bounds, Request, Stored, Wake, Way},
 };
 use serde_json::value::RawValue;
 
+use self::onlooker::Watch;
 use super::{
-    Breach, Played, Settings,
+    Breach, Condition, Played, Settings,
     draw::Draw,
     fault::{Faults, Strike},
     judge,
@@ -29,10 +31,14 @@ use crate::{prng::Domain, store::Model};
 const EPOCH_US: u64 = 1_700_000_000_000_000;
 /// Faults end after this time.
 const FAULTS_US: u64 = 40_000_000;
+/// So long after a fault nothing has to do with it any more: leases have run out, and runs of nodes that died were found.
+const CALM_US: u64 = 15_000_000;
 /// What is not done so long after that is not done.
 const PATIENCE_US: u64 = 200_000_000;
 /// Breaches that are told.
 const BREACHES_MAX: usize = 8;
+/// How long it rests before it is looked at.
+const REST_US: u64 = 2_000_000;
 /// Inputs of a node between two looks at its books.
 const LOOK_EVERY: u64 = 16;
 
@@ -46,7 +52,7 @@ enum Event {
     Down { user: usize, tab: usize, generation: u32, text: String },
     Broken { user: usize, tab: usize, generation: u32 },
     Written { node: usize, life: u32, conn: ConnId },
-    Apply { node: usize, life: u32, line: u32, request: Box<Request> },
+    Apply { node: usize, life: u32, line: u32, request: Box<Request>, whole: bool },
     Answer { node: usize, life: u32, line: u32, stored: Box<Stored> },
     Woken { node: usize, life: u32, wake: Box<Wake> },
     Way { node: usize, life: u32, way: Way },
@@ -59,6 +65,7 @@ enum Event {
 
 pub(super) struct World<'t> {
     settings: Settings,
+    limits: ClusterConfig,
     now_us: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
@@ -67,10 +74,12 @@ pub(super) struct World<'t> {
     /// What came to a node while it stood still.
     put_off: Vec<VecDeque<Event>>,
     store: Model,
+    watch: Watch,
     /// The store as it was a while ago.
     earlier: Vec<(u64, Model)>,
     away: u32,
-    regressed: bool,
+    /// What happens after it has nothing to do with faults: the last is so long ago.
+    calm_from_us: u64,
     people: Vec<Person>,
     tickets: BTreeMap<u64, (usize, usize, u32)>,
     conns: BTreeMap<(usize, u32, ConnId), (usize, usize, u32)>,
@@ -78,6 +87,8 @@ pub(super) struct World<'t> {
     net: Draw,
     chance: Draw,
     work: Draw,
+    /// Runs that an agent has worked on.
+    begun: BTreeSet<String>,
     json: Box<RawValue>,
     played: Played,
     told: Option<&'t mut dyn FnMut(String)>,
@@ -87,14 +98,9 @@ impl<'t> World<'t> {
     pub(super) fn new(settings: &Settings, seed: u64) -> Self {
         let nodes = settings.nodes.max(2) as usize;
         let mut plan = Draw::new(seed, Domain::Swarm, 0);
-        let faults = if settings.has_faults {
-            Faults::draw(&mut plan, nodes, FAULTS_US)
-        } else {
-            Faults { until_us: FAULTS_US, ..Faults::default() }
-        };
-        let person = |n: u32| Person::new(format!("user-{n}"), plan.from(1, 3) as usize, settings.messages);
+        let limits = limits(&mut plan);
         let mut world = Self {
-            people: (0..settings.users).map(person).collect(),
+            people: Vec::new(),
             settings: settings.clone(),
             now_us: 0,
             queue: BinaryHeap::new(),
@@ -102,38 +108,53 @@ impl<'t> World<'t> {
             set: 0,
             nodes: (0..nodes).map(|_| Node::new()).collect(),
             put_off: (0..nodes).map(|_| VecDeque::new()).collect(),
-            store: Model::new(Bounds::default()),
+            store: Model::new(limits.bounds.clone()),
+            watch: Watch::default(),
             earlier: Vec::new(),
             away: 0,
-            regressed: false,
+            calm_from_us: 0,
             tickets: BTreeMap::new(),
             conns: BTreeMap::new(),
-            faults,
+            faults: Faults::draw(seed, nodes, FAULTS_US, &settings.without),
             net: Draw::new(seed, Domain::Network, 0),
-            chance: Draw::new(seed, Domain::Fault, 0),
+            chance: Draw::new(seed, Domain::Fault, u64::MAX),
             work: Draw::new(seed, Domain::Agent, 0),
+            begun: BTreeSet::new(),
             json: RawValue::from_string("{}".to_owned()).expect("JSON"),
             played: Played::default(),
             told: None,
+            limits,
         };
+        #[cfg(feature = "mutants")]
+        {
+            world.store.mutant = settings.mutant;
+        }
         for node in 0..nodes {
             world.begin(node);
         }
-        for user in 0..world.people.len() {
-            for tab in 0..world.people[user].tabs.len() {
-                let at = plan.from(0, 3_000_000);
-                world.set(at, Event::Connect { user, tab, generation: 0 });
-            }
-            let mut at = 1_000_000;
-            for message in 0..world.people[user].messages.len() {
-                at += plan.from(10_000, 2 * FAULTS_US / u64::from(settings.messages.max(1)));
-                world.set(at, Event::Send { user, message });
-            }
+        for user in 0..settings.users {
+            world.introduce(user as usize, &mut Draw::new(seed, Domain::User, u64::from(user)));
         }
         for strike in world.faults.strikes.clone() {
             world.set(strike.at_us, Event::Strike(strike));
         }
         world
+    }
+
+    /// A user with tabs and messages.
+    fn introduce(&mut self, user: usize, plan: &mut Draw) {
+        let messages = self.settings.messages;
+        let person = Person::new(format!("user-{user}"), plan.from(1, 3) as usize, messages);
+        for tab in 0..person.tabs.len() {
+            let at = plan.from(0, 3_000_000);
+            self.set(at, Event::Connect { user, tab, generation: 0 });
+        }
+        let mut at = 1_000_000;
+        for message in 0..person.messages.len() {
+            at += plan.from(10_000, 2 * FAULTS_US / u64::from(messages.max(1)));
+            self.set(at, Event::Send { user, message });
+        }
+        self.people.push(person);
     }
 
     pub(super) fn telling(mut self, line: &'t mut dyn FnMut(String)) -> Self {
@@ -162,9 +183,13 @@ impl<'t> World<'t> {
     }
 
     pub(super) fn play(mut self) -> Played {
-        let end_us = FAULTS_US + PATIENCE_US;
+        let mut ends_us = FAULTS_US + PATIENCE_US;
         while let Some(Reverse((at_us, number))) = self.queue.pop() {
-            if at_us > end_us || (at_us > FAULTS_US + 20_000_000 && self.is_done(at_us)) {
+            let is_new_second = at_us / 1_000_000 > self.now_us / 1_000_000;
+            if is_new_second && at_us > 2 * FAULTS_US && self.is_done() {
+                ends_us = ends_us.min(at_us + REST_US);
+            }
+            if at_us > ends_us {
                 break;
             }
             self.now_us = at_us;
@@ -177,28 +202,34 @@ impl<'t> World<'t> {
         self.played
     }
 
-    /// Whether everybody has what they can have. Looked at once a while only.
-    fn is_done(&self, at_us: u64) -> bool {
-        let is_new_second = at_us / 1_000_000 > self.now_us / 1_000_000;
-        is_new_second
-            && self.people.iter().all(|person| {
-                person.messages.iter().all(|message| message.is_over)
-                    && person.tabs.iter().all(|tab| tab.is_welcome && tab.link.is_some())
-            })
-            && self.nodes.iter().all(|node| {
-                let cluster = node.router.as_ref().map(|router| router.stats().cluster);
-                cluster.is_some_and(|cluster| cluster.pending + cluster.in_doubt == 0)
-            })
-            && at_us > FAULTS_US + 40_000_000
+    /// Whether everybody has what they can have.
+    fn is_done(&self) -> bool {
+        self.people.iter().all(|person| {
+            person.messages.iter().all(|message| message.is_over())
+                && person.tabs.iter().all(|tab| tab.is_welcome && tab.link.is_some())
+        }) && self.nodes.iter().all(|node| {
+            let cluster = node.router.as_ref().map(|router| router.stats().cluster);
+            cluster.is_some_and(|cluster| cluster.pending + cluster.in_doubt == 0)
+        })
+    }
+
+    /// Something is wrong for so long: what follows may have to do with it.
+    fn disturb(&mut self, for_us: u64) {
+        self.calm_from_us = self.calm_from_us.max(self.now_us + for_us + CALM_US);
+    }
+
+    fn meet(&mut self, condition: Condition) {
+        self.played.met[condition as usize] = true;
     }
 
     fn judge(&mut self) {
         let mut verdicts = Vec::new();
         for person in &self.people {
-            judge::judge(person, self.regressed, &mut verdicts);
+            judge::judge(person, &mut verdicts);
         }
-        for (place, node) in self.nodes.iter().enumerate() {
-            let Some(router) = &node.router else { continue };
+        for place in 0..self.nodes.len() {
+            self.bury(place);
+            let Some(router) = &self.nodes[place].router else { continue };
             let cluster = router.stats().cluster;
             if cluster.pending + cluster.in_doubt > 0 {
                 let detail = format!(
@@ -210,8 +241,6 @@ impl<'t> World<'t> {
             if let Err(why) = router.verify() {
                 verdicts.push(("stats", format!("node {place}: {why}")));
             }
-            self.played.taken_over += cluster.taken_over;
-            self.played.lost_runs += cluster.run_lost;
         }
         for (rule, detail) in verdicts {
             self.breach(rule, detail);
@@ -221,6 +250,19 @@ impl<'t> World<'t> {
         self.played.gaps = tabs().map(|tab| tab.gaps.len() as u64).sum();
         let messages = self.people.iter().flat_map(|person| &person.messages);
         self.played.accepted = messages.filter(|message| message.is_accepted).count() as u64;
+    }
+
+    /// Adds up what a life of a node did.
+    fn bury(&mut self, node: usize) {
+        let state = &mut self.nodes[node];
+        self.played.inputs += std::mem::take(&mut state.inputs);
+        let Some(router) = &state.router else { return };
+        let cluster = router.stats().cluster;
+        self.played.taken_over += cluster.taken_over;
+        self.played.lost_runs += cluster.run_lost;
+        if cluster.fetches > 0 {
+            self.meet(Condition::Fetched);
+        }
     }
 
     /// Whether something for that life of the node can happen now; puts it off while the node stands still.
@@ -305,7 +347,9 @@ impl<'t> World<'t> {
                     self.input(node, Input::Written { conn, frames: 1 });
                 }
             }
-            Event::Apply { node, life, line, request } => self.apply(node, life, line, &request),
+            Event::Apply { node, life, line, request, whole } => {
+                self.apply(node, life, line, request, whole);
+            }
             Event::Answer { node, line, stored, .. } => {
                 if self.nodes[node].line == line && self.nodes[node].owed.remove(&stored.id) {
                     self.tell(|| format!("node {node} <- {stored:?}"));
@@ -378,6 +422,9 @@ impl<'t> World<'t> {
                     self.tell(|| {
                         format!("node {node} starts {} for {}", request.run_id(), request.request_id)
                     });
+                    if !self.begun.insert(request.run_id()) {
+                        self.meet(Condition::RunAgain);
+                    }
                     let agent = Agent::draw(&mut self.work);
                     let at = self.now_us + agent.script[0].0;
                     self.nodes[node].agents.insert(request.run, agent);
@@ -387,6 +434,7 @@ impl<'t> World<'t> {
                     self.nodes[node].agents.remove(run);
                 }
                 Effect::PauseRun { run } => {
+                    self.meet(Condition::AgentPaused);
                     if let Some(agent) = self.nodes[node].agents.get_mut(run) {
                         agent.is_paused = true;
                     }
@@ -415,6 +463,16 @@ impl<'t> World<'t> {
             }
         }
     }
+}
+
+/// What a seed's nodes and store have for limits: large ones are those of a node that is told nothing, small ones are met.
+fn limits(plan: &mut Draw) -> ClusterConfig {
+    let bounds = Bounds {
+        log_events_max: plan.one_of(&[200, 200, 30]),
+        fetch_events_max: plan.one_of(&[64, 64, 7]),
+        ..Bounds::default()
+    };
+    ClusterConfig { bounds, pending_events_max: plan.one_of(&[64, 64, 4]), ..ClusterConfig::default() }
 }
 
 /// Takes a text into a hash (FNV-1a).

@@ -53,7 +53,7 @@ pub struct Limits {
     #[serde(deserialize_with = "super::share::limit")]
     pub runs_per_user_max: Option<u32>,
     /// Agents at work at once; further runs wait for their turn. Router's default: no bound.
-    #[serde(deserialize_with = "super::share::limit")]
+    #[serde(deserialize_with = "super::share::limit", skip_serializing_if = "Option::is_none")]
     pub agents_max: Option<u32>,
     /// Inbound frames of one user per second. Router's default 30. The plan keeps below it.
     #[serde(deserialize_with = "super::share::limit")]

@@ -5,13 +5,15 @@
 //! later, a wake may be left out or come twice. Whoever puts the model into a world decides that; the model knows of
 //! no fault but one, [`Model::lose_tail`]. A property test of the server holds the two to the same answers.
 
+#[cfg(feature = "mutants")]
+mod planted;
 mod user;
 
 use std::collections::BTreeMap;
 
 use router::{
     Instant, UserId,
-    store::{Answer, Bounds, Hint, Node, Nodes, Op, OpId, Request, Wake},
+    store::{Answer, Bounds, Cursor, Hint, Node, Nodes, Op, OpId, Request, Wake},
 };
 
 use self::user::User;
@@ -28,6 +30,9 @@ pub struct Model {
     nodes: BTreeMap<Node, Millis>,
     /// Of whom a node may own runs, and the number of the last hold.
     held: BTreeMap<Node, BTreeMap<UserId, OpId>>,
+    /// A planted defect.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<router::Mutant>,
 }
 
 /// What is kept of a user, without what is too old.
@@ -37,18 +42,44 @@ fn arrived<'a>(users: &'a mut BTreeMap<UserId, User>, id: &UserId, now: Millis) 
     user
 }
 
+/// What a store forgot of a user: the cursors above `from` up to `to`, if any, and runs and messages of that time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostTail {
+    /// Whose.
+    pub user: UserId,
+    /// The last cursor that it has.
+    pub from: Cursor,
+    /// The last cursor that it had.
+    pub to: Cursor,
+}
+
 /// A wake and whom it goes to.
 pub type Sent = (Node, Wake);
 
 impl Model {
     /// An empty store.
     pub const fn new(bounds: Bounds) -> Self {
-        Self { bounds, users: BTreeMap::new(), nodes: BTreeMap::new(), held: BTreeMap::new() }
+        Self {
+            bounds,
+            users: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            held: BTreeMap::new(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
     }
 
     /// Carries an operation out at a time of the store's clock, and pushes the wakes that go out with it. Counts whole
     /// milliseconds.
     pub fn apply(&mut self, now: Instant, request: &Request, wakes: &mut Vec<Sent>) -> Answer {
+        #[cfg(feature = "mutants")]
+        if let Some(mutant) = self.mutant {
+            return self.apply_wrongly(mutant, now, request, wakes);
+        }
+        self.apply_rightly(now, request, wakes)
+    }
+
+    fn apply_rightly(&mut self, now: Instant, request: &Request, wakes: &mut Vec<Sent>) -> Answer {
         let now = now.as_micros() / 1_000;
         let bounds = &self.bounds;
         let users = &mut self.users;
@@ -96,9 +127,21 @@ impl Model {
     }
 
     /// The store as it was at an earlier time takes the place of this one: a replica that had not followed takes over,
-    /// or what was accepted was not on the disk.
-    pub fn lose_tail(&mut self, earlier: &Model) {
-        *self = earlier.clone();
+    /// or what was accepted was not on the disk. Answers of whom anything but leases and listeners was forgotten.
+    pub fn lose_tail(&mut self, earlier: &Model) -> Vec<LostTail> {
+        let later = std::mem::replace(self, earlier.clone());
+        let nobody = User::default();
+        let lost = later.users.iter().filter_map(|(id, user)| {
+            let before = earlier.users.get(id).unwrap_or(&nobody);
+            let tail = LostTail { user: id.clone(), from: before.span().1, to: user.span().1 };
+            (!user.knows_what(before)).then_some(tail)
+        });
+        lost.collect()
+    }
+
+    /// The oldest cursor that the user's log still has, one above the last when it has none; and the last cursor.
+    pub fn span(&self, user: &UserId) -> (Cursor, Cursor) {
+        self.users.get(user).map_or((1, 0), User::span)
     }
 
     fn heartbeat(&mut self, now: Millis, me: &Node) -> Nodes {

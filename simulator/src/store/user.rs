@@ -16,26 +16,26 @@ use super::{Millis, Sent};
 /// What is kept of one user.
 #[derive(Clone, Debug, Default)]
 pub(super) struct User {
-    cur: Cursor,
+    pub(super) cur: Cursor,
     acked: Cursor,
     log: VecDeque<Event>,
     log_until: Millis,
     /// When all of it is given up.
     until: Millis,
-    runs: BTreeMap<RunId, Row>,
-    window: Window,
+    pub(super) runs: BTreeMap<RunId, Row>,
+    pub(super) window: Window,
     /// Until when nodes hear of new events.
-    listeners: BTreeMap<Node, Millis>,
+    pub(super) listeners: BTreeMap<Node, Millis>,
 }
 
 /// A run, or the frames of no run that one node appends.
 #[derive(Clone, Debug)]
-struct Row {
-    epoch: u64,
-    seq: u64,
-    lease: Millis,
+pub(super) struct Row {
+    pub(super) epoch: u64,
+    pub(super) seq: u64,
+    pub(super) lease: Millis,
     /// When the run ended; of frames of no run, when the last came.
-    ended: Option<Millis>,
+    pub(super) ended: Option<Millis>,
     owner: Node,
     taken_by: Option<OpId>,
     note: Vec<u8>,
@@ -52,7 +52,7 @@ impl Row {
 
 /// Message ids seen lately, and the runs that they opened.
 #[derive(Clone, Debug, Default)]
-struct Window {
+pub(super) struct Window {
     ids: BTreeMap<Arc<str>, (Millis, RunId)>,
     order: BTreeSet<(Millis, Arc<str>)>,
 }
@@ -65,6 +65,20 @@ impl User {
         } else if self.log_until <= now {
             self.log.clear();
         }
+    }
+
+    /// The oldest cursor of the log, one above the last when it is empty; and the last.
+    pub(super) fn span(&self) -> (Cursor, Cursor) {
+        (self.log.front().map_or(self.cur + 1, |event| event.cursor), self.cur)
+    }
+
+    /// Whether this and `other` know the same of events, runs and messages, whoever owns and hears of them.
+    pub(super) fn knows_what(&self, other: &Self) -> bool {
+        let runs = |user: &Self| -> Vec<(RunId, u64, u64, bool)> {
+            let row = |(run, row): (&RunId, &Row)| (run.clone(), row.epoch, row.seq, row.ended.is_some());
+            user.runs.iter().map(row).collect()
+        };
+        self.cur == other.cur && self.window.ids == other.window.ids && runs(self) == runs(other)
     }
 
     pub(super) fn admit(&mut self, now: Millis, bounds: &Bounds, admit: &Admit) -> Admitted {

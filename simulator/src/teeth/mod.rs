@@ -29,11 +29,13 @@ pub enum Defect {
 }
 
 impl Defect {
-    /// All of them, the planted ones first; of the hazards those that show in a running server.
+    /// All of them that show on one node, the planted ones first; of the hazards those that show in a running server.
     pub fn all() -> Vec<Self> {
         let hazards = shown::rows().map(|row| Self::Hazard(row.hazard));
         #[cfg(feature = "mutants")]
-        let hazards = router::Mutant::ALL.iter().map(|mutant| Self::Mutant(*mutant)).chain(hazards);
+        let planted = router::Mutant::ALL.iter().filter(|mutant| !mutant.is_of_several());
+        #[cfg(feature = "mutants")]
+        let hazards = planted.map(|mutant| Self::Mutant(*mutant)).chain(hazards);
         hazards.collect()
     }
 

@@ -68,9 +68,8 @@ cargo test -p simulator --features mutants --test teeth                         
 
 `GOLDENPATH_TEETH_SHRINK` makes each finding small as well, by at most so many candidates, and says how much processor time each
 took. The test fails when a defect is not found within 1,000 seeds, when what is left of a world does not break the same rule once
-it has been written to a file and read again, and when the sound router is not quiet under a seed that was played. Two kinds of
-defect have no place yet: what goes wrong between the router and a store (delivered before the store answered), and the
-transport's shell.
+it has been written to a file and read again, and when the sound router is not quiet under a seed that was played. What goes
+wrong between several nodes and their store has [teeth of its own](nodes.md#its-teeth). The transport's shell has none yet.
 
 ";
 

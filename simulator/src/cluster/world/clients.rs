@@ -3,7 +3,16 @@
 use router::{ConnId, Connect, Input, RunRef, Ticket};
 
 use super::{Event, World, fold};
-use crate::cluster::person::{Link, News};
+use crate::cluster::{
+    Condition,
+    node::Node,
+    person::{Link, News},
+};
+
+/// How long an event may take from the log to a tab when nothing is wrong.
+const LATE_US: u64 = 300_000;
+/// After this time a client asks again what became of a message.
+const PATIENCE_US: u64 = 30_000_000;
 
 impl World<'_> {
     pub(super) fn connect(&mut self, user: usize, tab: usize, generation: u32) {
@@ -18,10 +27,9 @@ impl World<'_> {
         }
         let life = self.nodes[node].life;
         let state = &mut self.people[user].tabs[tab];
-        state.generation += 1;
+        let resume = state.connects();
         state.link = Some(Link { node, life, conn: None });
-        state.is_welcome = false;
-        let (generation, resume) = (state.generation, state.cursor.filter(|cursor| *cursor > 0));
+        let generation = state.generation;
         let ticket = Ticket((user as u64) << 32 | (tab as u64) << 24 | u64::from(generation));
         self.tickets.insert(ticket.0, (user, tab, generation));
         let id = self.people[user].id.clone();
@@ -60,16 +68,74 @@ impl World<'_> {
         }
         self.played.frames += 1;
         self.played.hash = fold(self.played.hash, text);
-        let news = person.receive(tab, text, self.regressed);
+        let news = person.receive(tab, text, self.now_us);
         self.tell(|| format!("user-{user} tab {tab} <- {text}"));
         match news {
             News::Nothing => {}
-            News::Again(message) => {
+            News::Degraded => self.meet(Condition::Degraded),
+            News::Duplicate => self.meet(Condition::Duplicate),
+            News::Event(cursor) => self.in_time(user, tab, cursor),
+            News::Gap(from, to) => self.gap(user, tab, (from, to)),
+            News::Again(message, code) => {
+                match code {
+                    "UNKNOWN_OUTCOME" => self.meet(Condition::UnknownOutcome),
+                    "BACKEND_UNAVAILABLE" => self.meet(Condition::Unavailable),
+                    _ => {}
+                }
                 let pause_us = self.net.from(500_000, 1_500_000);
                 self.send_later(user, message, pause_us);
             }
             News::Breach(rule, detail) => self.breach(rule, format!("user-{user} tab {tab}: {detail}")),
         }
+        if text.contains("\"error_code\":\"NODE_LOST\"") {
+            self.meet(Condition::RunLost);
+        }
+    }
+
+    /// While nothing is wrong, an event is on every tab as soon as it is in the log.
+    fn in_time(&mut self, user: usize, tab: usize, cursor: u64) {
+        let welcome_us = self.people[user].tabs[tab].welcome_us;
+        let Some((logged_us, age_us)) = self.logged(user, cursor) else { return };
+        if logged_us > welcome_us && age_us > LATE_US {
+            let detail = format!("user-{user} tab {tab}: cursor {cursor} comes {} ms late", age_us / 1_000);
+            self.breach("live.late", detail);
+        }
+    }
+
+    /// A tab was told that something is missing: it must be so. Whatever of the user's may have ended in there is asked
+    /// for again.
+    fn gap(&mut self, user: usize, tab: usize, (from, to): (u64, u64)) {
+        self.mark_first(user);
+        let person = &mut self.people[user];
+        let (is_trimmed, is_lost) = (to < person.first, person.lost.iter().any(|lost| to > lost.from));
+        let mut again = Vec::new();
+        for (number, message) in person.messages.iter_mut().enumerate() {
+            if message.sent && !message.is_over() {
+                message.is_doubted = true;
+                if std::mem::take(&mut message.is_accepted) {
+                    again.push(number);
+                }
+            }
+        }
+        for message in again {
+            let pause_us = self.net.from(500_000, 1_500_000);
+            self.send_later(user, message, pause_us);
+        }
+        if is_lost {
+            self.meet(Condition::GapTold);
+        } else if is_trimmed {
+            self.meet(Condition::Trimmed);
+        } else {
+            let detail = format!("user-{user} tab {tab}: told of a gap from {from} to {to}, for no reason");
+            self.breach("deliver.gap", detail);
+        }
+    }
+
+    /// Takes note of where the user's log begins.
+    pub(super) fn mark_first(&mut self, user: usize) {
+        let person = &mut self.people[user];
+        let (first, _) = self.store.span(&person.id.as_str().into());
+        person.first = person.first.max(first);
     }
 
     /// The client's connection is no more.
@@ -93,7 +159,15 @@ impl World<'_> {
     pub(super) fn send(&mut self, user: usize, message: usize) {
         let person = &mut self.people[user];
         let state = &person.messages[message];
-        if state.is_over || state.is_accepted || state.due_us > self.now_us {
+        if state.is_over() || state.due_us > self.now_us {
+            return;
+        }
+        if state.is_accepted {
+            // What became of it may stand at a cursor that meant something else before.
+            if state.is_excused {
+                (person.messages[message].is_accepted, person.messages[message].is_doubted) = (false, true);
+                self.send_later(user, message, PATIENCE_US);
+            }
             return;
         }
         let tab = message % person.tabs.len();
@@ -102,11 +176,12 @@ impl World<'_> {
         if state.link.is_none_or(|link| link.conn.is_none()) || !state.is_welcome {
             return self.send_later(user, message, 500_000);
         }
-        person.messages[message].sent = true;
         let generation = state.generation;
+        let message_id = &person.messages[message].id;
         let text = format!(
-            r#"{{"type":"user_message","payload":{{"content":"hello"}},"thread_id":"t{user}","message_id":"m{message}"}}"#
+            r#"{{"type":"user_message","payload":{{"content":"hello"}},"thread_id":"t{user}","message_id":"{message_id}"}}"#
         );
+        person.messages[message].sent = true;
         let delay = self.net.from(100, 5_000);
         state.up_at_us = state.up_at_us.max(self.now_us + delay);
         let at = state.up_at_us;
@@ -139,7 +214,7 @@ impl World<'_> {
                 self.nodes[node].agents.remove(&run);
             }
         }
-        let json = self.json.clone();
-        self.input(node, Input::Agent { run, event: line.event(&json) });
+        let (json, name) = (self.json.clone(), Node::name(node, self.nodes[node].life));
+        self.input(node, Input::Agent { run, event: line.event(&json, &name) });
     }
 }

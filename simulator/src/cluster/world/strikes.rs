@@ -3,12 +3,19 @@
 use router::store::{OpId, Trouble, Way};
 
 use super::{Event, World};
-use crate::cluster::fault::{FaultKind, Strike};
+use crate::{
+    cluster::{
+        Condition,
+        fault::{FaultKind, Strike},
+        person::Lost,
+    },
+    store::{LostTail, Model},
+};
 
 impl World<'_> {
     pub(super) fn begin(&mut self, node: usize) {
         let settings = self.settings.clone();
-        self.nodes[node].begin(node, &settings);
+        self.nodes[node].begin(node, &self.limits, &settings);
         self.tell(|| format!("node {node} begins"));
         if self.away == 0 {
             self.mend(node);
@@ -45,8 +52,13 @@ impl World<'_> {
 
     pub(super) fn strike(&mut self, strike: Strike) {
         let Strike { kind, for_us, node, .. } = strike;
+        let node = if kind == FaultKind::NodeKilled { self.living(node) } else { node };
+        let strike = Strike { node, ..strike };
         self.tell(|| format!("FAULT {} node {node} for {} ms", kind.name(), for_us / 1_000));
         let heals_at = (self.now_us + for_us).min(self.faults.until_us.max(self.now_us + 1));
+        if kind != FaultKind::ConnectionLost {
+            self.disturb(heals_at - self.now_us);
+        }
         match kind {
             FaultKind::StoreAway => {
                 self.away += 1;
@@ -60,6 +72,9 @@ impl World<'_> {
                 let state = &mut self.nodes[node];
                 state.paused_until_us = state.paused_until_us.max(heals_at);
                 let at = state.paused_until_us;
+                if heals_at - self.now_us > self.limits.bounds.lease_ms * 1_000 {
+                    self.meet(Condition::PausedLong);
+                }
                 self.set(at, Event::GoesOn { node });
             }
             FaultKind::NodeKilled => {
@@ -76,18 +91,29 @@ impl World<'_> {
                     self.set(self.now_us, Event::Broken { user, tab, generation });
                 }
             }
+            // It counts where an operation meets it.
+            FaultKind::NoScript => return self.forget_scripts(),
             FaultKind::OpLost
             | FaultKind::AnswerLost
             | FaultKind::AnswerLate
             | FaultKind::WakeLost
             | FaultKind::WakeDoubled
-            | FaultKind::WakeLate => return,
+            | FaultKind::WakeLate
+            | FaultKind::WakeEarly
+            | FaultKind::TwoTakers => return,
         }
         self.played.faults[kind as usize] += 1;
         self.set(heals_at, Event::Heals(strike));
     }
 
+    /// That node if it lives, else the next one that does.
+    fn living(&self, node: usize) -> usize {
+        let mut order = (0..self.nodes.len()).map(|n| (node + n) % self.nodes.len());
+        order.find(|node| self.nodes[*node].router.is_some()).unwrap_or(node)
+    }
+
     pub(super) fn kill(&mut self, node: usize) {
+        self.bury(node);
         let life = self.nodes[node].life;
         self.nodes[node].router = None;
         self.nodes[node].line += 1;
@@ -107,15 +133,15 @@ impl World<'_> {
             FaultKind::StoreAway => {
                 self.away -= 1;
                 if self.away == 0 {
+                    self.forget_scripts();
                     (0..self.nodes.len()).for_each(|node| self.mend(node));
                 }
             }
             FaultKind::StoreRegressed => {
                 let place = self.earlier.iter().position(|(at, _)| *at == at_us);
                 if let Some(place) = place {
-                    let (_, earlier) = self.earlier.remove(place);
-                    self.store.lose_tail(&earlier);
-                    self.regressed = true;
+                    let (since_us, earlier) = self.earlier.remove(place);
+                    self.lose_tail(since_us, &earlier);
                     // A store that lost its tail has been away.
                     for node in 0..self.nodes.len() {
                         if self.nodes[node].router.is_some() && !self.nodes[node].is_cut {
@@ -137,6 +163,9 @@ impl World<'_> {
             }
             FaultKind::NodePaused
             | FaultKind::ConnectionLost
+            | FaultKind::NoScript
+            | FaultKind::TwoTakers
+            | FaultKind::WakeEarly
             | FaultKind::OpLost
             | FaultKind::AnswerLost
             | FaultKind::AnswerLate
@@ -144,5 +173,18 @@ impl World<'_> {
             | FaultKind::WakeDoubled
             | FaultKind::WakeLate => {}
         }
+    }
+
+    /// The store is again as it was, and its users with it.
+    fn lose_tail(&mut self, since_us: u64, earlier: &Model) {
+        (0..self.people.len()).for_each(|user| self.mark_first(user));
+        for LostTail { user, from, to } in self.store.lose_tail(earlier) {
+            let person = self.people.iter_mut().find(|person| *person.id == *user);
+            if let Some(person) = person {
+                person.forgotten(Lost { from, to }, since_us);
+            }
+        }
+        self.forget_scripts();
+        self.forget_leases();
     }
 }

@@ -1,0 +1,183 @@
+//! A node of several, whose store is the test.
+
+use router::{
+    AgentEvent, ClusterConfig, Config, ConnId, Connect, Effect, Input, RunRequest, Ticket,
+    store::{
+        Admitted, Answer, Appended, Attached, Nodes, Op, Renewed, Request, Standing, Stored, TakenRun,
+        Trouble, Way,
+    },
+};
+
+use crate::harness::World;
+
+/// Answers what does not matter as a store that nobody else uses would, and keeps the rest for the test.
+struct Node {
+    world: World,
+    asked: Vec<Request>,
+    /// How the runs that it renews stand, and how many runs of the user nobody owns.
+    standing: Standing,
+    expired: u32,
+}
+
+impl Node {
+    fn new() -> Self {
+        let config = Config { cluster: Some(ClusterConfig::default()), ..Config::default() };
+        let world = World::new(config);
+        let mut node = Self { world, asked: Vec::new(), standing: Standing::Held, expired: 0 };
+        node.input(Input::Store(Way::Up));
+        node.input(Input::Store(Way::Listening));
+        // So long a node watches before it takes anything over.
+        node.wait(7_000_000);
+        node
+    }
+
+    fn connect(&mut self) -> ConnId {
+        let conn = self.world.connect_with(Connect::new(Ticket(1), "ada")).expect("accepted");
+        self.settle();
+        conn
+    }
+
+    fn say(&mut self, conn: ConnId) {
+        let text = r#"{"type":"user_message","message_id":"m1","payload":{"content":"hello"}}"#;
+        self.input(Input::Text { conn, text });
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.world.input(input);
+        self.settle();
+    }
+
+    fn wait(&mut self, us: u64) {
+        for _ in 0..us / 100_000 {
+            self.world.wait(100_000);
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        while !self.world.other.is_empty() {
+            for effect in std::mem::take(&mut self.world.other) {
+                let Effect::Store(request) = effect else { continue };
+                match self.usual(&request.op) {
+                    Some(answer) => self.tell(&request, Ok(answer)),
+                    None => self.asked.push(*request),
+                }
+            }
+        }
+    }
+
+    fn usual(&self, op: &Op) -> Option<Answer> {
+        Some(match op {
+            Op::Attach { from, .. } => {
+                let from = from.unwrap_or_default();
+                Answer::Attached(Attached {
+                    first: 1,
+                    cur: from,
+                    acked: 0,
+                    from,
+                    upto: from,
+                    events: Vec::new(),
+                    expired_runs: self.expired,
+                })
+            }
+            Op::Renew(renew) => Answer::Renewed(Renewed {
+                cur: 0,
+                expired_runs: self.expired,
+                runs: vec![self.standing; renew.runs.len()],
+            }),
+            Op::Heartbeat { .. } => Answer::Nodes(Nodes { alive: 1, rank: 0, dead: Vec::new() }),
+            Op::Hold { .. } => Answer::Holding,
+            _ => return None,
+        })
+    }
+
+    fn tell(&mut self, request: &Request, answer: Result<Answer, Trouble>) {
+        self.world.input(Input::Stored(&Stored { id: request.id, answer }));
+    }
+
+    /// The oldest request of that name.
+    fn request(&mut self, name: &str) -> Request {
+        let place = self.asked.iter().position(|request| request.op.name() == name);
+        self.asked.remove(place.unwrap_or_else(|| panic!("no {name} among {:?}", self.asked)))
+    }
+
+    fn answer(&mut self, name: &str, answer: Answer) -> Request {
+        let request = self.request(name);
+        self.tell(&request, Ok(answer));
+        self.settle();
+        request
+    }
+
+    fn agent(&mut self, run: &RunRequest, event: AgentEvent<'_>) {
+        self.input(Input::Agent { run: run.run, event });
+    }
+}
+
+/// First number, epoch and how many, of an append.
+fn append(request: &Request) -> (u64, u64, usize) {
+    let Op::Append(append) = &request.op else { panic!("an append: {request:?}") };
+    (append.first_seq, append.epoch, append.frames.len())
+}
+
+#[test]
+fn a_run_that_another_node_had_meanwhile_does_not_go_on_from_what_this_one_knew() {
+    let mut node = Node::new();
+    let conn = node.connect();
+    node.say(conn);
+    let admit = node.request("admit");
+    let Op::Admit(asked) = &admit.op else { panic!("an admission: {admit:?}") };
+    // The answer is lost. Another node takes the run over, gets six events into the log, and dies: this one is next.
+    node.expired = 1;
+    node.wait(1_000_000);
+    node.expired = 0;
+    let run = TakenRun { run: asked.run.clone(), epoch: 3, seq: 6, note: asked.note.clone() };
+    node.answer("take_over", Answer::TakenOver(vec![run]));
+    let end = node.request("append");
+    assert_eq!(append(&end), (7, 3, 1), "it is ended behind what the other one said");
+    let known = Admitted::Known { run: asked.run.clone(), epoch: 3, open: true, mine: true };
+    node.tell(&admit, Ok(Answer::Admitted(known)));
+    node.settle();
+    assert!(node.world.runs.is_empty(), "and not begun: {:?}", node.world.runs);
+    let cluster = node.world.router.stats().cluster;
+    assert_eq!((cluster.fenced, cluster.run_lost, cluster.in_doubt), (1, 1, 0));
+}
+
+#[test]
+fn a_run_that_is_taken_over_from_itself_goes_on_under_its_new_epoch() {
+    let mut node = Node::new();
+    let conn = node.connect();
+    node.say(conn);
+    node.answer("admit", Answer::Admitted(Admitted::New));
+    let run = node.world.runs[0].clone();
+    node.expired = 1;
+    node.wait(1_000_000);
+    node.expired = 0;
+    let taken = TakenRun { run: run.run_id().into(), epoch: 2, seq: 0, note: "".into() };
+    node.answer("take_over", Answer::TakenOver(vec![taken]));
+    node.agent(&run, AgentEvent::Started { agent: "worker", task: "" });
+    assert_eq!(append(&node.request("append")), (1, 2, 1));
+    assert_eq!(node.world.router.stats().cluster.fenced, 0);
+}
+
+#[test]
+fn an_append_that_was_taken_back_is_not_made_again_under_its_old_numbers() {
+    let mut node = Node::new();
+    let conn = node.connect();
+    node.say(conn);
+    node.answer("admit", Answer::Admitted(Admitted::New));
+    let run = node.world.runs[0].clone();
+    node.agent(&run, AgentEvent::Started { agent: "worker", task: "" });
+    node.answer("append", Answer::Appended(Appended::Logged { first: 1 }));
+    node.agent(&run, AgentEvent::Thinking { reasoning: "hm", step: None });
+    let doubted = node.request("append");
+    assert_eq!(append(&doubted), (2, 1, 1));
+    // The store has lost its tail, and the run with it, before anybody knows what became of the second event.
+    node.standing = Standing::NoRun;
+    node.wait(1_000_000);
+    node.standing = Standing::Held;
+    node.answer("admit", Answer::Admitted(Admitted::New));
+    assert_eq!(append(&node.request("append")), (1, 1, 1), "what is left follows what the store has");
+    node.tell(&doubted, Err(Trouble::InDoubt));
+    node.wait(1_000_000);
+    assert_eq!(node.asked, [], "under its old number it would be another event");
+}
