@@ -4,6 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use benches::load::agents::ScenarioScripts;
 use reports::Verdict;
+use router::ClusterConfig;
 use router_server::{
     Server, ServerConfig, ServerError, Stopped, TlsFiles,
     agents::Scripted,
@@ -72,7 +73,10 @@ fn config(options: &ServeOptions) -> Result<ServerConfig, Failure> {
     if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
         config.tls = Some(TlsFiles { certificates: cert.clone(), key: key.clone() });
     }
-    config.store = options.redis.as_ref().map(StoreConfig::new);
+    let cluster = options.lease_ms.map_or_else(ClusterConfig::default, ClusterConfig::with_lease_ms);
+    let store = |url| StoreConfig { bounds: cluster.bounds.clone(), ..StoreConfig::new(url) };
+    config.store = options.redis.as_ref().map(store);
+    config.router.cluster = Some(cluster);
     let seed = options.seed.unwrap_or(scenario.seed);
     config.agents = Arc::new(Scripted::new(ScenarioScripts::new(&scenario, seed)));
     Ok(config)

@@ -18,11 +18,13 @@ mod fault;
 mod judge;
 mod node;
 mod person;
+mod watch;
 mod world;
 
 use std::fmt;
 
 pub use self::fault::FaultKind;
+pub use self::watch::{News, Watched};
 use self::world::World;
 
 /// What a world is made of.

@@ -66,7 +66,7 @@ pub(super) struct Link {
 
 /// What a frame means to its tab.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub enum News {
     /// Nothing to do.
     Nothing,
     /// The message should be sent again, after a while.
