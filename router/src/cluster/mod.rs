@@ -116,6 +116,8 @@ pub(crate) struct Cluster {
     /// Bytes on their way into the log, and how many agents were told to pause.
     pending_bytes: u64,
     paused: u32,
+    /// Agents may be paused for whom there was room, but not for all.
+    is_held_back: bool,
     /// When requests are made again, if that is arranged.
     again_at: Option<Instant>,
 }
@@ -203,6 +205,7 @@ impl Cluster {
             alive_at: Instant::default(),
             pending_bytes: 0,
             paused: 0,
+            is_held_back: false,
             again_at: None,
         }))
     }
