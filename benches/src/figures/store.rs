@@ -41,9 +41,11 @@ use crate::{
 const USERS: u32 = 1_000;
 /// Rounds: the script alone, then all of it.
 const ROUNDS: usize = 5;
-/// Appends of a round of the script alone, and how many of them are on their way at once.
+/// Appends of a round of the script alone, and how many of them are on their way at once: as few as it is agreed, and one of
+/// every user.
 const APPENDS: usize = 20_000;
 const DEPTH: usize = 64;
+const DEEP: usize = 1_000;
 /// How long events are counted in a round, and how long they flow before.
 const COUNTED: Duration = Duration::from_secs(4);
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -94,18 +96,23 @@ pub fn store(programs: &StorePrograms, scenario: &Scenario) -> Result<Vec<Row>, 
     let frame =
         users.counted.bytes.load(Ordering::SeqCst) / users.counted.events.load(Ordering::SeqCst).max(1);
     let mut script = Script::begin(&redis, frame as usize)?;
-    let (mut sets, mut appends, mut events, mut waiting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let [mut sets, mut appends, mut deep, mut events, mut waiting, mut times] =
+        [const { Vec::<f64>::new() }; 6];
     for _ in 0..ROUNDS {
         sets.push(benchmark(programs, &redis)?);
-        appends.push(script.round()?);
-        let (rate, waits) = users.flow(&node)?;
-        events.push(rate);
-        waiting.extend(waits);
+        appends.push(script.round(DEPTH)?);
+        deep.push(script.round(DEEP)?);
+        let flow = users.flow(&node)?;
+        events.push(flow.rate);
+        waiting.extend(flow.waiting);
+        times.extend(flow.node_us);
     }
     users.leave()?;
-    let ratios = Spread::of(events.iter().zip(&appends).map(|(events, appends)| events / appends));
-    let [sets, appends, events, waiting] =
-        [sets, appends, events, waiting].map(|values| Spread::of(values.into_iter()));
+    let against =
+        |appends: &[f64]| Spread::of(events.iter().zip(appends).map(|(ours, theirs)| ours / theirs));
+    let (ratios, deep_ratios) = (against(&appends), against(&deep));
+    let [sets, appends, deep, events, waiting, times] =
+        [sets, appends, deep, events, waiting, times].map(|values| Spread::of(values.into_iter()));
     let told = |what: &str, spread: Spread| {
         format!("{what} min {:.0}, median {:.0}, max {:.0}", spread.min, spread.median, spread.max)
     };
@@ -137,7 +144,38 @@ pub fn store(programs: &StorePrograms, scenario: &Scenario) -> Result<Vec<Row>, 
                 told("SET per second", sets)
             ),
         },
+        Row {
+            key: "store_share_deep",
+            label: format!("the same, against the script with {DEEP} appends on their way"),
+            value: deep_ratios.median,
+            unit: Unit::Ratio,
+            goal: Goal::Fact,
+            detail: format!(
+                "min {:.2}, max {:.2}; {}",
+                deep_ratios.min,
+                deep_ratios.max,
+                told("appends per second", deep)
+            ),
+        },
+        Row {
+            key: "store_node_time",
+            label: "processor time of the node per event logged and delivered".to_owned(),
+            value: times.median,
+            unit: Unit::Microseconds,
+            goal: Goal::Fact,
+            detail: format!("min {:.1}, max {:.1} us; all of its threads", times.min, times.max),
+        },
     ])
+}
+
+/// A round of events.
+struct Flow {
+    /// How many arrived, per second.
+    rate: f64,
+    /// How many were on their way into the log, now and then.
+    waiting: Vec<f64>,
+    /// What one cost the node, microseconds of a processor.
+    node_us: Option<f64>,
 }
 
 /// Users who let their agents talk.
@@ -175,21 +213,24 @@ impl Users {
         Ok(users)
     }
 
-    /// Lets events flow. How many per second arrived, and how many were on their way, now and then.
-    fn flow(&self, node: &Node) -> Result<(f64, Vec<f64>), StageError> {
+    /// Lets events flow, and counts them.
+    fn flow(&self, node: &Node) -> Result<Flow, StageError> {
         self.counted.flows.store(true, Ordering::SeqCst);
         thread::sleep(WARM_UP);
         let events = || self.counted.events.load(Ordering::SeqCst);
-        let (before, begin) = (events(), Instant::now());
+        let (before, worked, begin) = (events(), node.processor_time(), Instant::now());
         let mut waiting = Vec::new();
         while begin.elapsed() < COUNTED {
             thread::sleep(LOOK);
             waiting.extend(node.metric("store_events_waiting"));
         }
-        let rate = (events() - before) as f64 / begin.elapsed().as_secs_f64();
+        let count = (events() - before) as f64;
+        let rate = count / begin.elapsed().as_secs_f64();
+        let worked = node.processor_time().zip(worked).map(|(now, then)| now.saturating_sub(then));
+        let node_us = worked.map(|worked| worked.as_secs_f64() * 1e6 / count);
         self.counted.flows.store(false, Ordering::SeqCst);
         self.until("runs end", |counted| counted.open.load(Ordering::SeqCst) == 0)?;
-        Ok((rate, waiting))
+        Ok(Flow { rate, waiting, node_us })
     }
 
     fn leave(self) -> Result<(), StageError> {
@@ -310,8 +351,8 @@ impl Script {
         Name::new("bench").expect("a short name")
     }
 
-    /// Appends per second.
-    fn round(&mut self) -> Result<f64, StageError> {
+    /// Appends per second, with so many on their way.
+    fn round(&mut self, depth: usize) -> Result<f64, StageError> {
         let append = |n: usize| Append {
             user: name(n as u32 % USERS).into(),
             node: Self::node(),
@@ -325,7 +366,7 @@ impl Script {
         let requests: Vec<Request> =
             (0..APPENDS).map(|n| Request { id: OpId(1), op: Op::Append(append(n)) }).collect();
         let batches: Vec<_> =
-            requests.chunks(DEPTH).map(|batch| (packed(&self.config, batch), batch.len())).collect();
+            requests.chunks(depth).map(|batch| (packed(&self.config, batch), batch.len())).collect();
         let begin = Instant::now();
         for (text, count) in &batches {
             self.ask(text, *count, "LOGGED", 4)?;

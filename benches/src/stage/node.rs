@@ -3,10 +3,11 @@
 use std::{
     ffi::OsStr,
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use super::StageError;
@@ -72,6 +73,16 @@ impl Node {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let kib = status.lines().find_map(|text| text.strip_prefix(line))?.trim().strip_suffix(" kB")?;
         kib.parse().ok().map(|kib: i64| kib * 1_024)
+    }
+
+    /// Time that all its threads were on a processor; `None` where the system does not say.
+    pub fn processor_time(&self) -> Option<Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        let of = |thread: io::Result<fs::DirEntry>| -> Option<u64> {
+            let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse().ok()
+        };
+        threads.map(of).sum::<Option<u64>>().map(Duration::from_nanos)
     }
 
     /// A figure that it tells of itself, by its name without the prefix; `None` if it does not.
