@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use benches::drill::Fault;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use reports::sweep::SeedRange;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Replay(ReplayOptions),
     /// Play a scenario in real time over real sockets and check the same rules
     Load(LoadOptions),
+    /// Break nodes and Redis under load, in real processes, and check that nothing accepted is lost
+    Drill(DrillOptions),
     /// Serve WebSockets with the router
     Serve(ServeOptions),
     /// Look at the queue of a running node: what waits, what ended undelivered; and have that worked on again
@@ -279,6 +282,27 @@ pub(crate) struct LoadOptions {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct DrillOptions {
+    /// Rounds of each fault
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rounds: u32,
+    /// What breaks: kill-node, kill-redis, cut-redis or drain-node; all of them by default
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) fault: Vec<Fault>,
+    /// Seed of users and agents; the scenario's own by default
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// The `redis-server` to start, 7.0 or later
+    #[arg(long, value_name = "PATH", env = "REDIS_SERVER", default_value = "redis-server")]
+    pub(crate) redis_server: PathBuf,
+    /// How long a node that gives no sign of life keeps its runs, in milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(500..=600_000))]
+    pub(crate) lease_ms: Option<u64>,
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct ServeOptions {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8000")]
@@ -313,6 +337,9 @@ pub(crate) struct ServeOptions {
     /// Agents at work at once; further runs wait for their turn. The scenario's limit by default
     #[arg(long, value_name = "N")]
     pub(crate) agents: Option<u32>,
+    /// How long a node that gives no sign of life keeps its runs, in milliseconds; all nodes must say the same
+    #[arg(long, value_name = "MS", requires = "redis", value_parser = clap::value_parser!(u64).range(500..=600_000))]
+    pub(crate) lease_ms: Option<u64>,
     /// Scenario whose limits and scripted agent the server uses
     #[arg(long, default_value = crate::sources::DEFAULT_SCENARIO, value_name = "NAME|FILE")]
     pub(crate) scenario: String,
@@ -709,6 +736,15 @@ pub(crate) struct ReleaseOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct FiguresOptions {
+    /// Measure a node on a Redis instead: events logged and delivered, against the append script alone
+    #[arg(long)]
+    pub(crate) redis: bool,
+    /// The `redis-server` to start, 7.0 or later
+    #[arg(long, value_name = "PATH", env = "REDIS_SERVER", default_value = "redis-server")]
+    pub(crate) redis_server: PathBuf,
+    /// The `redis-benchmark` to measure it with
+    #[arg(long, value_name = "PATH", env = "REDIS_BENCHMARK", default_value = "redis-benchmark")]
+    pub(crate) redis_benchmark: PathBuf,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
 }

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Shrink(options) => commands::shrink::run(&options),
         Command::Replay(options) => commands::replay::run(options),
         Command::Load(options) => commands::load::run(options),
+        Command::Drill(options) => commands::drill::run(&options),
         Command::Serve(options) => commands::serve::run(options),
         Command::Scenario(options) => commands::scenario::run(&options),
         Command::Conform(options) => commands::conform::run(&options),

@@ -14,6 +14,11 @@ use simulator::{
 
 use crate::failure::Failure;
 
+/// This program, for those who start it again as a server.
+pub(crate) fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| Failure::Internal(format!("own path: {error}")))
+}
+
 /// The scenario that plain `sim` and `serve` use.
 pub(crate) const DEFAULT_SCENARIO: &str = "golden-path";
 

@@ -276,3 +276,43 @@ fn while_the_store_is_away_nothing_is_taken_in_and_nothing_that_was_is_lost() {
         assert_eq!(there.run_of(&id).await, whole());
     });
 }
+
+/// Breaks something twice under load, in real processes: what `goldenpath drill` says of it.
+fn drill(fault: &str) {
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_goldenpath"))
+        .args(["drill", "--rounds", "2", "--fault", fault, "--lease-ms", "1500", "--json"])
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.success(), "{}\n{told}\n{}", run.status, String::from_utf8_lossy(&run.stdout));
+    let report = reports::json::from_str(&String::from_utf8_lossy(&run.stdout)).expect("a report");
+    let fact = |key: &str| {
+        let value = report.facts.iter().find(|fact| fact.key == key).map(|fact| &fact.value);
+        let Some(reports::Value::Int(value)) = value else { panic!("{key}: {value:?}") };
+        *value
+    };
+    for (key, value) in [("rounds", 2), ("lost", 0), ("duplicates", 0), ("leaks", 0), ("unsettled", 0)] {
+        assert_eq!(fact(key), value, "{key}\n{told}");
+    }
+    assert!(fact("accepted") >= 400, "{told}");
+}
+
+#[test]
+fn a_killed_node_loses_nothing_that_was_accepted() {
+    drill("kill-node");
+}
+
+#[test]
+fn a_killed_redis_loses_nothing_that_was_accepted() {
+    drill("kill-redis");
+}
+
+#[test]
+fn a_node_that_cannot_reach_redis_for_three_seconds_loses_nothing_that_was_accepted() {
+    drill("cut-redis");
+}
+
+#[test]
+fn a_new_process_takes_over_from_one_that_drains_and_nothing_is_missed() {
+    drill("drain-node");
+}

@@ -216,7 +216,9 @@ impl Client {
 
     fn note(&mut self, frame: &ServerFrame<'_>) {
         match frame.kind {
-            FrameKind::Welcome { cursor } => self.welcomed(cursor, frame.node()),
+            FrameKind::Welcome { cursor: Some(cursor) } => self.welcomed(cursor, frame.node()),
+            // The one that counts is still to come.
+            FrameKind::Welcome { cursor: None } => {}
             FrameKind::Gap { from, to } => self.announced(from, to),
             FrameKind::Heartbeat => self.pong_due = true,
             FrameKind::Event(event) if event.is_terminal() => {
@@ -305,6 +307,24 @@ mod tests {
         receive(&mut client, r#"{"type":"connection_established","data":{"cursor":5}}"#);
         assert_eq!((client.resume_cursor(), client.is_up_to(5)), (Some(0), false));
         assert_eq!(receive(&mut client, &event("agent_started", 1, 1)), Verdict::Fresh);
+    }
+
+    #[test]
+    fn nodes_that_share_a_log_are_one_server_and_the_welcome_of_one_that_cannot_read_it_is_none_yet() {
+        let welcome = |node: &str, more: &str| {
+            let features = r#"{"resume":true,"shared_log":true}"#;
+            let data = format!(r#"{{"connection_id":"conn-{node}-1","features":{features},{more}}}"#);
+            format!(r#"{{"type":"connection_established","data":{data}}}"#)
+        };
+        let mut client = Client::careful();
+        receive(&mut client, &welcome("n0", r#""cursor":4"#));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 5)), Verdict::Fresh);
+        client.disconnected();
+        receive(&mut client, &welcome("n1", r#""degraded":true"#));
+        assert_eq!((client.resume_cursor(), client.was_forgotten()), (Some(5), false));
+        receive(&mut client, &welcome("n1", r#""cursor":6"#));
+        assert_eq!(receive(&mut client, &event("agent_started", 1, 5)), Verdict::Repeat);
+        assert_eq!(receive(&mut client, &event("agent_completed", 2, 6)), Verdict::Fresh);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod conform;
+pub(crate) mod drill;
 pub(crate) mod explore;
 pub(crate) mod figures;
 pub(crate) mod gate;

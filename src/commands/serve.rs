@@ -4,6 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use benches::load::agents::ScenarioScripts;
 use reports::Verdict;
+use router::ClusterConfig;
 use router_server::{
     AdminToken, Server, ServerConfig, ServerError, Stopped, TlsFiles,
     agents::Scripted,
@@ -80,7 +81,10 @@ fn config(options: &ServeOptions) -> Result<ServerConfig, Failure> {
         let short = || Failure::Usage(format!("{}: expected a token of at least 16 bytes", path.display()));
         config.admin = Some(token.ok_or_else(short)?);
     }
-    config.store = options.redis.as_ref().map(StoreConfig::new);
+    let cluster = options.lease_ms.map_or_else(ClusterConfig::default, ClusterConfig::with_lease_ms);
+    let store = |url| StoreConfig { bounds: cluster.bounds.clone(), ..StoreConfig::new(url) };
+    config.store = options.redis.as_ref().map(store);
+    config.router.cluster = Some(cluster);
     let seed = options.seed.unwrap_or(scenario.seed);
     config.agents = Arc::new(Scripted::new(ScenarioScripts::new(&scenario, seed)));
     Ok(config)

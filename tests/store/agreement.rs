@@ -135,7 +135,8 @@ fn last_of_all(steps: &[Step]) -> Vec<Step> {
         NODES.iter().map(|name| op(Op::Attach { user: LAST.into(), node: node(name), from: None })).collect();
     ends.push(op(Op::Append(Append {
         user: LAST.into(),
-        node: node(NODES[0]),
+        // None of them: who appends is not woken.
+        node: node("another"),
         run: "_".into(),
         epoch: PSEUDO_EPOCH,
         first_seq: 1,

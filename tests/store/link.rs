@@ -221,9 +221,13 @@ async fn a_listener_that_is_cut_off_says_so_and_listens_again() {
     let attach = Op::Attach { user: "ada".into(), node: self::node(), from: None };
     assert!(node.call(1, attach).await.is_ok());
     assert_eq!(node.call(2, admit("r")).await, new());
+    // Its own it learns by the answer, another's by a wake.
     assert!(node.call(3, append("r", 1)).await.is_ok());
+    let Op::Append(mut of_another) = append("r", 2) else { unreachable!("an append") };
+    of_another.node = Node::new("n2#b").expect("a name");
+    assert!(node.call(4, Op::Append(of_another)).await.is_ok());
     node.until(|node| !node.wakes.is_empty()).await;
-    assert_eq!((&*node.wakes[0].user, node.wakes[0].events[0].cursor), ("ada", 1));
+    assert_eq!((&*node.wakes[0].user, node.wakes[0].events[0].cursor), ("ada", 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod replay;
 mod rounds;
 mod routing;
 mod simulation;
+mod store;
 
 use reports::{Case, Fact, Kind, Outcome, Report, Tool, Unit, Verdict};
 
@@ -18,6 +19,7 @@ pub use self::process::cpu_time;
 pub use self::queue::{Overload, overload};
 pub use self::replay::Recording;
 pub use self::rounds::{ROUNDS, Rounds, Spread};
+pub use self::store::{StorePrograms, store};
 
 /// What is measured, each against its goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

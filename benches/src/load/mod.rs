@@ -47,6 +47,7 @@ use simulator::{
 
 pub use self::error::LoadError;
 pub use self::target::Target;
+pub(crate) use self::target::{Address, Link};
 
 /// A dialect that several workers may use at once.
 pub type SharedDialect = Arc<dyn Dialect + Send + Sync>;

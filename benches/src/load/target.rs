@@ -56,22 +56,22 @@ impl Target {
 
 /// A target, looked up.
 #[derive(Clone)]
-pub(super) struct Address {
+pub(crate) struct Address {
     pub(super) url: String,
     socket: SocketAddr,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 /// A socket, plain or TLS.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket for S {}
 
 /// One open connection.
-pub(super) type Link = WebSocketStream<Box<dyn Socket>>;
+pub(crate) type Link = WebSocketStream<Box<dyn Socket>>;
 
 impl Address {
     /// Reads the URL, looks the host up, loads the certificates.
-    pub(super) fn resolve(target: &Target, default_path: &str) -> Result<Self, LoadError> {
+    pub(crate) fn resolve(target: &Target, default_path: &str) -> Result<Self, LoadError> {
         let wrong = |reason| LoadError::Url { url: target.url.clone(), reason };
         let (scheme, rest) = target.url.split_once("://").ok_or_else(|| wrong("no scheme"))?;
         let secure = match scheme {
@@ -118,7 +118,7 @@ impl Address {
     }
 
     /// Opens a connection, from TCP to the WebSocket handshake.
-    pub(super) async fn open(&self, token: &str, query: &str) -> Result<Link, String> {
+    pub(crate) async fn open(&self, token: &str, query: &str) -> Result<Link, String> {
         match timeout(CONNECT, self.try_open(token, query)).await {
             Ok(opened) => opened,
             Err(_) => Err(format!("no handshake within {} s", CONNECT.as_secs())),

@@ -36,6 +36,8 @@ use crate::{
 
 /// Slots of a socket's channel beyond the router's window: pings and the close.
 const CONTROL_SLOTS: usize = 8;
+/// What the store tells is handed in by so many at most, under one lock.
+const TOLD_TOGETHER_MAX: usize = 32;
 
 /// What a connection's task is told to write.
 #[derive(Debug)]
@@ -260,17 +262,21 @@ impl Shared {
         url: String,
         mut events: mpsc::UnboundedReceiver<StoreEvent>,
     ) {
-        while let Some(event) = events.recv().await {
-            if event == StoreEvent::Way(Way::Up) {
-                tokio::spawn(Arc::clone(&self).ask_durability(url.clone()));
-            }
+        let mut told = Vec::new();
+        while events.recv_many(&mut told, TOLD_TOGETHER_MAX).await > 0 {
+            // One lock for all of them: others wait no longer for it than for a few messages of clients.
             let mut state = self.lock();
-            match event {
-                StoreEvent::Stored(stored) => self.step(&mut state, Input::Stored(&stored)),
-                StoreEvent::Woken(wake) => self.step(&mut state, Input::Woken(&wake)),
-                StoreEvent::Way(way) => {
-                    tracing::info!(node = self.node, ?way, "the way to the store");
-                    self.step(&mut state, Input::Store(way));
+            for event in told.drain(..) {
+                match event {
+                    StoreEvent::Stored(stored) => self.step(&mut state, Input::Stored(&stored)),
+                    StoreEvent::Woken(wake) => self.step(&mut state, Input::Woken(&wake)),
+                    StoreEvent::Way(way) => {
+                        tracing::info!(node = self.node, ?way, "the way to the store");
+                        self.step(&mut state, Input::Store(way));
+                        if way == Way::Up {
+                            self.runtime.spawn(Arc::clone(&self).ask_durability(url.clone()));
+                        }
+                    }
                 }
             }
         }

@@ -79,6 +79,22 @@ impl Default for ClusterConfig {
     }
 }
 
+impl ClusterConfig {
+    /// The defaults with leases of another length, and with what goes by it.
+    pub fn with_lease_ms(lease_ms: u64) -> Self {
+        let default = Self::default();
+        let scaled = |us: u64| us.saturating_mul(lease_ms) / default.bounds.lease_ms;
+        Self {
+            pulse_us: scaled(default.pulse_us),
+            // The store tells a node of a user's events no longer than before.
+            renew_us: scaled(default.renew_us).min(default.renew_us),
+            renew_quiet_us: scaled(default.renew_quiet_us).min(default.renew_quiet_us),
+            bounds: Bounds { lease_ms, alive_ms: lease_ms, ..default.bounds },
+            ..default
+        }
+    }
+}
+
 /// What a node of several has to mind.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -101,6 +117,8 @@ pub(crate) struct Cluster {
     /// Bytes on their way into the log, and how many agents were told to pause.
     pending_bytes: u64,
     paused: u32,
+    /// Agents may be paused for whom there was room, but not for all.
+    is_held_back: bool,
     /// When requests are made again, if that is arranged.
     again_at: Option<Instant>,
 }
@@ -178,6 +196,7 @@ impl Cluster {
             alive_at: Instant::default(),
             pending_bytes: 0,
             paused: 0,
+            is_held_back: false,
             again_at: None,
         }))
     }

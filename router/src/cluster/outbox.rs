@@ -9,7 +9,7 @@ use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
 use bytes::Bytes;
 
 use super::{
-    Asked, Cluster, Why,
+    Asked, Cluster, ClusterConfig, Why,
     admit::{FIRST_EPOCH, Sender},
     record,
     record::Note,
@@ -122,6 +122,20 @@ impl Outbox {
     /// Whether that append is one that is on its way.
     pub(super) fn has_flight(&self, op: OpId) -> bool {
         self.flights.iter().any(|flight| flight.op == op)
+    }
+
+    /// Lets a paused agent go on if there is room for it; how many that were.
+    fn resume(&mut self, settings: &ClusterConfig, out: &mut Effects) -> u32 {
+        let has_room =
+            self.events <= settings.pending_events_max / 2 && self.bytes <= settings.pending_bytes_max / 2;
+        if !self.is_paused || !has_room {
+            return 0;
+        }
+        self.is_paused = false;
+        if let Some(run) = self.open {
+            out.push(Effect::ResumeRun { run });
+        }
+        1
     }
 
     fn flown(&self) -> usize {
@@ -447,20 +461,18 @@ impl Router {
     fn relieve(&mut self, number: u64, out: &mut Effects) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         let settings = &cluster.settings;
-        if cluster.paused > 0 && cluster.pending_bytes <= settings.pending_total_bytes_max / 2 {
-            let has_room = |outbox: &Outbox| {
-                outbox.events <= settings.pending_events_max / 2
-                    && outbox.bytes <= settings.pending_bytes_max / 2
+        if cluster.paused > 0 {
+            let is_crowded = cluster.pending_bytes > settings.pending_total_bytes_max / 2;
+            let resumed: u32 = if is_crowded {
+                cluster.is_held_back = true;
+                0
+            } else if core::mem::take(&mut cluster.is_held_back) {
+                // Those who had room while the node as a whole had none.
+                cluster.outboxes.values_mut().map(|outbox| outbox.resume(settings, out)).sum()
+            } else {
+                cluster.outboxes.get_mut(&number).map_or(0, |outbox| outbox.resume(settings, out))
             };
-            for outbox in cluster.outboxes.values_mut().filter(|outbox| outbox.is_paused) {
-                if has_room(outbox) {
-                    outbox.is_paused = false;
-                    cluster.paused -= 1;
-                    if let Some(run) = outbox.open {
-                        out.push(Effect::ResumeRun { run });
-                    }
-                }
-            }
+            cluster.paused -= resumed;
         }
         if cluster.outboxes.get(&number).is_some_and(Outbox::is_over) {
             self.close_outbox(number);

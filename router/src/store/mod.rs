@@ -26,7 +26,7 @@
 //! | operation | takes effect | asked again, unchanged |
 //! |---|---|---|
 //! | [`Op::Admit`] | a row: epoch 1, no event, a lease; the id in the window | [`Admitted::Known`] with the same run |
-//! | [`Op::Append`] | events at the next cursors, all or none; told to every node attached | [`Appended::Known`] with the same cursor |
+//! | [`Op::Append`] | events at the next cursors, all or none; told to every other node attached | [`Appended::Known`] with the same cursor |
 //! | [`Op::Attach`] | the node hears of new events from here on; what is there is read in the same step | attaches again, reads again |
 //! | [`Op::Detach`] | the node hears no more | nothing; **never** ask again after a later `Attach` |
 //! | [`Op::Renew`] | leases and attachment last longer | they last longer still |

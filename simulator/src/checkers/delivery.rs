@@ -86,7 +86,11 @@ impl Delivery {
         }
         let lane = self.lanes.at(seen.tab);
         match seen.frame.kind {
-            FrameKind::Welcome { cursor } => lane.welcomed(seen, cursor, ledger),
+            FrameKind::Welcome { cursor } => {
+                if let Some(cursor) = cursor {
+                    lane.welcomed(seen, cursor, ledger);
+                }
+            }
             FrameKind::Gap { from, to } => {
                 ledger.counts.gaps += 1;
                 let start = lane.announced.map_or(from, |(start, _)| start.min(from));

@@ -21,6 +21,7 @@ mod node;
 mod outcome;
 mod person;
 mod shrink;
+mod watch;
 mod world;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub use self::{
     fault::FaultKind,
     outcome::{ABOUT, outcome},
     shrink::shrink,
+    watch::{News, Watched},
 };
 
 /// What a world is made of.

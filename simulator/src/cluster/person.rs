@@ -101,7 +101,7 @@ pub(super) struct Link {
 
 /// What a frame means to its tab.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub enum News {
     /// Nothing to do.
     Nothing,
     /// It is welcome, before the store could be asked what it missed.
@@ -196,11 +196,8 @@ impl Person {
             FrameKind::Welcome { cursor } => {
                 let state = &mut self.tabs[tab];
                 (state.is_welcome, state.welcome_us) = (true, now_us);
-                if text.contains("\"degraded\":true") {
-                    return News::Degraded;
-                }
-                state.base = state.base.or(Some(cursor));
-                News::Nothing
+                state.base = state.base.or(cursor);
+                if cursor.is_some() { News::Nothing } else { News::Degraded }
             }
             FrameKind::Gap { from, to } => {
                 let state = &mut self.tabs[tab];

@@ -107,6 +107,8 @@ struct Members<'a> {
     body: &'a str,
     data_user_id: &'a str,
     connection_id: &'a str,
+    shared_log: bool,
+    degraded: bool,
     seq: u64,
     cursor: u64,
     data_cursor: u64,
@@ -251,10 +253,17 @@ impl<'a> Members<'a> {
     }
 
     fn data(&mut self, scanner: &mut Scanner<'a>, key: &'a str) -> Result<(), DecodeError> {
+        if key == "features" && scanner.peek() == Some(b'{') {
+            return scanner.object(|scanner, key| {
+                self.shared_log |= matches!((key, scanner.value(3)?), ("shared_log", Value::Bool(true)));
+                Ok(())
+            });
+        }
         match (key, scanner.value(2)?) {
             ("user_id", Value::Text(text)) => self.data_user_id = text,
             ("connection_id", Value::Text(text)) => self.connection_id = text,
             ("cursor", Value::Integer(number)) => self.data_cursor = number,
+            ("degraded", Value::Bool(flag)) => self.degraded = flag,
             _ => {}
         }
         Ok(())
@@ -301,7 +310,9 @@ impl<'a> Members<'a> {
             "tool_completed" => FrameKind::Event(Event::ToolCompleted),
             "agent_completed" => FrameKind::Event(Event::Completed),
             "agent_error" | "agent_death" => FrameKind::Event(Event::Error),
-            "connection_established" => FrameKind::Welcome { cursor: self.data_cursor },
+            "connection_established" => {
+                FrameKind::Welcome { cursor: (!self.degraded).then_some(self.data_cursor) }
+            }
             "pong" => FrameKind::Pong,
             "heartbeat_ack" => FrameKind::HeartbeatAck,
             "heartbeat" => FrameKind::Heartbeat,
@@ -332,6 +343,7 @@ impl<'a> Members<'a> {
             type_name: self.type_name,
             user_id,
             connection_id: self.connection_id,
+            shared_log: self.shared_log,
             thread_id: self.thread_id,
             run_id: self.run_id,
             request_id: self.request_id,
@@ -420,7 +432,7 @@ mod tests {
             kind(
                 r#" {"type":"connection_established","data":{"user_id":"user-000...","cursor":7},"timestamp":1.5} "#
             ),
-            FrameKind::Welcome { cursor: 7 }
+            FrameKind::Welcome { cursor: Some(7) }
         );
         assert_eq!(kind(r#"{"type":"recovery_gap","from":12,"to":30}"#), FrameKind::Gap { from: 12, to: 30 });
         assert_eq!(kind(r#"{"type":"ack","status":"duplicate"}"#), FrameKind::Ack { status: "duplicate" });

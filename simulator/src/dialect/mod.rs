@@ -81,8 +81,9 @@ pub enum Outgoing<'a> {
 pub enum FrameKind<'a> {
     /// The first frame of a connection.
     Welcome {
-        /// The user's cursor at the time of connecting.
-        cursor: u64,
+        /// The user's cursor at the time of connecting. `None`: the node cannot reach the store that it shares with others;
+        /// the welcome comes again, whole, when it can.
+        cursor: Option<u64>,
     },
     /// An event of a run.
     Event(RunEventKind),
@@ -187,6 +188,8 @@ pub struct ServerFrame<'a> {
     pub user_id: &'a str,
     /// The server's name of the connection, of a welcome.
     pub connection_id: &'a str,
+    /// Whether a welcome says that all nodes count by one log.
+    pub shared_log: bool,
     /// The conversation.
     pub thread_id: &'a str,
     /// The run.
@@ -222,8 +225,12 @@ pub struct ServerFrame<'a> {
 }
 
 impl ServerFrame<'_> {
-    /// The name of the server's incarnation, of a welcome: `n0` in `conn-n0-17`. Empty if there is none.
+    /// The name of the server's incarnation, of a welcome: `n0` in `conn-n0-17`. Empty if there is none, or if it says
+    /// nothing because all nodes count by one log.
     pub fn node(&self) -> &str {
+        if self.shared_log {
+            return "";
+        }
         let name = self.connection_id.strip_prefix("conn-").unwrap_or_default();
         name.split_once('-').map_or("", |(node, _)| node)
     }

@@ -382,7 +382,7 @@ impl World {
         let Person { tabs, stream, .. } = &mut self.people[user];
         let state = &mut tabs[tab];
         match frame.kind {
-            FrameKind::Welcome { cursor } => state.base = state.base.or(Some(cursor)),
+            FrameKind::Welcome { cursor } => state.base = state.base.or(cursor),
             FrameKind::Event(kind) => {
                 state.take(stream, (run, kind, frame.seq, frame.cursor))?;
             }

@@ -23,6 +23,8 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "many-users",
         "million-users",
         "load",
+        "drill",
+        "stream",
         "agree",
         "agree-reconnect",
         "hazards",

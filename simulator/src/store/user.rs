@@ -156,7 +156,8 @@ impl User {
         let events = self.write(now, bounds, append);
         self.note_append(now, bounds, append, row, first);
         self.stay(now, bounds);
-        let listeners = self.listeners.iter().filter(|(_, until)| **until > now);
+        let others = self.listeners.iter().filter(|(node, _)| **node != append.node);
+        let listeners = others.filter(|(_, until)| **until > now);
         wakes.extend(
             listeners
                 .map(|(node, _)| (node.clone(), Wake { user: append.user.clone(), events: events.clone() })),

@@ -88,7 +88,7 @@ impl<S: Subject> World<'_, S> {
         let mut again = Vec::new();
         let mut missed = verdict == Verdict::Hole;
         match frame.kind {
-            FrameKind::Welcome { cursor } => {
+            FrameKind::Welcome { cursor: Some(cursor) } => {
                 let forgot = state.client.was_forgotten();
                 care.welcomed(now_us, cursor, forgot);
                 again = care.unknown(now_us);
@@ -108,7 +108,8 @@ impl<S: Subject> World<'_, S> {
             FrameKind::Error { .. } => care.refused(now_us, frame.message_id),
             FrameKind::Quality => care.answered(frame.message_id),
             FrameKind::Gap { .. } => care.gap(now_us),
-            FrameKind::Ack { .. }
+            FrameKind::Welcome { cursor: None }
+            | FrameKind::Ack { .. }
             | FrameKind::Event(_)
             | FrameKind::Pong
             | FrameKind::HeartbeatAck

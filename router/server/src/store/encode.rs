@@ -129,9 +129,12 @@ fn held(node: &Node) -> String {
 
 fn of_user(script: &Script, user: &str) -> Cmd {
     let mut cmd = call(script, PARTS.len());
-    let user = URL_SAFE_NO_PAD.encode(user);
+    let mut key = format!("gp:{{{}}}:", URL_SAFE_NO_PAD.encode(user));
+    let head = key.len();
     for part in PARTS {
-        cmd.arg(format!("gp:{{{user}}}:{part}"));
+        key.truncate(head);
+        key.push_str(part);
+        cmd.arg(&key);
     }
     cmd
 }

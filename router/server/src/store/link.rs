@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::poll_immediate, stream::FuturesUnordered};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value,
     aio::MultiplexedConnection,
 };
 use router::{
@@ -32,14 +32,20 @@ pub(super) struct Link {
     events: mpsc::UnboundedSender<StoreEvent>,
 }
 
-/// Replies to come, each under the ticket of its flight.
-type Replies = FuturesUnordered<Pin<Box<dyn Future<Output = (u64, RedisResult<Value>)> + Send>>>;
+/// Requests that go out together, if so many wait: each costs less then, and none waits for others to come.
+const TOGETHER_MAX: usize = 128;
+
+/// What came of requests that went out together.
+type Landed = (u64, RedisResult<Vec<Value>>);
 
 /// A connection, and what is on its way on it.
 struct Underway {
     connection: MultiplexedConnection,
-    replies: Replies,
-    flights: BTreeMap<u64, Flight>,
+    /// Replies to come, each under the ticket of its flights.
+    replies: FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + Send>>>,
+    flights: BTreeMap<u64, Vec<Flight>>,
+    /// Requests among them.
+    owed: usize,
     tickets: u64,
     /// When a reply came last, or the first one began to be owed.
     heard: Moment,
@@ -47,9 +53,8 @@ struct Underway {
 
 /// A request on its way.
 struct Flight {
-    id: OpId,
-    op: Op,
-    cmd: Cmd,
+    request: Request,
+    now: Option<Instant>,
     /// It went again with its script's text: the server had forgotten the name.
     whole: bool,
 }
@@ -146,67 +151,86 @@ impl Link {
 
     /// Carries requests until the connection breaks (`false`), or nobody asks any more (`true`).
     async fn serve(&mut self, connection: MultiplexedConnection) -> bool {
-        let (replies, heard) = (Replies::new(), Moment::now());
-        let mut underway = Underway { connection, replies, flights: BTreeMap::new(), tickets: 0, heard };
+        let (replies, flights, heard) = (FuturesUnordered::new(), BTreeMap::new(), Moment::now());
+        let mut underway = Underway { connection, replies, flights, owed: 0, tickets: 0, heard };
+        let mut asked = Vec::new();
         let over = loop {
-            let (room, owed) =
-                (underway.flights.len() < self.config.requests_max, !underway.flights.is_empty());
+            let (room, owes) = (self.config.requests_max - underway.owed, underway.owed > 0);
             tokio::select! {
                 biased;
-                Some((ticket, reply)) = underway.replies.next(), if owed => {
-                    if self.landed(&mut underway, ticket, reply) == Verdict::Broken {
+                Some(landed) = underway.replies.next(), if owes => {
+                    if self.landed(&mut underway, landed) == Verdict::Broken {
                         break false;
                     }
                 }
-                request = self.inbox.recv(), if room => match request {
-                    Some((request, now)) => {
-                        let cmd = command(&self.scripts, &request, now);
-                        let flight = Flight { id: request.id, op: request.op, cmd, whole: false };
-                        if let Some((ticket, reply)) = underway.depart(flight)
-                            && self.landed(&mut underway, ticket, reply) == Verdict::Broken
-                        {
-                            break false;
-                        }
+                count = self.inbox.recv_many(&mut asked, room.min(TOGETHER_MAX)), if room > 0 => {
+                    if count == 0 {
+                        break true;
                     }
-                    None => break true,
-                },
-                () = sleep_until(underway.heard + self.config.silence_timeout), if owed => break false,
+                    let flights = asked.drain(..).map(|(request, now)| Flight { request, now, whole: false });
+                    if let Some(landed) = underway.depart(&self.scripts, flights.collect())
+                        && self.landed(&mut underway, landed) == Verdict::Broken
+                    {
+                        break false;
+                    }
+                }
+                () = sleep_until(underway.heard + self.config.silence_timeout), if owes => break false,
             }
         };
         // Of what came before the end the answer is known; of the rest nobody knows.
-        while let Some(Some(Some((ticket, reply)))) = poll_immediate(underway.replies.next()).now_or_never() {
-            if let Some(flight) = underway.flights.remove(&ticket) {
-                tell(&self.events, flight.id, outcome(&flight.op, reply));
-            }
+        while let Some(Some(Some((ticket, replies)))) = poll_immediate(underway.replies.next()).now_or_never()
+        {
+            let flights = underway.flights.remove(&ticket).unwrap_or_default();
+            self.tell_all(flights, replies).iter().for_each(|flight| self.not_carried_out(flight));
         }
-        for flight in underway.flights.values() {
-            tell(&self.events, flight.id, Err(Trouble::InDoubt));
+        for flight in underway.flights.values().flatten() {
+            tell(&self.events, flight.request.id, Err(Trouble::InDoubt));
         }
         over
     }
 
-    /// A reply came.
-    fn landed(&self, underway: &mut Underway, ticket: u64, reply: RedisResult<Value>) -> Verdict {
+    /// Replies came.
+    fn landed(&self, underway: &mut Underway, (ticket, replies): Landed) -> Verdict {
         underway.heard = Moment::now();
-        let Some(mut flight) = underway.flights.remove(&ticket) else { return Verdict::Good };
-        if !flight.whole && is_forgotten(&reply) {
-            // Not carried out. The text carries it out, and makes the server know it again.
-            let script = self.scripts.of(&flight.op);
-            if let Some(script) = script {
-                flight.cmd = with_text(&flight.cmd, script);
-                flight.whole = true;
-                return match underway.depart(flight) {
-                    Some((ticket, reply)) => self.landed(underway, ticket, reply),
-                    None => Verdict::Good,
-                };
-            }
-        }
-        let verdict = match &reply {
+        let flights = underway.flights.remove(&ticket).unwrap_or_default();
+        underway.owed -= flights.len();
+        let verdict = match &replies {
             Err(error) if error.is_unrecoverable_error() => Verdict::Broken,
             Ok(_) | Err(_) => Verdict::Good,
         };
-        tell(&self.events, flight.id, outcome(&flight.op, reply));
-        verdict
+        let forgotten = self.tell_all(flights, replies);
+        if forgotten.is_empty() || verdict == Verdict::Broken {
+            forgotten.iter().for_each(|flight| self.not_carried_out(flight));
+            return verdict;
+        }
+        // Not carried out. The text carries it out, and makes the server know it again.
+        match underway.depart(&self.scripts, forgotten) {
+            Some(landed) => self.landed(underway, landed),
+            None => Verdict::Good,
+        }
+    }
+
+    /// Tells the answers, and gives back the requests whose scripts the server has forgotten.
+    fn tell_all(&self, flights: Vec<Flight>, replies: RedisResult<Vec<Value>>) -> Vec<Flight> {
+        let mut forgotten = Vec::new();
+        let mut replies = replies.map(Vec::into_iter);
+        for mut flight in flights {
+            let reply = match &mut replies {
+                Ok(replies) => replies.next().map_or_else(missing, Ok),
+                Err(error) => Err(error.clone()),
+            };
+            if !flight.whole && is_forgotten(&reply) && self.scripts.of(&flight.request.op).is_some() {
+                flight.whole = true;
+                forgotten.push(flight);
+                continue;
+            }
+            tell(&self.events, flight.request.id, outcome(&flight.request.op, reply));
+        }
+        forgotten
+    }
+
+    fn not_carried_out(&self, flight: &Flight) {
+        tell(&self.events, flight.request.id, Err(Trouble::Unavailable(Away::Refused)));
     }
 
     fn tell(&self, event: StoreEvent) {
@@ -216,24 +240,34 @@ impl Link {
 }
 
 impl Underway {
-    /// Sends a request behind all that were sent before. The reply comes later, or is here at once.
-    fn depart(&mut self, flight: Flight) -> Option<(u64, RedisResult<Value>)> {
-        if self.flights.is_empty() {
+    /// Sends requests behind all that were sent before. The replies come later, or are here at once.
+    fn depart(&mut self, scripts: &Scripts, flights: Vec<Flight>) -> Option<Landed> {
+        if self.owed == 0 {
             self.heard = Moment::now();
         }
+        let mut pipeline = Pipeline::with_capacity(flights.len());
+        for Flight { request, now, whole } in &flights {
+            let cmd = command(scripts, request, *now);
+            let script = scripts.of(&request.op).filter(|_| *whole);
+            pipeline.add_command(match script {
+                Some(script) => with_text(&cmd, script),
+                None => cmd,
+            });
+        }
         self.tickets += 1;
-        let (ticket, cmd, mut connection) = (self.tickets, flight.cmd.clone(), self.connection.clone());
-        self.flights.insert(ticket, flight);
-        // A first poll puts the command into the connection's queue, which has room for all of them; unconstrained,
+        self.owed += flights.len();
+        let (ticket, count, mut connection) = (self.tickets, flights.len(), self.connection.clone());
+        self.flights.insert(ticket, flights);
+        // A first poll puts the commands into the connection's queue, which has room for all of them; unconstrained,
         // because a task that is to yield would leave that to a later poll, and then the order were chance.
-        let mut reply = Box::pin(unconstrained(async move {
-            let reply = connection.send_packed_command(&cmd).await;
-            (ticket, reply)
+        let mut replies = Box::pin(unconstrained(async move {
+            let replies = connection.send_packed_commands(&pipeline, 0, count).await;
+            (ticket, replies)
         }));
-        match (&mut reply).now_or_never() {
-            Some(reply) => Some(reply),
+        match (&mut replies).now_or_never() {
+            Some(landed) => Some(landed),
             None => {
-                self.replies.push(reply);
+                self.replies.push(replies);
                 None
             }
         }
@@ -249,6 +283,11 @@ fn outcome(op: &Op, reply: RedisResult<Value>) -> Result<Answer, Trouble> {
     let reply = reply.and_then(Value::extract_error).map_err(|error| decode::trouble(&error))?;
     // A script answered, and not as ours do: whether it did something, nobody knows.
     decode::answer(op, reply).ok_or(Trouble::InDoubt)
+}
+
+/// Fewer replies than commands: what became of the rest, nobody knows.
+fn missing() -> RedisResult<Value> {
+    Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)))
 }
 
 fn is_forgotten(reply: &RedisResult<Value>) -> bool {

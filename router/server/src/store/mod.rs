@@ -209,6 +209,14 @@ pub async fn durability(url: &str) -> Result<Durability, StoreError> {
     durability::ask(&client).await.map_err(|error| StoreError::Url(error.to_string()))
 }
 
+/// Requests as they go over the wire, one behind the other: to measure a store without a node. Where that has not connected
+/// before, the server does not know the scripts.
+pub fn packed(config: &StoreConfig, requests: &[Request]) -> Vec<u8> {
+    let scripts = Scripts::new(&config.bounds, config.clock);
+    let pack = |request| encode::command(&scripts, request, None).get_packed_command();
+    requests.iter().flat_map(pack).collect()
+}
+
 fn client(url: &str) -> Result<Client, StoreError> {
     let info: ConnectionInfo =
         url.into_connection_info().map_err(|error| StoreError::Url(error.to_string()))?;

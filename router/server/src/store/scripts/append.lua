@@ -70,10 +70,11 @@ if over then
   if many > 0 then forget(call('ZRANGE', DONE, 0, many - 1)) end
 end
 
--- Tells whoever attached: a line of numbers, then the run's name and the frames.
+-- Tells whoever else attached: a line of numbers, then the run's name and the frames. Who appends has the frames, and
+-- learns their cursors by the answer.
 local wake
 for till, name in string.gmatch(at or '', '(%d+) (%S+)') do
-  if tonumber(till) > now then
+  if name ~= node and tonumber(till) > now then
     if not wake then
       local line, body = {string.sub(KEYS[1], 5, -5), num(from), num(seq), #run}, {run}
       for i = 8, args do
