@@ -7,6 +7,8 @@ use crate::dialect::{Dialect as _, FrameKind, Goldenpath, RunEventKind, ServerFr
 /// One user.
 #[derive(Debug)]
 pub(super) struct Person {
+    /// Agents say the name of their node, and nothing else.
+    pub(super) has_signed_bodies: bool,
     pub(super) id: String,
     pub(super) tabs: Vec<Tab>,
     pub(super) messages: Vec<Message>,
@@ -160,6 +162,7 @@ impl Person {
             messages: (0..messages).map(message).collect(),
             lost: Vec::new(),
             first: 0,
+            has_signed_bodies: true,
             id,
         }
     }
@@ -249,7 +252,8 @@ impl Person {
             return News::Breach("golden.unasked", format!("an event of no message: {frame:?}"));
         };
         let cursor = frame.cursor;
-        let (run, code, by) = (frame.run_id.to_owned(), frame.error_code.to_owned(), frame.body.to_owned());
+        let by = if self.has_signed_bodies { frame.body } else { "" };
+        let (run, code, by) = (frame.run_id.to_owned(), frame.error_code.to_owned(), by.to_owned());
         let seen = Seen { message, run, seq: frame.seq, event, code, by };
         let is_ambiguous = self.is_ambiguous(cursor);
         let state = &mut self.tabs[tab];

@@ -11,7 +11,7 @@ pub struct Watched(Person);
 impl Watched {
     /// A user with so many tabs, who sends at most so many messages.
     pub fn new(id: &str, tabs: usize, messages: u32) -> Self {
-        Self(Person::new(id.to_owned(), tabs, messages))
+        Self(Person { has_signed_bodies: false, ..Person::new(id.to_owned(), tabs, messages) })
     }
 
     /// A frame arrived at a tab.
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(ada.receive(0, &event("agent_started", 1, 1)), News::Event(1));
         assert_eq!((ada.accepted(), ada.open(), ada.is_at_rest()), (1, 1, false));
         let rules = |ada: &Watched| ada.breaches().into_iter().map(|(rule, _)| rule).collect::<Vec<_>>();
-        assert_eq!(rules(&ada), ["golden.incomplete"]);
+        assert_eq!(rules(&ada), ["deliver.I2", "golden.incomplete"], "the other tab has not had it yet");
         ada.receive(0, &event("agent_completed", 2, 2));
         ada.receive(1, &event("agent_started", 1, 1));
         assert_eq!((rules(&ada), ada.is_at_rest()), (vec!["deliver.I2"], false));
