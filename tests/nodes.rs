@@ -277,20 +277,27 @@ fn while_the_store_is_away_nothing_is_taken_in_and_nothing_that_was_is_lost() {
     });
 }
 
-/// Breaks something twice under load, in real processes: what `goldenpath drill` says of it.
-fn drill(fault: &str) {
+/// Breaks something under load, in real processes.
+fn drill(args: &[&str]) -> (Option<i32>, reports::Report, String) {
     let run = std::process::Command::new(env!("CARGO_BIN_EXE_goldenpath"))
-        .args(["drill", "--rounds", "2", "--fault", fault, "--lease-ms", "1500", "--json"])
+        .args(["drill", "--lease-ms", "1500", "--json"])
+        .args(args)
         .output()
         .expect("it runs");
     let told = String::from_utf8_lossy(&run.stderr).into_owned();
-    assert!(run.status.success(), "{}\n{told}\n{}", run.status, String::from_utf8_lossy(&run.stdout));
-    let report = reports::json::from_str(&String::from_utf8_lossy(&run.stdout)).expect("a report");
+    let report = reports::json::from_str(&String::from_utf8_lossy(&run.stdout));
+    (run.status.code(), report.unwrap_or_else(|error| panic!("{error:?}\n{told}")), told)
+}
+
+/// Twice, and all is well.
+fn survives(fault: &str) {
+    let (code, report, told) = drill(&["--rounds", "2", "--fault", fault]);
     let fact = |key: &str| {
         let value = report.facts.iter().find(|fact| fact.key == key).map(|fact| &fact.value);
         let Some(reports::Value::Int(value)) = value else { panic!("{key}: {value:?}") };
         *value
     };
+    assert_eq!(code, Some(0), "{told}\n{:?}", report.findings);
     for (key, value) in [("rounds", 2), ("lost", 0), ("duplicates", 0), ("leaks", 0), ("unsettled", 0)] {
         assert_eq!(fact(key), value, "{key}\n{told}");
     }
@@ -299,20 +306,35 @@ fn drill(fault: &str) {
 
 #[test]
 fn a_killed_node_loses_nothing_that_was_accepted() {
-    drill("kill-node");
+    survives("kill-node");
 }
 
 #[test]
 fn a_killed_redis_loses_nothing_that_was_accepted() {
-    drill("kill-redis");
+    survives("kill-redis");
 }
 
 #[test]
 fn a_node_that_cannot_reach_redis_for_three_seconds_loses_nothing_that_was_accepted() {
-    drill("cut-redis");
+    survives("cut-redis");
 }
 
 #[test]
 fn a_new_process_takes_over_from_one_that_drains_and_nothing_is_missed() {
-    drill("drain-node");
+    survives("drain-node");
+}
+
+#[test]
+fn a_redis_that_forgets_what_it_accepted_is_found_out() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let forgetful = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("forgetful-redis");
+    let server = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+    let script = format!("#!/bin/sh\nexec {server} \"$@\" --appendonly no\n");
+    std::fs::write(&forgetful, script).expect("written");
+    std::fs::set_permissions(&forgetful, std::fs::Permissions::from_mode(0o755)).expect("its owner's");
+    let server = forgetful.to_str().expect("a plain path");
+    let (code, report, told) = drill(&["--rounds", "1", "--fault", "kill-redis", "--redis-server", server]);
+    assert_eq!(code, Some(6), "{told}");
+    assert!(report.findings_by_rule.contains_key("deliver.gap"), "{:?}", report.findings_by_rule);
 }

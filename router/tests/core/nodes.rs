@@ -21,8 +21,11 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
-        let config = Config { cluster: Some(ClusterConfig::default()), ..Config::default() };
-        let world = World::new(config);
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        let world = World::new(Config { cluster: Some(ClusterConfig::default()), ..config });
         let mut node = Self { world, asked: Vec::new(), standing: Standing::Held, expired: 0 };
         node.input(Input::Store(Way::Up));
         node.input(Input::Store(Way::Listening));
@@ -108,6 +111,14 @@ impl Node {
         request
     }
 
+    /// Meets a run that nobody owns, and takes it over.
+    fn take(&mut self, run: TakenRun) {
+        self.expired = 1;
+        self.wait(1_000_000);
+        self.expired = 0;
+        self.answer("take_over", Answer::TakenOver(vec![run]));
+    }
+
     fn agent(&mut self, run: &RunRequest, event: AgentEvent<'_>) {
         self.input(Input::Agent { run: run.run, event });
     }
@@ -127,11 +138,7 @@ fn a_run_that_another_node_had_meanwhile_does_not_go_on_from_what_this_one_knew(
     let admit = node.request("admit");
     let Op::Admit(asked) = &admit.op else { panic!("an admission: {admit:?}") };
     // The answer is lost. Another node takes the run over, gets six events into the log, and dies: this one is next.
-    node.expired = 1;
-    node.wait(1_000_000);
-    node.expired = 0;
-    let run = TakenRun { run: asked.run.clone(), epoch: 3, seq: 6, note: asked.note.clone() };
-    node.answer("take_over", Answer::TakenOver(vec![run]));
+    node.take(TakenRun { run: asked.run.clone(), epoch: 3, seq: 6, note: asked.note.clone() });
     let end = node.request("append");
     assert_eq!(append(&end), (7, 3, 1), "it is ended behind what the other one said");
     let known = Admitted::Known { run: asked.run.clone(), epoch: 3, open: true, mine: true };
@@ -149,11 +156,7 @@ fn a_run_that_is_taken_over_from_itself_goes_on_under_its_new_epoch() {
     node.say(conn);
     node.answer("admit", Answer::Admitted(Admitted::New));
     let run = node.world.runs[0].clone();
-    node.expired = 1;
-    node.wait(1_000_000);
-    node.expired = 0;
-    let taken = TakenRun { run: run.run_id().into(), epoch: 2, seq: 0, note: "".into() };
-    node.answer("take_over", Answer::TakenOver(vec![taken]));
+    node.take(TakenRun { run: run.run_id().into(), epoch: 2, seq: 0, note: "".into() });
     node.agent(&run, AgentEvent::Started { agent: "worker", task: "" });
     assert_eq!(append(&node.request("append")), (1, 2, 1));
     assert_eq!(node.world.router.stats().cluster.fenced, 0);
@@ -180,4 +183,32 @@ fn an_append_that_was_taken_back_is_not_made_again_under_its_old_numbers() {
     node.tell(&doubted, Err(Trouble::InDoubt));
     node.wait(1_000_000);
     assert_eq!(node.asked, [], "under its old number it would be another event");
+}
+
+#[test]
+fn runs_that_are_taken_over_come_on_top_of_the_limit() {
+    let mut node = Node::with(Config { runs_per_user_max: 1, ..Config::default() });
+    let conn = node.connect();
+    node.say(conn);
+    let admit = node.request("admit");
+    let Op::Admit(asked) = &admit.op else { panic!("an admission: {admit:?}") };
+    node.take(TakenRun { run: "run-n7-1".into(), epoch: 2, seq: 0, note: asked.note.clone() });
+    assert_eq!(node.world.runs.len(), 1, "the store has accepted it, and nobody else does it");
+    assert_eq!(node.world.router.stats().runs.open, 2);
+}
+
+#[test]
+fn who_ends_a_run_tool_by_tool_leaves_word_of_what_is_left_to_close() {
+    let mut node = Node::new();
+    node.connect();
+    let note = r#"{"v":1,"thread":"t","request":"m","tier":"free","agent":"a","open":[["c1","search"],["c2","search"]]}"#;
+    node.take(TakenRun { run: "run-n7-1".into(), epoch: 2, seq: 4, note: note.into() });
+    let mut left = Vec::new();
+    for request in std::mem::take(&mut node.asked) {
+        let Op::Append(append) = request.op else { panic!("an append") };
+        left.push(
+            append.note.map(|note| String::from_utf8_lossy(&note).contains(r#""open":[["c2","search"]]"#)),
+        );
+    }
+    assert_eq!(left, [Some(true), Some(false), None], "one tool, no tool, no run");
 }

@@ -68,65 +68,71 @@ fn in_order(person: &Person, number: usize, tab: &Tab, verdicts: &mut Vec<Verdic
         runs.entry(&seen.run).or_default().push((*cursor, seen));
     }
     for (run, events) in runs {
-        let mut push = |rule, detail: String| {
-            verdicts.push((rule, format!("{} tab {number} {run}: {detail}", person.id)));
-        };
         let is_excused = person.messages[events[0].1.message].is_excused;
-        let (first, last) = (events[0], events[events.len() - 1]);
-        let whole = first.1.seq == 1 && !tab.has_gap(first.0, last.0);
-        // Who ends the run of a node that is gone counts on from what the store knows of it, and closes its tools first.
-        let is_lost = is_excused && last.1.code == "NODE_LOST";
-        let is_said_for_it =
-            |seen: &Seen| seen.event == RunEventKind::ToolCompleted || seen.code == "NODE_LOST";
-        for pair in events.windows(2) {
-            let ((at, one), (next_at, next)) = (pair[0], pair[1]);
-            if is_excused && person.lost.iter().any(|lost| lost.divides(at, next_at)) {
-                continue;
-            }
-            if next.seq <= one.seq && !(is_lost && is_said_for_it(next)) {
-                push("run.R6", format!("seq {} follows {}", next.seq, one.seq));
-            } else if next.seq > one.seq + 1 && !is_excused && !tab.has_gap(at, next_at) {
-                push("deliver.I4", format!("seq {} follows {}", next.seq, one.seq));
-            }
-        }
-        if !is_excused {
-            if let Some(why) = spoken(&events) {
-                push("golden.once", why);
-            }
-            if let Some(why) = misspoken(&events).filter(|_| whole) {
-                push("run.R3", why);
-            }
-        }
-        let ends = events.iter().filter(|(_, seen)| seen.event.is_terminal()).count();
-        if ends > 1 && !is_excused {
-            push("golden.once", format!("{ends} ends"));
-        }
-        if ends == 1 && !last.1.event.is_terminal() && !is_excused {
-            push("run.R6", "events after its end".to_owned());
-        }
+        let wrong = if is_excused { retold(person, &events) } else { told(tab, &events) };
+        let wrong = wrong.into_iter();
+        verdicts.extend(wrong.map(|(rule, why)| (rule, format!("{} tab {number} {run}: {why}", person.id))));
     }
 }
 
-/// A run is done by one node.
-fn spoken(events: &[(u64, &Seen)]) -> Option<String> {
+/// A run as it is promised: number by number, by one node, tool by tool, with one end.
+fn told(tab: &Tab, events: &[(u64, &Seen)]) -> Vec<Verdict> {
+    let mut wrong = Vec::new();
+    for pair in events.windows(2) {
+        let ((at, one), (next_at, next)) = (pair[0], pair[1]);
+        if next.seq <= one.seq {
+            wrong.push(("run.R6", format!("seq {} follows {}", next.seq, one.seq)));
+        } else if next.seq > one.seq + 1 && !tab.has_gap(at, next_at) {
+            wrong.push(("deliver.I4", format!("seq {} follows {}", next.seq, one.seq)));
+        }
+    }
     let mut nodes: Vec<&str> = events.iter().map(|(_, seen)| &*seen.by).filter(|by| !by.is_empty()).collect();
     nodes.dedup();
-    (nodes.len() > 1).then(|| format!("done by {}", nodes.join(", then by ")))
+    if nodes.len() > 1 {
+        wrong.push(("golden.once", format!("done by {}", nodes.join(", then by "))));
+    }
+    let (first, last) = (events[0], events[events.len() - 1]);
+    if first.1.seq == 1 && !tab.has_gap(first.0, last.0) {
+        wrong.extend(misspoken(events).map(|why| ("run.R3", why)));
+    }
+    let ends = events.iter().filter(|(_, seen)| seen.event.is_terminal()).count();
+    if ends > 1 {
+        wrong.push(("golden.once", format!("{ends} ends")));
+    } else if ends == 1 && !last.1.event.is_terminal() {
+        wrong.push(("run.R6", "events after its end".to_owned()));
+    }
+    wrong
+}
+
+/// A run of which a store that lost its tail forgot something: its numbers ascend, before and thereafter.
+fn retold(person: &Person, events: &[(u64, &Seen)]) -> Vec<Verdict> {
+    // Who ends the run of a node that is gone counts on from what the store knows of it, and closes its tools first.
+    let is_lost = events.last().is_some_and(|(_, seen)| seen.code == "NODE_LOST");
+    let is_said_for_it = |seen: &Seen| seen.event == RunEventKind::ToolCompleted || seen.code == "NODE_LOST";
+    let pairs = events.windows(2).map(|pair| (pair[0], pair[1]));
+    let wrong = pairs.filter(|((at, one), (next_at, next))| {
+        next.seq <= one.seq
+            && !person.lost.iter().any(|lost| lost.divides(*at, *next_at))
+            && !(is_lost && is_said_for_it(next))
+    });
+    wrong.map(|((_, one), (_, next))| ("run.R6", format!("seq {} follows {}", next.seq, one.seq))).collect()
 }
 
 /// It begins once, and no tool ends that did not begin, nor the run before its tools.
 fn misspoken(events: &[(u64, &Seen)]) -> Option<String> {
     let mut open = 0_u32;
     for (_, seen) in events {
-        let is_begun = (seen.event == RunEventKind::Started) == (seen.seq == 1);
-        match seen.event {
-            RunEventKind::ToolExecuting => open += 1,
-            RunEventKind::ToolCompleted if open > 0 => open -= 1,
-            event
-                if is_begun && event != RunEventKind::ToolCompleted && !(event.is_terminal() && open > 0) => {
-            }
-            event => return Some(format!("{event:?} as number {}, with {open} tools open", seen.seq)),
+        let is_sound = match seen.event {
+            RunEventKind::Started => seen.seq == 1,
+            RunEventKind::Thinking | RunEventKind::Progress | RunEventKind::ToolExecuting => seen.seq > 1,
+            RunEventKind::ToolCompleted => open > 0,
+            RunEventKind::Completed | RunEventKind::Error => open == 0,
+        };
+        if !is_sound {
+            return Some(format!("{:?} as number {}, with {open} tools open", seen.event, seen.seq));
         }
+        open += u32::from(seen.event == RunEventKind::ToolExecuting);
+        open -= u32::from(seen.event == RunEventKind::ToolCompleted);
     }
     None
 }

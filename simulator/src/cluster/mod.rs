@@ -1,17 +1,21 @@
 //! Several nodes, one store, users that wander between them, and whatever goes wrong in between.
 //!
 //! The nodes are routers, the store is the [model](crate::store) that is held to the scripts on Redis; all of it runs in
-//! virtual time from one seed. Each seed draws its faults: operations and answers that are lost or late, wakes that are
-//! lost, doubled or early, a store that is away or loses its tail, nodes that are cut off, pause beyond their leases, die.
-//! Then everything heals, and what was promised is looked at:
+//! virtual time from one seed. Each seed draws its faults, at least three: operations and answers that are lost or late,
+//! wakes that are lost, doubled or early, a store that is away, loses its tail or forgets its scripts, nodes that are cut
+//! off, pause beyond their leases, die, or reach for the same runs. Then everything heals, and what was promised is
+//! looked at:
 //!
 //! - a message that was accepted has one run, and the run one end, on every tab of its user;
 //! - every tab gets the user's events in the order of the log, each once, or is told of a gap; a gap is excused only when
-//!   the store lost its tail;
+//!   the store lost its tail, or the log had not kept what the tab missed;
+//! - while nothing is wrong, an event is on every tab as soon as it is in the log; a run is taken over when its lease has
+//!   run out, and not before;
 //! - nobody gets an event of somebody else;
 //! - at the end nothing is in doubt and nothing waits.
 //!
-//! It is small on purpose: one file per part, and [`play`] is all there is to call.
+//! What is left of this when the store lost its tail, is in `docs/nodes.md`. It is small on purpose: one file per part, and
+//! [`play`] is all there is to call.
 
 mod condition;
 mod draw;

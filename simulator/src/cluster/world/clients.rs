@@ -12,7 +12,7 @@ use crate::cluster::{
 /// How long an event may take from the log to a tab when nothing is wrong.
 const LATE_US: u64 = 300_000;
 /// After this time a client asks again what became of a message.
-const PATIENCE_US: u64 = 30_000_000;
+pub(super) const PATIENCE_US: u64 = 8_000_000;
 
 impl World<'_> {
     pub(super) fn connect(&mut self, user: usize, tab: usize, generation: u32) {
@@ -159,17 +159,11 @@ impl World<'_> {
     pub(super) fn send(&mut self, user: usize, message: usize) {
         let person = &mut self.people[user];
         let state = &person.messages[message];
-        if state.is_over() || state.due_us > self.now_us {
+        if state.is_over() || state.due_us > self.now_us || (state.is_accepted && !state.is_excused) {
             return;
         }
-        if state.is_accepted {
-            // What became of it may stand at a cursor that meant something else before.
-            if state.is_excused {
-                (person.messages[message].is_accepted, person.messages[message].is_doubted) = (false, true);
-                self.send_later(user, message, PATIENCE_US);
-            }
-            return;
-        }
+        // What became of it may stand at a cursor that meant something else before.
+        person.messages[message].is_doubted |= person.messages[message].is_accepted;
         let tab = message % person.tabs.len();
         let state = &mut person.tabs[tab];
         // Whatever became of it: if nothing is heard it is sent again, under its id.
@@ -187,7 +181,7 @@ impl World<'_> {
         let at = state.up_at_us;
         self.played.sent += 1;
         self.set(at, Event::Up { user, tab, generation, text });
-        self.send_later(user, message, 8_000_000);
+        self.send_later(user, message, PATIENCE_US);
     }
 
     pub(super) fn send_later(&mut self, user: usize, message: usize, pause_us: u64) {

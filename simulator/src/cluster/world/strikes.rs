@@ -2,7 +2,7 @@
 
 use router::store::{OpId, Trouble, Way};
 
-use super::{Event, World};
+use super::{Event, World, clients::PATIENCE_US};
 use crate::{
     cluster::{
         Condition,
@@ -179,9 +179,14 @@ impl World<'_> {
     fn lose_tail(&mut self, since_us: u64, earlier: &Model) {
         (0..self.people.len()).for_each(|user| self.mark_first(user));
         for LostTail { user, from, to } in self.store.lose_tail(earlier) {
-            let person = self.people.iter_mut().find(|person| *person.id == *user);
-            if let Some(person) = person {
-                person.forgotten(Lost { from, to }, since_us);
+            let Some(number) = self.people.iter().position(|person| *person.id == *user) else { continue };
+            let person = &mut self.people[number];
+            person.forgotten(Lost { from, to }, since_us);
+            let waits: Vec<usize> = (0..person.messages.len())
+                .filter(|at| person.messages[*at].is_accepted && !person.messages[*at].is_over())
+                .collect();
+            for message in waits {
+                self.send_later(number, message, PATIENCE_US);
             }
         }
         self.forget_scripts();
