@@ -69,7 +69,7 @@ struct Node {
 #[derive(Deserialize)]
 struct Letter {
     letter: u64,
-    user: String,
+    user_id: String,
     outlet: String,
     reason: String,
     offered_at_us: u64,
@@ -108,7 +108,7 @@ impl Node {
             }
             let (next, left) = (next.to_string(), left.to_string());
             let mut query = vec![("from", next.as_str()), ("limit", left.as_str())];
-            query.extend(user.map(|user| ("user", user)));
+            query.extend(user.map(|user| ("user_id", user)));
             let mut page = self.ask("dead-letters", &query)?;
             let Some(Value::Array(found)) = page.get_mut("letters").map(Value::take) else {
                 return Err(self.stranger("an answer without letters"));
@@ -122,7 +122,7 @@ impl Node {
     /// `None`: it is worked on again. Else why not.
     fn redrive(&self, user: &str, letter: u64) -> Result<Option<String>, Failure> {
         let request = self.agent.post(format!("{}/admin/redrive", self.url));
-        let request = request.query_pairs([("user", user), ("letter", letter.to_string().as_str())]);
+        let request = request.query_pairs([("user_id", user), ("letter", letter.to_string().as_str())]);
         let request = request.header("Authorization", format!("Bearer {}", self.token));
         let (status, body) = self.answer(request.send_empty())?;
         match (status, body["refusal"].as_str()) {
@@ -197,7 +197,7 @@ fn listed(letters: &[Value]) -> Result<String, Failure> {
     for letter in read(letters)? {
         let waited_s = letter.dead_at_us.saturating_sub(letter.offered_at_us) as f64 / 1e6;
         let request = letter.request_id.as_deref().unwrap_or("-");
-        let (number, user, outlet, reason) = (letter.letter, &letter.user, &letter.outlet, &letter.reason);
+        let (number, user, outlet, reason) = (letter.letter, &letter.user_id, &letter.outlet, &letter.reason);
         _ = writeln!(text, "{number:>8}  {user:<24} {outlet:<10} {reason:<20} {waited_s:>8.1}s  {request}");
     }
     Ok(text)

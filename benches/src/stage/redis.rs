@@ -2,11 +2,10 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -36,10 +35,7 @@ impl Redis {
     /// # Errors
     /// It cannot be started, or does not answer.
     pub fn start(program: &Path, options: &[&str]) -> Result<Self, StageError> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("goldenpath-redis-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(|error| StageError::new(&folder.display().to_string(), error))?;
+        let folder = own_folder()?;
         let options = options.iter().map(ToString::to_string).collect();
         let mut redis = Self { program: program.to_owned(), options, folder, child: None, port: 0 };
         for _ in 0..TRIES {
@@ -145,6 +141,19 @@ fn free_port() -> Result<u16, StageError> {
         let port = listener.map_err(|error| StageError::new("a free port", error))?.port();
         if port < 55_000 {
             return Ok(port);
+        }
+    }
+}
+
+/// A folder that nobody else has, called after a port that was free when it was made.
+fn own_folder() -> Result<PathBuf, StageError> {
+    loop {
+        let folder =
+            env::temp_dir().join(format!("goldenpath-redis-{}-{}", std::process::id(), free_port()?));
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(StageError::new(&folder.display().to_string(), error)),
         }
     }
 }

@@ -3,8 +3,8 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /admin/queue` | what waits, and what became of what waited |
-//! | `GET /admin/dead-letters?user=U&from=N&limit=N` | messages that ended without being worked on, the oldest first |
-//! | `POST /admin/redrive?user=U&letter=N` | has one worked on again |
+//! | `GET /admin/dead-letters?user_id=U&from=N&limit=N` | messages that ended without being worked on, the oldest first |
+//! | `POST /admin/redrive?user_id=U&letter=N` | has one worked on again |
 //!
 //! Without a token in the configuration there is nothing here: 404.
 
@@ -89,7 +89,7 @@ pub(crate) fn answer(
         }
         (Method::Post, "/admin/redrive") => match (&query.user, query.letter) {
             (Some(user), Some(number)) => redriven(shared.redrive(user, number)),
-            _ => Answer::refusal(StatusCode::BAD_REQUEST, "expected user=USER&letter=NUMBER"),
+            _ => Answer::refusal(StatusCode::BAD_REQUEST, "expected user_id=USER&letter=NUMBER"),
         },
         (Method::Post, "/admin/queue" | "/admin/dead-letters") => {
             Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, "expected GET")
@@ -125,7 +125,7 @@ fn queue(stats: &QueueStats, node: &str) -> Value {
 fn letter(letter: &Letter) -> Value {
     json!({
         "letter": letter.number,
-        "user": &*letter.user,
+        "user_id": &*letter.user,
         "outlet": letter.outlet,
         "reason": letter.reason.name(),
         "offered_at_us": letter.offered_at.as_micros(),
@@ -165,7 +165,7 @@ impl Query {
         let mut query = Self::default();
         for (name, value) in text.split('&').filter_map(|member| member.split_once('=')) {
             match name {
-                "user" => query.user = Some(decoded(value).ok_or("user: expected percent-encoded UTF-8")?),
+                "user_id" => query.user = Some(decoded(value).ok_or("user_id: expected percent-encoded UTF-8")?),
                 "letter" => {
                     query.letter = Some(value.parse().map_err(|_| "letter: expected the letter's number")?);
                 }
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn a_bad_query_is_named() {
-        assert_eq!(Query::parse("user=a%20b&letter=7").expect("good").user.as_deref(), Some("a b"));
+        assert_eq!(Query::parse("user_id=a%20b&letter=7").expect("good").user.as_deref(), Some("a b"));
         for (text, name) in
-            [("letter=x", "letter"), ("from=-1", "from"), ("limit=a", "limit"), ("user=%F", "user")]
+            [("letter=x", "letter"), ("from=-1", "from"), ("limit=a", "limit"), ("user_id=%F", "user_id")]
         {
             assert!(Query::parse(text).expect_err("bad").starts_with(name), "{text}");
         }

@@ -81,7 +81,15 @@ impl Watch {
         match input {
             // Most inputs by far; nothing here depends on them.
             Input::Written { .. } | Input::Pong { .. } => return,
-            Input::Agent { run, event } => self.agent(at_us, *run, event, effects, met, grid),
+            Input::Agent { run, event } => {
+                self.agent(at_us, *run, event, effects, met, grid);
+                // An agent that is done may be the next one's.
+                for effect in effects.iter() {
+                    if let Effect::StartRun(request) = effect {
+                        self.started(request.run, &request.user);
+                    }
+                }
+            }
             Input::Text { conn, text } => {
                 let user = self.owners.get(conn.index()).copied().unwrap_or(NOBODY);
                 self.meet(at_us, user, Moment::of_text(text), grid);

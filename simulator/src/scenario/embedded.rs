@@ -19,6 +19,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "reconnect",
         "slow-reader",
         "burst",
+        "busy-agents",
         "churn",
         "many-users",
         "million-users",
