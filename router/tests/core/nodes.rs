@@ -14,6 +14,8 @@ use crate::harness::World;
 struct Node {
     world: World,
     asked: Vec<Request>,
+    /// The user's last cursor.
+    cur: u64,
     /// How the runs that it renews stand, and how many runs of the user nobody owns.
     standing: Standing,
     expired: u32,
@@ -26,7 +28,7 @@ impl Node {
 
     fn with(config: Config) -> Self {
         let world = World::new(Config { cluster: Some(ClusterConfig::default()), ..config });
-        let mut node = Self { world, asked: Vec::new(), standing: Standing::Held, expired: 0 };
+        let mut node = Self { world, asked: Vec::new(), cur: 0, standing: Standing::Held, expired: 0 };
         node.input(Input::Store(Way::Up));
         node.input(Input::Store(Way::Listening));
         // So long a node watches before it takes anything over.
@@ -75,21 +77,22 @@ impl Node {
                 let from = from.unwrap_or_default();
                 Answer::Attached(Attached {
                     first: 1,
-                    cur: from,
+                    cur: self.cur.max(from),
                     acked: 0,
                     from,
-                    upto: from,
+                    upto: self.cur.max(from),
                     events: Vec::new(),
                     expired_runs: self.expired,
                 })
             }
             Op::Renew(renew) => Answer::Renewed(Renewed {
-                cur: 0,
+                cur: self.cur,
                 expired_runs: self.expired,
                 runs: vec![self.standing; renew.runs.len()],
             }),
             Op::Heartbeat { .. } => Answer::Nodes(Nodes { alive: 1, rank: 0, dead: Vec::new() }),
             Op::Hold { .. } => Answer::Holding,
+            Op::Acknowledge { cursor, .. } => Answer::Acknowledged { acked: *cursor },
             _ => return None,
         })
     }
@@ -170,6 +173,7 @@ fn an_append_that_was_taken_back_is_not_made_again_under_its_old_numbers() {
     node.answer("admit", Answer::Admitted(Admitted::New));
     let run = node.world.runs[0].clone();
     node.agent(&run, AgentEvent::Started { agent: "worker", task: "" });
+    node.cur = 1;
     node.answer("append", Answer::Appended(Appended::Logged { first: 1 }));
     node.agent(&run, AgentEvent::Thinking { reasoning: "hm", step: None });
     let doubted = node.request("append");

@@ -12,7 +12,10 @@ pub fn shrink(settings: &Settings, seed: u64, rule: &str) -> Settings {
     }
     loop {
         let played = play(&small, seed);
-        let struck = FaultKind::ALL.into_iter().filter(|kind| played.faults[*kind as usize] > 0);
+        // Some strike in the wake of others, whether they are drawn or not.
+        let struck = FaultKind::ALL
+            .into_iter()
+            .filter(|kind| played.faults[*kind as usize] > 0 && !small.without.contains(kind));
         let spared = struck.map(|kind| {
             let without = small.without.iter().copied().chain([kind]).collect();
             Settings { without, ..small.clone() }

@@ -79,7 +79,8 @@ impl World<'_> {
             }
             FaultKind::NodeKilled => {
                 if self.nodes[node].router.is_none() {
-                    return;
+                    // All of them are dead: it waits for one that is not.
+                    return self.set(self.now_us + 500_000, Event::Strike(strike));
                 }
                 self.kill(node);
             }
