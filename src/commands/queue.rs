@@ -190,10 +190,8 @@ fn plain(value: &Value) -> String {
 
 /// One line per letter.
 fn listed(letters: &[Value]) -> Result<String, Failure> {
-    let mut text = format!(
-        "{:>8}  {:<24} {:<10} {:<20} {:>9}  request\n",
-        "letter", "user", "outlet", "reason", "waited"
-    );
+    let mut text =
+        "  letter  user                     outlet     reason                  waited  request\n".to_owned();
     for letter in read(letters)? {
         let waited_s = letter.dead_at_us.saturating_sub(letter.offered_at_us) as f64 / 1e6;
         let request = letter.request_id.as_deref().unwrap_or("-");

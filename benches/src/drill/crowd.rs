@@ -288,7 +288,12 @@ impl Person {
             }
         }
         match self.watched.borrow_mut().receive(tab, text) {
-            News::Nothing | News::Degraded | News::Event(_) | News::Gap(..) | News::Duplicate => {}
+            News::Nothing | News::Degraded | News::Event(_) | News::Duplicate => {}
+            // Nobody here is away for as long as it takes to fill a log.
+            News::Gap(from, to) => breaches.push((
+                "deliver.gap",
+                format!("{} tab {tab}: told that {from} to {to} are missing", self.id),
+            )),
             News::Again(message, _) => {
                 if let Some(due) = self.said.borrow_mut().get_mut(message) {
                     *due = Instant::now() + REFUSED;

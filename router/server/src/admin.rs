@@ -165,7 +165,9 @@ impl Query {
         let mut query = Self::default();
         for (name, value) in text.split('&').filter_map(|member| member.split_once('=')) {
             match name {
-                "user_id" => query.user = Some(decoded(value).ok_or("user_id: expected percent-encoded UTF-8")?),
+                "user_id" => {
+                    query.user = Some(decoded(value).ok_or("user_id: expected percent-encoded UTF-8")?)
+                }
                 "letter" => {
                     query.letter = Some(value.parse().map_err(|_| "letter: expected the letter's number")?);
                 }
