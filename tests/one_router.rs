@@ -264,7 +264,6 @@ const OTHER_MEANINGS: &[(&str, &str, &str)] = &[
     ("router/server/src/metrics.rs", "confirmation", "a label of a counter"),
     ("router/server/src/metrics.rs", "heartbeat", "a label of a counter"),
     ("src/commands/gate.rs", "error", "a verdict's name"),
-    ("src/commands/load.rs", "error", "a level of the log"),
     ("src/sources.rs", "broadcast", "a unit of recorded cases"),
 ];
 

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -78,8 +78,8 @@ struct Counted {
     open: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
-    /// Cursors that did not follow each other, and connections lost: none may.
-    broken: AtomicU64,
+    /// What came instead of the next event, first of all: nothing may.
+    broken: Mutex<Option<String>>,
 }
 
 /// Measures them: takes about a minute.
@@ -241,9 +241,10 @@ impl Users {
     fn until(&self, what: &str, so: impl Fn(&Counted) -> bool) -> Result<(), StageError> {
         let begin = Instant::now();
         while !so(&self.counted) {
-            let broken = self.counted.broken.load(Ordering::SeqCst);
-            if broken > 0 || begin.elapsed() > PATIENCE {
-                return Err(StageError::new(what, format!("not in time; {broken} streams broke")));
+            let broken = self.counted.broken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let late = (begin.elapsed() > PATIENCE).then(|| "not in time".to_owned());
+            if let Some(why) = broken.or(late) {
+                return Err(StageError::new(what, why));
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -252,19 +253,22 @@ impl Users {
 }
 
 async fn be(address: Address, token: String, canary: String, counted: Arc<Counted>) {
-    if stream(address, token, canary, &counted).await.is_none() {
-        counted.broken.fetch_add(1, Ordering::SeqCst);
+    if let Err(why) = stream(address, token, canary, &counted).await {
+        counted.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
     }
 }
 
-/// One user, from connect to leave; `None` if anything else came than the next event.
-async fn stream(address: Address, token: String, canary: String, counted: &Counted) -> Option<()> {
-    let mut link = address.open(&token, "").await.ok()?;
+/// One user, from connect to leave.
+///
+/// # Errors
+/// Anything else came than the next event.
+async fn stream(address: Address, token: String, canary: String, counted: &Counted) -> Result<(), String> {
+    let mut link = address.open(&token, "").await?;
     let (mut cursor, mut welcome) = (0, false);
     for message in 0_u32.. {
         while welcome && !counted.flows.load(Ordering::Relaxed) {
             if counted.over.load(Ordering::Relaxed) {
-                return Some(());
+                return Ok(());
             }
             sleep(Duration::from_millis(5)).await;
         }
@@ -273,11 +277,12 @@ async fn stream(address: Address, token: String, canary: String, counted: &Count
             let text = format!(
                 r#"{{"type":"user_message","payload":{{"content":"{canary}"}},"message_id":"m{message}"}}"#
             );
-            link.send(Message::text(text)).await.ok()?;
+            link.send(Message::text(text)).await.map_err(|error| error.to_string())?;
         }
         loop {
-            let Message::Text(text) = link.next().await?.ok()? else { continue };
-            let frame = Goldenpath.decode(&text).ok()?;
+            let next = link.next().await.ok_or("the connection ended")?;
+            let Message::Text(text) = next.map_err(|error| error.to_string())? else { continue };
+            let frame = Goldenpath.decode(&text).map_err(|error| error.to_string())?;
             match frame.kind {
                 FrameKind::Welcome { cursor: Some(_) } => {
                     welcome = true;
@@ -286,7 +291,7 @@ async fn stream(address: Address, token: String, canary: String, counted: &Count
                 }
                 FrameKind::Event(event) => {
                     if frame.cursor != cursor + 1 {
-                        return None;
+                        return Err(format!("cursor {} follows {cursor}", frame.cursor));
                     }
                     cursor = frame.cursor;
                     counted.events.fetch_add(1, Ordering::Relaxed);
@@ -296,6 +301,8 @@ async fn stream(address: Address, token: String, canary: String, counted: &Count
                         break;
                     }
                 }
+                // The store took longer than senders are left waiting: the message stays asked for, and its run comes.
+                FrameKind::Error { code: "UNKNOWN_OUTCOME" } => {}
                 FrameKind::Welcome { cursor: None } | FrameKind::Heartbeat => {}
                 FrameKind::Pong
                 | FrameKind::HeartbeatAck
@@ -306,12 +313,16 @@ async fn stream(address: Address, token: String, canary: String, counted: &Count
                 | FrameKind::System
                 | FrameKind::Quality
                 | FrameKind::Notice { .. }
+<<<<<<< HEAD
                 | FrameKind::Letters
                 | FrameKind::Other => return None,
+=======
+                | FrameKind::Other => return Err(format!("not an event: {text}")),
+>>>>>>> h-R
             }
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// The append script alone, on users of its own: as many commands are written at once as are on their way, as
