@@ -12,14 +12,10 @@ use crate::{arguments::SimOptions, failure::Failure, output};
 /// Plays the seeds, or the one, and reports.
 pub(super) fn run(nodes: u32, options: &SimOptions) -> Result<Verdict, Failure> {
     let asked = &options.nodes;
-    let usual = Settings::default();
-    let mut settings = Settings {
-        nodes,
-        users: asked.users.unwrap_or(usual.users),
-        messages: asked.messages.unwrap_or(usual.messages),
-        without: asked.spared.clone(),
-        ..usual
-    };
+    let mut settings = Settings::of(nodes);
+    settings.users = asked.users.unwrap_or(settings.users);
+    settings.messages = asked.messages.unwrap_or(settings.messages);
+    settings.without.clone_from(&asked.spared);
     let seeds = match options.sweep.seeds {
         Some(seeds) => sweep::shard(seeds, &options.sweep),
         None => {

@@ -234,6 +234,9 @@ struct Part<S> {
     cpu: Duration,
 }
 
+/// What each thread saw of a range, and the seed after the last one played.
+type Round<S> = (Vec<Part<S>>, u64);
+
 impl<G: Ground> Field<'_, G> {
     fn sweep(&self, asked: SeedRange, how: &SweepOptions) -> Result<Done<G::Seen>, Failure> {
         let began = Instant::now();
@@ -277,7 +280,7 @@ impl<G: Ground> Field<'_, G> {
         Ok(done)
     }
 
-    /// Plays a range; answers what each thread saw, and the seed after the last one played.
+    /// Plays a range.
     fn round(
         &self,
         seeds: SeedRange,
@@ -285,7 +288,7 @@ impl<G: Ground> Field<'_, G> {
         progress: &Progress,
         failing: u64,
         how: &SweepOptions,
-    ) -> Result<(Vec<Part<G::Seen>>, u64), Failure> {
+    ) -> Result<Round<G::Seen>, Failure> {
         let shared = Shared {
             seeds,
             next: AtomicU64::new(0),

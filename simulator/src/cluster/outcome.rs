@@ -10,6 +10,11 @@ use super::{FaultKind, Played, Settings};
 pub const ABOUT: &str = "nodes on one store, users that wander between them, and what goes wrong in between";
 
 impl Settings {
+    /// So many nodes, and the rest as usual.
+    pub fn of(nodes: u32) -> Self {
+        Self { nodes, ..Self::default() }
+    }
+
     /// The name in reports: `nodes-2`.
     pub fn name(&self) -> String {
         format!("nodes-{}", self.nodes)

@@ -34,10 +34,10 @@ impl World<'_> {
             (Op::Admit(admit), Answer::Admitted(Admitted::New)) => {
                 self.watch.leases.insert(admit.run.clone(), (lease_ms, None));
             }
-            (Op::Admit(admit), Answer::Admitted(Admitted::Known { run, mine: true, .. })) => {
-                if *run == admit.run {
-                    self.meet(Condition::AdmitKnown);
-                }
+            (Op::Admit(admit), Answer::Admitted(Admitted::Known { run, mine: true, .. }))
+                if *run == admit.run =>
+            {
+                self.meet(Condition::AdmitKnown);
             }
             (Op::Append(append), Answer::Appended(appended)) => self.saw_appended(append, *appended),
             (Op::Renew(renew), Answer::Renewed(renewed)) => self.saw_renewed(renew, renewed, lease_ms),
