@@ -313,12 +313,8 @@ async fn stream(address: Address, token: String, canary: String, counted: &Count
                 | FrameKind::System
                 | FrameKind::Quality
                 | FrameKind::Notice { .. }
-<<<<<<< HEAD
                 | FrameKind::Letters
-                | FrameKind::Other => return None,
-=======
                 | FrameKind::Other => return Err(format!("not an event: {text}")),
->>>>>>> h-R
             }
         }
     }
