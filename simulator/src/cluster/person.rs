@@ -148,6 +148,26 @@ impl Tab {
         self.cursor.or(self.base.filter(|_| self.is_resumed))
     }
 
+    /// What is to be said of a frame with a cursor that is not the next one; `None`: it is.
+    fn out_of_turn(&mut self, cursor: u64, what: &str) -> Option<News> {
+        let Some(base) = self.base.filter(|_| self.is_welcome) else {
+            return Some(News::Breach("golden.setup", format!("an event ahead of the welcome: {what}")));
+        };
+        if cursor == 0 {
+            return Some(News::Breach("deliver.I1", format!("an event without a cursor: {what}")));
+        }
+        let last = self.last();
+        if last.is_some_and(|last| cursor <= last) {
+            self.repeats += 1;
+            return Some(News::Nothing);
+        }
+        let last = last.unwrap_or(base);
+        (cursor > last + 1).then(|| {
+            let detail = format!("cursor {cursor} follows {last}, without a gap announced: {what}");
+            News::Breach("deliver.I4", detail)
+        })
+    }
+
     /// Whether anything between the two was announced as missing.
     pub(super) fn has_gap(&self, after: u64, before: u64) -> bool {
         self.gaps.iter().any(|(from, to)| *from < before && *to > after)
@@ -216,6 +236,14 @@ impl Person {
                 }
             }
             FrameKind::Event(event) => self.event(tab, &frame, event, now_us),
+            // Its cursor is one of the user's, too.
+            FrameKind::Letters => {
+                let state = &mut self.tabs[tab];
+                state.out_of_turn(frame.cursor, text).unwrap_or_else(|| {
+                    state.cursor = Some(frame.cursor);
+                    News::Event(frame.cursor)
+                })
+            }
             FrameKind::Ack { status: "duplicate" } => {
                 let Some(message) = self.message(frame.message_id) else { return News::Nothing };
                 let message = &mut self.messages[message];
@@ -242,7 +270,6 @@ impl Person {
             | FrameKind::System
             | FrameKind::Quality
             | FrameKind::Notice { .. }
-            | FrameKind::Letters
             | FrameKind::Other => News::Nothing,
         }
     }
@@ -256,28 +283,15 @@ impl Person {
         let (run, code, by) = (frame.run_id.to_owned(), frame.error_code.to_owned(), by.to_owned());
         let seen = Seen { message, run, seq: frame.seq, event, code, by };
         let is_ambiguous = self.is_ambiguous(cursor);
-        let state = &mut self.tabs[tab];
-        let Some(base) = state.base.filter(|_| state.is_welcome) else {
-            return News::Breach("golden.setup", format!("an event ahead of the welcome: {seen:?}"));
-        };
-        if cursor == 0 {
-            return News::Breach("deliver.I1", format!("an event without a cursor: {seen:?}"));
-        }
-        let last = state.last();
-        if last.is_some_and(|last| cursor <= last) {
-            state.repeats += 1;
-            return match state.seen.get(&cursor) {
-                Some(known) if *known != seen && !is_ambiguous => {
+        if let Some(news) = self.tabs[tab].out_of_turn(cursor, &format!("{seen:?}")) {
+            return match self.tabs[tab].seen.get(&cursor) {
+                Some(known) if news == News::Nothing && *known != seen && !is_ambiguous => {
                     News::Breach("deliver.I1", format!("cursor {cursor} was {known:?}, and is {seen:?}"))
                 }
-                Some(_) | None => News::Nothing,
+                Some(_) | None => news,
             };
         }
-        if cursor > last.unwrap_or(base) + 1 {
-            let last = last.unwrap_or(base);
-            let detail = format!("cursor {cursor} follows {last}, without a gap announced: {seen:?}");
-            return News::Breach("deliver.I4", detail);
-        }
+        let state = &mut self.tabs[tab];
         state.cursor = Some(cursor);
         let message = &mut self.messages[seen.message];
         message.is_accepted = true;
