@@ -1,14 +1,24 @@
 //! Arguments. Nothing below this module knows clap.
 
-use std::{net::SocketAddr, path::PathBuf};
+mod gate;
+mod nodes;
 
-use benches::drill::Fault;
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use reports::sweep::SeedRange;
 use simulator::{
     cluster,
     scenario::{FaultKind, Micros},
+};
+
+pub(crate) use self::{
+    gate::{
+        AcceptOptions, BisectOptions, CalibrateKind, CalibrateOptions, GateCommand, GateHow, GateOptions,
+        GateRunOptions, GateTier, RecordOptions,
+    },
+    nodes::{DrillOptions, QueueCommand, QueueOptions, ServeOptions},
 };
 
 /// One canonical WebSocket router, its simulator and its load test.
@@ -282,128 +292,6 @@ pub(crate) struct LoadOptions {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct DrillOptions {
-    /// Rounds of each fault
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub(crate) rounds: u32,
-    /// What breaks: kill-node, kill-redis, cut-redis or drain-node; all of them by default
-    #[arg(long, value_name = "FAULT")]
-    pub(crate) fault: Vec<Fault>,
-    /// Seed of users and agents; the scenario's own by default
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// The `redis-server` to start, 7.0 or later
-    #[arg(long, value_name = "PATH", env = "REDIS_SERVER", default_value = "redis-server")]
-    pub(crate) redis_server: PathBuf,
-    /// How long a node that gives no sign of life keeps its runs, in milliseconds
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(500..=600_000))]
-    pub(crate) lease_ms: Option<u64>,
-    #[command(flatten)]
-    pub(crate) report: ReportOptions,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ServeOptions {
-    /// Address to listen on; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8000")]
-    pub(crate) listen: SocketAddr,
-    /// File with the HS256 key of at least 32 bytes that signs tokens
-    #[arg(long, value_name = "FILE", env = "GOLDENPATH_JWT_KEY_FILE", conflicts_with = "development_key")]
-    pub(crate) jwt_key_file: Option<PathBuf>,
-    /// PEM file with the public key (RS256 or EdDSA) that checks tokens
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["jwt_key_file", "development_key"])]
-    pub(crate) jwt_public_key_file: Option<PathBuf>,
-    /// Accept tokens signed with the well-known development key; every welcome says so
-    #[arg(long)]
-    pub(crate) development_key: bool,
-    /// Expected `aud` of tokens
-    #[arg(long)]
-    pub(crate) jwt_audience: Option<String>,
-    /// Expected `iss` of tokens
-    #[arg(long)]
-    pub(crate) jwt_issuer: Option<String>,
-    /// TLS certificate chain, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// TLS private key, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Redis that several nodes share their users by: redis://HOST:PORT/DATABASE
-    #[arg(long, value_name = "URL", env = "GOLDENPATH_REDIS")]
-    pub(crate) redis: Option<String>,
-    /// File with the token, at least 16 bytes, that operators ask /admin with; without it there is no /admin
-    #[arg(long, value_name = "FILE", env = "GOLDENPATH_ADMIN_TOKEN_FILE")]
-    pub(crate) admin_token_file: Option<PathBuf>,
-    /// Agents at work at once; further runs wait for their turn. The scenario's limit by default
-    #[arg(long, value_name = "N")]
-    pub(crate) agents: Option<u32>,
-    /// How long a node that gives no sign of life keeps its runs, in milliseconds; all nodes must say the same
-    #[arg(long, value_name = "MS", requires = "redis", value_parser = clap::value_parser!(u64).range(500..=600_000))]
-    pub(crate) lease_ms: Option<u64>,
-    /// Scenario whose limits and scripted agent the server uses
-    #[arg(long, default_value = crate::sources::DEFAULT_SCENARIO, value_name = "NAME|FILE")]
-    pub(crate) scenario: String,
-    /// Seed of the scripted agent; the scenario's own by default
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// How long accepted work may take after SIGTERM, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) drain_deadline: Option<u64>,
-    /// Drain when stdin ends: for parents that must not leave a server behind
-    #[arg(long, hide = true)]
-    pub(crate) until_stdin_ends: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct QueueOptions {
-    /// Where the node is asked over HTTP
-    #[arg(long, default_value = "http://127.0.0.1:8000", global = true)]
-    pub(crate) url: String,
-    /// File with the token that the node was started with
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "GOLDENPATH_ADMIN_TOKEN_FILE",
-        global = true,
-        default_value = "admin-token"
-    )]
-    pub(crate) admin_token_file: PathBuf,
-    /// Print what the node answers as JSON
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    #[command(subcommand)]
-    pub(crate) command: QueueCommand,
-}
-
-/// What to do with the queue.
-#[derive(Subcommand, Debug)]
-pub(crate) enum QueueCommand {
-    /// What waits, and what became of what waited
-    Stats,
-    /// Messages that ended without being worked on, the oldest first
-    DeadLetters {
-        /// Only this user's
-        #[arg(long)]
-        user: Option<String>,
-        /// At most so many
-        #[arg(long, value_name = "N")]
-        limit: Option<u64>,
-    },
-    /// Have dead letters worked on again
-    Redrive {
-        /// Whose letters
-        #[arg(long)]
-        user: String,
-        /// The letter's number
-        #[arg(value_name = "LETTER", conflicts_with = "all")]
-        letter: Option<u64>,
-        /// All of the user's that can be
-        #[arg(long)]
-        all: bool,
-    },
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct ScenarioOptions {
     #[command(subcommand)]
     pub(crate) command: ScenarioCommand,
@@ -485,171 +373,6 @@ pub(crate) enum MigrateCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub(crate) struct GateOptions {
-    #[command(subcommand)]
-    pub(crate) command: Option<GateCommand>,
-    #[command(flatten)]
-    pub(crate) run: GateRunOptions,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum GateCommand {
-    /// Compute every verdict of a saved report again from the raw values in it
-    Verify {
-        /// A report written with `gate --out`
-        file: PathBuf,
-    },
-    /// Say whether this machine is fit to gate: false failures and power, measured
-    Calibrate(CalibrateOptions),
-    /// Find the commit that made something slower
-    Bisect(BisectOptions),
-    /// Declare a cost of the present change as accepted, in a file that is part of the change
-    Accept(AcceptOptions),
-    /// Write the exact numbers of the present files into the repository, or check those that are there
-    Record(RecordOptions),
-    /// Compare with the last release, so that many small steps are seen
-    Drift(GateRunOptions),
-}
-
-/// What to compare and how.
-#[derive(Args, Debug)]
-pub(crate) struct GateRunOptions {
-    /// What to compare with [default: where the head branched off the main branch]
-    #[arg(long, value_name = "REV")]
-    pub(crate) base: Option<String>,
-    /// What to judge [default: the files as they are]
-    #[arg(long, value_name = "REV")]
-    pub(crate) head: Option<String>,
-    #[command(flatten)]
-    pub(crate) how: GateHow,
-    #[command(flatten)]
-    pub(crate) report: ReportOptions,
-}
-
-/// How to measure.
-#[derive(Args, Debug)]
-pub(crate) struct GateHow {
-    /// Only this benchmark; repeat for more
-    #[arg(long = "benchmark", value_name = "NAME")]
-    pub(crate) benchmarks: Vec<String>,
-    /// Only this tier
-    #[arg(long, value_name = "TIER")]
-    pub(crate) only: Option<GateTier>,
-    /// Seed of every random choice; drawn from the clock if not given
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// How long a slot lasts, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 2.0)]
-    pub(crate) slot_ms: f64,
-    /// Epochs after which a benchmark is undecided
-    #[arg(long, value_name = "N", default_value_t = 400)]
-    pub(crate) max_epochs: u32,
-    /// Seconds after which it is
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
-    pub(crate) max_seconds: f64,
-    /// First seed of the link orders
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
-    pub(crate) link_seed: u32,
-    /// Link orders per side; fewer build sooner, and a small change of a short benchmark may then hide behind their luck
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    pub(crate) link_orders: u32,
-    /// First seed of the head's link orders, if they are to differ
-    #[arg(long, value_name = "SEED")]
-    pub(crate) head_link_seed: Option<u32>,
-    /// Make the head do this much more work, in millionths: to see the gate speak up
-    #[arg(long, value_name = "PPM", default_value_t = 0)]
-    pub(crate) inject_ppm: u64,
-    /// Where executables are kept [default: the user's cache directory]
-    #[arg(long, value_name = "DIR", env = "GOLDENPATH_GATE_CACHE")]
-    pub(crate) cache: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum GateTier {
-    /// Numbers that need no clock
-    Exact,
-    /// The wall clock
-    Wall,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct CalibrateOptions {
-    /// As many runs as a claim needs: 300 against itself, 40 with other link orders, 300 at +10 %, 60 at +7 %
-    #[arg(long)]
-    pub(crate) full: bool,
-    /// Runs of each kind of the short form
-    #[arg(long, value_name = "N", default_value_t = 10, conflicts_with = "full")]
-    pub(crate) runs: u32,
-    /// Only runs of this kind; repeat for more
-    #[arg(long = "kind", value_name = "KIND")]
-    pub(crate) kinds: Vec<CalibrateKind>,
-    /// The revision to measure [default: the files as they are]
-    #[arg(long, value_name = "REV")]
-    pub(crate) head: Option<String>,
-    /// Write a line per run here as they end
-    #[arg(long, value_name = "FILE")]
-    pub(crate) log: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) how: GateHow,
-    #[command(flatten)]
-    pub(crate) report: ReportOptions,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum CalibrateKind {
-    /// Against itself: must not fail
-    Itself,
-    /// Against itself in other link orders: must not fail
-    LinkOrders,
-    /// With 10 % more work: must fail
-    Tenth,
-    /// With 7 % more work: must fail
-    Seven,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct BisectOptions {
-    /// A revision that was fast enough
-    #[arg(long, value_name = "REV")]
-    pub(crate) good: String,
-    /// A later one that is not
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) bad: String,
-    #[command(flatten)]
-    pub(crate) how: GateHow,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct AcceptOptions {
-    /// What: `BENCHMARK NUMBER` as the report names it, `exact` for all of those, or a benchmark together with --limit
-    #[arg(required = true, value_name = "WHAT")]
-    pub(crate) what: Vec<String>,
-    /// Why the cost is worth it
-    #[arg(long)]
-    pub(crate) reason: String,
-    /// Largest ratio of head to base of a benchmark's time, for example 1.12
-    #[arg(long, value_name = "RATIO")]
-    pub(crate) limit: Option<f64>,
-    /// What to compare with [default: where the head branched off the main branch]
-    #[arg(long, value_name = "REV")]
-    pub(crate) base: Option<String>,
-    /// Where executables are kept [default: the user's cache directory]
-    #[arg(long, value_name = "DIR", env = "GOLDENPATH_GATE_CACHE")]
-    pub(crate) cache: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct RecordOptions {
-    /// Change nothing; say whether the file is what the present files give
-    #[arg(long)]
-    pub(crate) check: bool,
-    /// Where executables are kept [default: the user's cache directory]
-    #[arg(long, value_name = "DIR", env = "GOLDENPATH_GATE_CACHE")]
-    pub(crate) cache: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
