@@ -26,8 +26,7 @@ use reports::{
 use simulator::{
     coverage::Coverage,
     legacy::Played,
-    scenario::FaultKind,
-    swarm::{self, Plays},
+    swarm::{self, Ingredient, Plays},
 };
 
 use crate::{
@@ -57,8 +56,8 @@ pub(super) fn swept(
     how: &SweepOptions,
 ) -> Result<Report, Failure> {
     let asked = how.shard.map_or(seeds, |(part, parts)| seeds.part(part, parts));
-    let (plays, profile, source) = plays(scenario, how.without)?;
-    let arguments = played.arguments() + &without(how.without);
+    let (plays, profile, source) = plays(scenario, &how.without)?;
+    let arguments = played.arguments() + &without(&how.without);
     let mut sweep = Sweep::new(source, arguments, asked, how.keep);
     sweep.demand_from = match how.demand {
         Some(Demand::From(seeds)) => Some(seeds),
@@ -82,20 +81,18 @@ pub(super) fn swept(
     Ok(reports::sweep::report(tool, profile, sweep))
 }
 
-/// What the command line adds to leave a kind of fault out.
-pub(super) fn without(kind: Option<FaultKind>) -> String {
-    kind.map(|kind| format!(" --without {}", kind.name())).unwrap_or_default()
+/// What the command line adds to leave something out.
+pub(super) fn without(left_out: &[Ingredient]) -> String {
+    let names: Vec<&str> = left_out.iter().map(|ingredient| ingredient.name()).collect();
+    if names.is_empty() { String::new() } else { format!(" --without {}", names.join(",")) }
 }
 
 /// What the seeds play, how reports name it, and how the command line does.
-fn plays(
-    scenario: Option<&str>,
-    without: Option<FaultKind>,
-) -> Result<(Plays, ScenarioRef, String), Failure> {
+fn plays(scenario: Option<&str>, without: &[Ingredient]) -> Result<(Plays, ScenarioRef, String), Failure> {
     let Some(name) = scenario else {
         let profile =
             ScenarioRef { name: swarm::NAME.to_owned(), about: swarm::ABOUT.to_owned(), hash: swarm::hash() };
-        return Ok((Plays::Swarm { without }, profile, "--swarm".to_owned()));
+        return Ok((Plays::Swarm { without: without.to_vec() }, profile, "--swarm".to_owned()));
     };
     let scenario = sources::scenario(name)?;
     let (about, hash) = (scenario.about.clone(), scenario.hash());
