@@ -8,10 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use reports::sweep::SeedRange;
-use simulator::{
-    cluster,
-    scenario::{FaultKind, Micros},
-};
+use simulator::{cluster, scenario::Micros, swarm::Ingredient};
 
 pub(crate) use self::{
     gate::{
@@ -187,9 +184,10 @@ pub(crate) struct SweepOptions {
     /// Fail if a condition was never met in so many seeds, or `never` [default: 2000 for the swarm on the router]
     #[arg(long, requires = "seeds", value_name = "SEEDS", value_parser = demand)]
     pub(crate) demand: Option<Demand>,
-    /// Leave this kind of fault out of every scenario of the swarm, to see which conditions need it
-    #[arg(long, value_name = "FAULT", value_parser = fault, conflicts_with = "scenario")]
-    pub(crate) without: Option<FaultKind>,
+    /// Leave this out of every scenario of the swarm, to see which conditions need it: a kind of fault or an operation,
+    /// several with commas
+    #[arg(long, value_name = "INGREDIENT", value_parser = ingredient, value_delimiter = ',', conflicts_with = "scenario")]
+    pub(crate) without: Vec<Ingredient>,
     /// Write the hash of each seed, a line each
     #[arg(long, requires = "seeds", value_name = "FILE")]
     pub(crate) hashes: Option<PathBuf>,
@@ -504,11 +502,10 @@ fn demand(text: &str) -> Result<Demand, String> {
     text.parse().map(Demand::From).map_err(|_| "expected a number of seeds, or `never`".to_owned())
 }
 
-/// A kind of fault by its name in scenario files.
-fn fault(text: &str) -> Result<FaultKind, String> {
-    let names = FaultKind::ALL.map(FaultKind::name);
-    let found = FaultKind::ALL.into_iter().find(|kind| kind.name() == text);
-    found.ok_or_else(|| format!("expected one of {}", names.join(", ")))
+/// Something that a seed of the swarm may draw.
+fn ingredient(text: &str) -> Result<Ingredient, String> {
+    let names = || Ingredient::all().map(Ingredient::name).collect::<Vec<_>>().join(", ");
+    Ingredient::named(text).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 /// A kind of fault of several nodes by its name.

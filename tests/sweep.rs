@@ -128,6 +128,19 @@ fn a_sweep_without_crashes_fails_for_want_of_them() {
     assert_eq!(swept.replay.as_deref(), Some("goldenpath sim --swarm --seeds 0..120 --without crash"));
 }
 
+/// These seeds meet every condition, so that what fails them is what was left out.
+#[test]
+fn a_sweep_that_demands_what_was_left_out_has_an_exit_code() {
+    let swept = |without: &[&str]| {
+        let swept = report(&[&["--seeds", "0..150", "--demand", "150"], without].concat());
+        let unmet = swept.cases.into_iter().filter(|case| case.group == "sometimes" && case.outcome.is_bad());
+        (swept.verdict.exit_code(), unmet.map(|case| case.name).collect::<Vec<_>>())
+    };
+    assert_eq!(swept(&[]), (0, Vec::new()));
+    let unmet = ["setup_held", "stop_mid_run", "stop_mid_tool"].map(str::to_owned).to_vec();
+    assert_eq!(swept(&["--without", "stops,set_up"]), (10, unmet));
+}
+
 #[test]
 fn a_plateau_ends_a_sweep_where_threads_do_not_matter() {
     let with = |jobs: &str| {

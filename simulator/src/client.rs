@@ -83,10 +83,14 @@ impl Client {
         self.seen
     }
 
-    /// Something of each line of memory that a frame needs.
-    pub(crate) fn lines(&self) -> u64 {
-        let run = self.runs.first().and_then(|run| run.run_id.as_bytes().first());
-        self.seen ^ u64::from(run.copied().unwrap_or_default())
+    /// Something of each line of memory that a frame needs, so many pointers away.
+    pub(crate) fn lines(&self, step: u8) -> u64 {
+        let run = self.runs.first().map(|run| &run.run_id);
+        match step {
+            0 => self.seen ^ self.repeats ^ self.runs.len() as u64 ^ self.node.len() as u64,
+            1 => run.map_or(0, |id| id.len() as u64),
+            _ => run.and_then(|id| id.as_bytes().first()).copied().unwrap_or_default().into(),
+        }
     }
 
     /// Frames that the cursor rule dropped.

@@ -23,6 +23,27 @@ pub(super) fn replay(name: &str, seed: u64, played: &Played) -> String {
     format!("goldenpath sim --scenario {name} --seed {seed}{}", played.arguments())
 }
 
+/// From so many users on, a world is larger than what the processor has addresses at hand for.
+const LARGE: u32 = 50_000;
+
+/// Begins anew as the same process with memory in large pages: the C library asks the environment, and only when it begins.
+/// Where that cannot be, nothing happens; what is played is the same.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn again_with_large_pages() {
+    use std::{env, os::unix::process::CommandExt as _, process::Command};
+
+    const TOLD: &str = "GLIBC_TUNABLES";
+    if env::var_os(TOLD).is_none()
+        && let Ok(program) = env::current_exe()
+    {
+        // Comes back only if it could not begin.
+        _ = Command::new(program).args(env::args_os().skip(1)).env(TOLD, "glibc.malloc.hugetlb=1").exec();
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn again_with_large_pages() {}
+
 pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
     if options.hazards.iter().any(|name| name == "list") {
         output::data(&super::hazards::table())?;
@@ -41,10 +62,13 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
     let source = options.scenario.as_deref().unwrap_or(sources::DEFAULT_SCENARIO);
     let (scenario, seed) = if options.swarm {
         let seed = options.seed.unwrap_or_default();
-        let plays = Plays::Swarm { without: options.sweep.without };
+        let plays = Plays::Swarm { without: options.sweep.without.clone() };
         (plays.scenario(seed).into_owned(), seed)
     } else {
         let scenario = sources::scenario(source)?;
+        if scenario.users.count >= LARGE {
+            again_with_large_pages();
+        }
         let seed = options.seed.unwrap_or(scenario.seed);
         (scenario, seed)
     };
@@ -54,7 +78,7 @@ pub(crate) fn run(options: SimOptions) -> Result<Verdict, Failure> {
     };
     report.replay = Some(match options.swarm {
         true => {
-            let without = sweep::without(options.sweep.without);
+            let without = sweep::without(&options.sweep.without);
             format!("goldenpath sim --swarm --seed {seed}{}{without}", played.arguments())
         }
         false => replay(source, seed, &played),

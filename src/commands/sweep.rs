@@ -26,8 +26,7 @@ use reports::{
 use simulator::{
     coverage::Coverage,
     legacy::Played,
-    scenario::FaultKind,
-    swarm::{self, Plays},
+    swarm::{self, Ingredient, Plays},
 };
 
 use crate::{
@@ -57,8 +56,8 @@ pub(super) fn swept(
     how: &SweepOptions,
 ) -> Result<Report, Failure> {
     let asked = shard(seeds, how);
-    let (plays, profile, source) = plays(scenario, how.without)?;
-    let arguments = played.arguments() + &without(how.without);
+    let (plays, profile, source) = plays(scenario, &how.without)?;
+    let arguments = played.arguments() + &without(&how.without);
     let is_swarm = matches!(plays, Plays::Swarm { .. }) && *played == Played::Router;
     let ground = Worlds { plays, played };
     play(&ground, Title { profile, source, arguments, demanded: is_swarm }, asked, how)
@@ -159,20 +158,18 @@ impl Seen for Coverage {
     }
 }
 
-/// What the command line adds to leave a kind of fault out.
-pub(super) fn without(kind: Option<FaultKind>) -> String {
-    kind.map(|kind| format!(" --without {}", kind.name())).unwrap_or_default()
+/// What the command line adds to leave something out.
+pub(super) fn without(left_out: &[Ingredient]) -> String {
+    let names: Vec<&str> = left_out.iter().map(|ingredient| ingredient.name()).collect();
+    if names.is_empty() { String::new() } else { format!(" --without {}", names.join(",")) }
 }
 
 /// What the seeds play, how reports name it, and how the command line does.
-fn plays(
-    scenario: Option<&str>,
-    without: Option<FaultKind>,
-) -> Result<(Plays, ScenarioRef, String), Failure> {
+fn plays(scenario: Option<&str>, without: &[Ingredient]) -> Result<(Plays, ScenarioRef, String), Failure> {
     let Some(name) = scenario else {
         let profile =
             ScenarioRef { name: swarm::NAME.to_owned(), about: swarm::ABOUT.to_owned(), hash: swarm::hash() };
-        return Ok((Plays::Swarm { without }, profile, "--swarm".to_owned()));
+        return Ok((Plays::Swarm { without: without.to_vec() }, profile, "--swarm".to_owned()));
     };
     let scenario = sources::scenario(name)?;
     let (about, hash) = (scenario.about.clone(), scenario.hash());

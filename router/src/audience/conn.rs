@@ -167,6 +167,20 @@ impl Conn {
         ConnId { index, generation: self.generation, user_hint: self.user.index }
     }
 
+    /// Something of each line of memory that a message or an event needs, so many pointers away.
+    pub(super) fn lines(&self, step: u8) -> u64 {
+        let cold = &self.cold;
+        match step {
+            0 => u64::from(self.credit) ^ self.in_flight.len() as u64 ^ self.queued.len() as u64 ^ self.taken,
+            1 => {
+                let times = cold.timer_at.as_micros() ^ cold.last_progress.as_micros();
+                let first = self.in_flight.front().copied().unwrap_or_default();
+                times ^ cold.frames_written ^ cold.awaited.len() as u64 ^ cold.acked ^ first
+            }
+            _ => 0,
+        }
+    }
+
     pub(super) fn is(&self, generation: u32) -> bool {
         self.generation == generation && self.in_use()
     }

@@ -175,20 +175,12 @@ impl Audience {
 
     /// Begins to fetch what a message on this connection will need, all at once: with a million users each line
     /// of memory is a miss, and one after the other they would cost more than the message.
-    pub(crate) fn warm(&self, id: ConnId) {
+    pub(crate) fn warm(&self, id: ConnId, step: u8) {
         if let (Some(conn), Some(user)) =
             (self.conns.get(id.index as usize), self.users.get(id.user_hint as usize))
         {
-            core::hint::black_box(conn.credit ^ user.lines());
+            core::hint::black_box(conn.lines(step) ^ user.lines(step));
         }
-    }
-
-    /// The same for an event of the user's.
-    pub(crate) fn warm_user(&self, user: UserRef) {
-        let Some(user) = self.users.get(user.index as usize) else { return };
-        let conns = user.conns.iter().filter_map(|index| self.conns.get(*index as usize));
-        let lines = conns.fold(0, |lines, conn| lines ^ conn.credit ^ conn.cold.frames_written as u32);
-        core::hint::black_box(lines ^ user.lines() ^ user.log.len() as u32);
     }
 
     pub(crate) fn conn(&self, id: ConnId) -> Option<&Conn> {

@@ -140,13 +140,21 @@ impl User {
         self.generation == generation && !self.id.is_empty()
     }
 
-    /// Something of each line of memory that a message needs.
-    pub(super) fn lines(&self) -> u32 {
-        self.generation
-            ^ self.runs.len() as u32
-            ^ self.dedupe.len() as u32
-            ^ self.conns.len() as u32
-            ^ u32::from(self.thread.is_some())
+    /// Something of each line of memory that a message or an event needs, so many pointers away.
+    pub(super) fn lines(&self, step: u8) -> u64 {
+        let here = || {
+            let lengths = self.runs.len() ^ self.dedupe.len() ^ self.conns.len() ^ self.log.len();
+            lengths as u64 ^ self.cursor ^ u64::from(self.thread.is_some()) ^ u64::from(self.generation)
+        };
+        match step {
+            0 => here() ^ self.due.as_micros() ^ self.log_bytes as u64,
+            1 => self.log.back().map_or(0, |logged| logged.seq),
+            2 => self.log.iter().fold(0, |lines, logged| {
+                let frame = logged.frame.bytes();
+                lines ^ u64::from(frame.is_unique()) ^ u64::from(frame.first().copied().unwrap_or_default())
+            }),
+            _ => 0,
+        }
     }
 
     /// The id's bytes, without a pointer followed when it is short.

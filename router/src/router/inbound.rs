@@ -15,7 +15,7 @@ use crate::{
 
 impl Router {
     pub(super) fn text(&mut self, conn: ConnId, text: &str, out: &mut Effects) {
-        self.audience.warm(conn);
+        self.audience.warm(conn, 0);
         let Some(state) = self.audience.conn_mut(conn) else {
             self.stats.connections.stale_inputs += 1;
             return;

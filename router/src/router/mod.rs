@@ -83,6 +83,28 @@ pub(crate) struct Run {
     pub(crate) seat: Seat,
 }
 
+impl Run {
+    /// Something of each line of memory that a report needs, so many pointers away.
+    fn lines(&self, step: u8) -> u64 {
+        let byte = |text: &str| u64::from(text.as_bytes().first().copied().unwrap_or_default());
+        match step {
+            0 => {
+                self.seq
+                    ^ u64::from(self.generation ^ self.tools_ended)
+                    ^ self.outbox
+                    ^ self.thread.len() as u64
+            }
+            1 => {
+                byte(&self.thread)
+                    ^ byte(&self.request)
+                    ^ byte(&self.agent)
+                    ^ self.automaton.open_tools().len() as u64
+            }
+            _ => 0,
+        }
+    }
+}
+
 impl Router {
     /// A router with nobody connected, or which limit makes no sense.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
@@ -120,19 +142,18 @@ impl Router {
         })
     }
 
-    /// Begins to fetch what an agent's next report of that run will need, and changes nothing: for those who know what
-    /// comes next.
-    pub fn warm_run(&self, run: RunRef) {
-        let Some(slot) = self.runs.get(run.index as usize) else { return };
-        core::hint::black_box(slot.seq ^ u64::from(slot.generation));
-        if let Some(owner) = slot.owner {
-            self.audience.warm_user(owner);
+    /// Begins to fetch what an agent's next report of that run will need, so many pointers away from the router's tables
+    /// (0 to 1), and changes nothing: for those who know what comes next. What the report's connections need is asked for
+    /// by [`warm_conn`](Self::warm_conn).
+    pub fn warm_run(&self, run: RunRef, step: u8) {
+        if let Some(slot) = self.runs.get(run.index as usize) {
+            core::hint::black_box(slot.lines(step));
         }
     }
 
-    /// The same for an input of that connection.
-    pub fn warm_conn(&self, conn: ConnId) {
-        self.audience.warm(conn);
+    /// The same for an input of that connection, or an event of its user's (0 to 1); and what a confirmation gives up (2).
+    pub fn warm_conn(&self, conn: ConnId, step: u8) {
+        self.audience.warm(conn, step);
     }
 
     /// Takes one input and appends its effects, in the order in which they must happen. Never panics and never

@@ -15,8 +15,8 @@ use proptest::{
 use router::{
     Instant,
     queue::{
-        Admission, BreakerState, Event, Lease, Leftover, Limits, Offer, Outlet, Overflow, Policies, Policy,
-        Priority, Queue, Reason, Refusal, Retry, Scope, Standing,
+        Admission, BreakerState, Event, Lease, Leftover, Offer, Outlet, Overflow, Priority, Queue, Reason,
+        Refusal, Retry, Scope, Standing,
     },
 };
 

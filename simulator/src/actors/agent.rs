@@ -21,7 +21,7 @@ pub(crate) struct Agents {
 
 /// One agent at work.
 #[derive(Debug)]
-struct Run {
+pub(crate) struct Run {
     run: RunRef,
     since_us: u64,
     agent_name: &'static str,
@@ -135,10 +135,9 @@ impl Agents {
         Some((report, next_at))
     }
 
-    /// Something of each line of memory that a run's next step needs.
-    pub(crate) fn lines(&self, index: u32) -> u64 {
-        let run = self.runs.get(index as usize).and_then(Option::as_deref);
-        run.map_or(0, |run| run.since_us ^ run.next_at().unwrap_or_default() ^ run.canary.len() as u64)
+    /// The agent of a run, to fetch early what its next step needs.
+    pub(crate) fn at(&self, index: usize) -> Option<&Run> {
+        self.runs.get(index)?.as_deref()
     }
 
     /// Whose run it is, if it is one of the plan's users.
@@ -158,6 +157,18 @@ impl Agents {
 }
 
 impl Run {
+    /// Something of each line of memory that its next step needs, so many pointers away.
+    pub(crate) fn lines(&self, step: u8) -> u64 {
+        match step {
+            0 => self.since_us ^ self.canary.len() as u64 ^ self.beats.len() as u64,
+            1 => {
+                self.next_at().unwrap_or_default()
+                    ^ self.canary.as_bytes().first().copied().map_or(0, u64::from)
+            }
+            _ => 0,
+        }
+    }
+
     fn next_at(&self) -> Option<u64> {
         self.beats.as_slice().first().map(|beat| self.since_us + beat.at_us)
     }

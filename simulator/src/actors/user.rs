@@ -96,11 +96,15 @@ impl User {
         self.scripts.get_mut(number)?.take()
     }
 
-    /// Something of each line of memory that a frame for it needs.
-    pub(crate) fn lines(&self) -> u64 {
-        let tabs =
-            self.tabs.iter().fold(0, |lines, tab| lines ^ tab.client.lines() ^ u64::from(tab.connections));
-        tabs ^ self.tabs_left as u64
+    /// Something of each line of memory that a frame for it needs, so many pointers away.
+    pub(crate) fn lines(&self, step: u8) -> u64 {
+        let Some(further) = step.checked_sub(1) else {
+            return self.tabs.len() as u64
+                ^ self.tabs_left as u64
+                ^ self.id.len() as u64
+                ^ self.actions.len() as u64;
+        };
+        self.tabs.iter().fold(0, |lines, tab| lines ^ tab.client.lines(further) ^ u64::from(tab.connections))
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {

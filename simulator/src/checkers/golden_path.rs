@@ -102,14 +102,17 @@ impl GoldenPath {
         self.set_up.retain(|set_up| *set_up != tab);
     }
 
-    pub(super) fn here(&self) -> u64 {
-        self.open.len() as u64 ^ self.done.len() as u64 ^ self.questions.len() as u64
-    }
-
-    pub(super) fn lines(&self) -> u64 {
+    /// Something of each line of memory that a frame needs, so many pointers away.
+    pub(super) fn lines(&self, step: u8) -> u64 {
         let tools = |asked: &Asked| asked.tabs.get(0).map_or(0, |view| view.tools);
-        let open = self.open.first().map_or(0, |asked| asked.key ^ u64::from(tools(asked)));
-        open ^ self.ready_at_us.get(0).copied().unwrap_or_default()
+        match step {
+            0 => {
+                let lengths = self.open.len() ^ self.done.len() ^ self.questions.len() ^ self.unsure.len();
+                lengths as u64 ^ self.ready_at_us.get(0).copied().unwrap_or_default()
+            }
+            1 => self.open.first().map_or(0, |asked| asked.key ^ u64::from(tools(asked)) ^ asked.at_us),
+            _ => 0,
+        }
     }
 
     pub(super) fn sent(&mut self, at_us: u64, tab: u8, tabs: u8, action: &ActionKind) {

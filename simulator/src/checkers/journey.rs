@@ -63,13 +63,16 @@ impl Journey {
         tab.resume = again.then_some((at_us, at_us));
     }
 
-    pub(super) fn here(&self) -> u64 {
-        self.asked.len() as u64 ^ self.fan_out.len() as u64
-    }
-
-    pub(super) fn lines(&self) -> u64 {
-        let tabs = self.tabs.get(0).map_or(0, |tab| u64::from(tab.resume.is_some()));
-        tabs ^ self.asked.first().map_or(0, |asked| asked.request)
+    /// Something of each line of memory that a frame needs, so many pointers away.
+    pub(super) fn lines(&self, step: u8) -> u64 {
+        match step {
+            0 => {
+                let tabs = self.tabs.get(0).map_or(0, |tab| u64::from(tab.resume.is_some()));
+                tabs ^ self.asked.len() as u64 ^ self.fan_out.len() as u64
+            }
+            1 => self.asked.first().map_or(0, |asked| asked.request),
+            _ => 0,
+        }
     }
 
     pub(super) fn said(&mut self, at_us: u64, tab: u8, say: &Say, has_milestones: bool) {

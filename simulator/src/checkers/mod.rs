@@ -84,7 +84,7 @@ mod timeline;
 
 /// One user, from the first connect to the last leave.
 #[derive(Debug)]
-struct Session {
+pub(crate) struct Session {
     id: String,
     canary: String,
     /// How often each tab has connected.
@@ -442,32 +442,9 @@ impl Checkers {
         name_of(tab, count.copied().unwrap_or_default())
     }
 
-    /// Whether a user is watched.
-    pub(crate) fn holds(&self, user: u32) -> bool {
-        self.sessions.get(user as usize).is_some_and(Option::is_some)
-    }
-
-    /// Something of each line of memory that is kept of a user in one place.
-    pub(crate) fn lines(&self, user: u32) -> u64 {
-        let Some(Some(session)) = self.sessions.get(user as usize) else { return 0 };
-        let Session { id, canary, connections, isolation, order, delivery, golden_path, journey, .. } =
-            &**session;
-        let lengths = id.len() ^ canary.len() ^ connections.iter().count();
-        lengths as u64
-            ^ isolation.here()
-            ^ order.here()
-            ^ delivery.here()
-            ^ golden_path.here()
-            ^ journey.here()
-    }
-
-    /// The same of what is kept elsewhere.
-    pub(crate) fn more_lines(&self, user: u32) -> u64 {
-        let Some(Some(session)) = self.sessions.get(user as usize) else { return 0 };
-        let Session { id, canary, isolation, order, delivery, golden_path, journey, .. } = &**session;
-        let bytes = [id.as_bytes().first(), canary.as_bytes().first()];
-        let bytes = bytes.into_iter().flatten().fold(0, |lines, byte| lines ^ u64::from(*byte));
-        bytes ^ isolation.lines() ^ order.lines() ^ delivery.lines() ^ golden_path.lines() ^ journey.lines()
+    /// What is kept of a user, to fetch it early.
+    pub(crate) fn session_of(&self, user: u32) -> Option<&Session> {
+        self.sessions.get(user as usize)?.as_deref()
     }
 
     fn session(&mut self, user: u32) -> &mut Session {
@@ -485,6 +462,36 @@ impl Checkers {
 }
 
 impl Session {
+    /// Something of each line of memory that a frame needs, so many pointers away.
+    pub(crate) fn lines(&self, step: u8) -> u64 {
+        let Session {
+            id,
+            canary,
+            connections,
+            isolation,
+            order,
+            delivery,
+            golden_path,
+            journey,
+            tolerance,
+            ..
+        } = self;
+        let texts = match step {
+            0 => id.len() ^ canary.len() ^ connections.iter().count() ^ usize::from(tolerance.deploys),
+            1 => [id, canary]
+                .into_iter()
+                .filter_map(|text| text.as_bytes().first())
+                .fold(0, |sum, byte| sum ^ usize::from(*byte)),
+            _ => 0,
+        };
+        texts as u64
+            ^ isolation.lines(step)
+            ^ order.lines(step)
+            ^ delivery.lines(step)
+            ^ golden_path.lines(step)
+            ^ journey.lines(step)
+    }
+
     fn new(plan: &Plan, user: u32, tier: Tier) -> Self {
         Self {
             id: plan.user_id(user),

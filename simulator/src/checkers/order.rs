@@ -41,12 +41,15 @@ enum Phase {
 }
 
 impl Order {
-    pub(super) fn here(&self) -> u64 {
-        self.views.len() as u64 ^ self.done.len() as u64
-    }
-
-    pub(super) fn lines(&self) -> u64 {
-        self.views.first().map_or(0, |view| view.run ^ view.open.first().copied().unwrap_or_default())
+    /// Something of each line of memory that a frame needs, so many pointers away.
+    pub(super) fn lines(&self, step: u8) -> u64 {
+        let first = self.views.first();
+        match step {
+            0 => self.views.len() as u64 ^ self.done.len() as u64,
+            1 => first.map_or(0, |view| view.run ^ view.open.len() as u64),
+            2 => first.and_then(|view| view.open.first()).copied().unwrap_or_default(),
+            _ => 0,
+        }
     }
 
     /// Judges an event that the cursor rule let through.

@@ -121,7 +121,6 @@ pub(super) fn account(met: &mut Met, stats: &Stats) {
         (stats.events.refused_foreign, Condition::ForeignEvent),
         (stats.events.confirmations, Condition::Confirmation),
         (stats.quality.answered, Condition::QualityAnswered),
-        (stats.quality.news, Condition::QualityNews),
         (stats.quality.failed + stats.quality.timed_out, Condition::QualityFailed),
     ];
     for (count, condition) in counts {

@@ -152,4 +152,6 @@ fn add(sum: &mut (u64, u64), part: (u64, u64)) {
 }
 
 #[cfg(test)]
+mod needs;
+#[cfg(test)]
 mod tests;

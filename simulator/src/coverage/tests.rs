@@ -1,7 +1,6 @@
 use super::*;
 use crate::legacy::Played;
-use crate::scenario::FaultKind;
-use crate::swarm::{self, Plays, play};
+use crate::swarm::{Plays, play};
 
 fn swept(plays: &Plays, seeds: std::ops::Range<u64>) -> Coverage {
     let mut coverage = Coverage::new();
@@ -11,7 +10,7 @@ fn swept(plays: &Plays, seeds: std::ops::Range<u64>) -> Coverage {
     coverage
 }
 
-const SWARM: Plays = Plays::Swarm { without: None };
+const SWARM: Plays = Plays::Swarm { without: Vec::new() };
 
 #[test]
 fn parts_add_up_in_any_order() {
@@ -44,31 +43,4 @@ fn every_condition_has_a_name_and_a_line_of_its_own() {
         Condition::ALL.iter().map(|condition| condition.about()).collect();
     assert_eq!((names.len(), abouts.len()), (Condition::ALL.len(), Condition::ALL.len()));
     assert!(names.len() >= 30);
-}
-
-/// What the sweep of the same seeds has met without a kind of fault, and with it.
-#[test]
-fn without_the_fault_that_causes_it_a_condition_is_not_met() {
-    for (kind, needs_it) in [
-        (FaultKind::Crash, &["crash_with_runs", "fault_crash"][..]),
-        (FaultKind::Deploy, &["drain", "drained", "fault_deploy"]),
-        (FaultKind::ServicesAway, &["quality_failed", "fault_services_away"]),
-    ] {
-        let has = |seed: &u64| swarm::scenario(*seed).faults.iter().any(|fault| fault.kind == kind);
-        let seeds: Vec<u64> = (0..).filter(has).take(30).collect();
-        let met = |without| {
-            let (plays, mut coverage) = (Plays::Swarm { without }, Coverage::new());
-            for &seed in &seeds {
-                play(&plays, seed, &Played::Router, &mut coverage).unwrap();
-            }
-            let mut met = coverage.conditions();
-            met.retain(|condition| condition.seeds > 0);
-            met
-        };
-        let (with, without) = (met(None), met(Some(kind)));
-        for name in needs_it {
-            assert!(with.iter().any(|condition| condition.name == *name), "{name} with {kind:?}");
-            assert!(!without.iter().any(|condition| condition.name == *name), "{name} without {kind:?}");
-        }
-    }
 }

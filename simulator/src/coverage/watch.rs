@@ -22,6 +22,8 @@ pub(super) struct Watch {
     owners: Vec<u32>,
     /// Frames that the router had left out or lost when it was last looked at.
     dropped: u64,
+    /// News of quality that it had made by then.
+    news: u64,
     draining: bool,
     /// Whether a node before this one was lost.
     lost: bool,
@@ -54,7 +56,7 @@ impl Watch {
         self.owners.clear();
         self.users.clear();
         self.users.resize(users as usize, User::default());
-        self.dropped = 0;
+        (self.dropped, self.news) = (0, 0);
         self.draining = false;
         self.lost = false;
     }
@@ -140,6 +142,9 @@ impl Watch {
                 dropped > self.dropped && matches!(input, Input::Agent { .. } | Input::Text { .. });
             met.set_if(left_out, Condition::FullOutbound);
             self.dropped = dropped;
+            // News is made whether anybody subscribed or not.
+            let news = std::mem::replace(&mut self.news, stats.quality.news) < stats.quality.news;
+            met.set_if(news && sends_news(effects), Condition::QualityNews);
         }
     }
 
@@ -197,7 +202,7 @@ impl Watch {
         }
         let Some(user) = self.users.get_mut(slot.user as usize) else { return };
         met.set_if(user.connections == 0, Condition::NobodyThere);
-        met.set_if(sends_two(effects), Condition::SeveralTabs);
+        met.set_if(reaches_two(effects, slot.user, &self.owners), Condition::SeveralTabs);
         let stage = slot.step(event, met);
         user.moved(slot.stage, stage);
         slot.stage = stage;
@@ -382,9 +387,22 @@ fn closed(close: Close, met: &mut Met) {
     }
 }
 
-/// Whether an event went to two connections at least.
-fn sends_two(effects: &Effects) -> bool {
-    effects.iter().filter(|effect| matches!(effect, Effect::Send { .. })).nth(1).is_some()
+/// Whether frames went to two connections of the user at least: one may get an event and news.
+fn reaches_two(effects: &Effects, user: u32, owners: &[u32]) -> bool {
+    let mut first = None;
+    effects.iter().any(|effect| {
+        let Effect::Send { conn, .. } = effect else { return false };
+        owners.get(conn.index()) == Some(&user) && *first.get_or_insert(conn.index()) != conn.index()
+    })
+}
+
+/// Whether somebody was sent news of quality.
+fn sends_news(effects: &Effects) -> bool {
+    effects.iter().any(|effect| {
+        let Effect::Send { frame, .. } = effect else { return false };
+        let text = effects.frame(*frame).as_str();
+        text.starts_with(r#"{"type":"quality_alert""#) || text.starts_with(r#"{"type":"quality_update""#)
+    })
 }
 
 /// A short stand-in for the id of a call within its run.

@@ -15,7 +15,7 @@ use crate::faults::{Cargo, FaultCounts, LinkFaults};
 use crate::prng::{Domain, Prng};
 use crate::scenario::MicrosRange;
 
-pub(crate) use queue::{Event, LinkRef, Queue};
+pub(crate) use queue::{Event, LinkRef, Queue, SOON_MAX};
 pub(crate) use strike::Late;
 
 /// Frames that the buffers of a connection's two sockets hold together, when they do not flow.
@@ -100,6 +100,8 @@ pub(crate) struct Links {
     generations: Vec<u32>,
     /// Whose link a slot's is, or was last.
     owners: Vec<u32>,
+    /// By user: the slot of the newest link, or `u32::MAX`.
+    newest: Vec<u32>,
     free: Vec<u32>,
     latency: MicrosRange,
     seed: u64,
@@ -114,6 +116,7 @@ impl Links {
             slots: Vec::new(),
             generations: Vec::new(),
             owners: Vec::new(),
+            newest: Vec::new(),
             free: Vec::new(),
             latency,
             seed,
@@ -136,6 +139,10 @@ impl Links {
         });
         let generation = self.generations[index as usize];
         self.owners[index as usize] = user;
+        if self.newest.len() <= user as usize {
+            self.newest.resize(user as usize + 1, u32::MAX);
+        }
+        self.newest[user as usize] = index;
         let stream = u64::from(user) << 24 | u64::from(tab) << 16 | u64::from(number & 0xffff);
         self.slots[index as usize] = Some(Box::new(Link {
             user,
@@ -196,15 +203,14 @@ impl Links {
         self.owners.get(index as usize).copied()
     }
 
-    /// Reads something of each line of memory that a link's next message needs; the connection.
-    pub(crate) fn lines(&self, link: LinkRef) -> Option<ConnId> {
-        let link = self.slots.get(link.index as usize).and_then(Option::as_deref)?;
-        let text = match link.down.front() {
-            Some(Down::Frame(frame)) => frame.bytes().first().copied(),
-            Some(Down::Ping | Down::Close(_) | Down::Reset) | None => None,
-        };
-        std::hint::black_box((text, link.user, link.down_at_us, link.up.len(), link.unwritten.len()));
-        link.conn
+    /// The slot of a user's newest link, if there ever was one.
+    pub(crate) fn newest(&self, user: u32) -> Option<u32> {
+        self.newest.get(user as usize).copied().filter(|index| *index != u32::MAX)
+    }
+
+    /// What stands in a slot.
+    pub(crate) fn at(&self, index: u32) -> Option<&Link> {
+        self.slots.get(index as usize)?.as_deref()
     }
 
     /// All links in use, in the order of their slots.
@@ -283,6 +289,25 @@ impl Links {
 }
 
 impl Link {
+    /// Something of each line of memory that its next message needs, so many pointers away.
+    pub(crate) fn lines(&self, step: u8) -> u64 {
+        let text = |bytes: &[u8]| bytes.iter().step_by(64).fold(0, |lines, byte| lines ^ u64::from(*byte));
+        let (up, down) = (self.up.front(), self.down.front());
+        match step {
+            0 => {
+                let lengths = self.up.len() ^ self.down.len() ^ self.unwritten.len();
+                u64::from(self.user) ^ self.down_at_us ^ lengths as u64
+            }
+            1 => u64::from(matches!(up, Some(Up::Pong)) ^ matches!(down, Some(Down::Ping))),
+            2 => match (up, down) {
+                (Some(Up::Text(up)), _) => text(up.as_bytes()),
+                (_, Some(Down::Frame(frame))) => text(frame.bytes()) ^ u64::from(frame.bytes().is_unique()),
+                (_, _) => 0,
+            },
+            _ => 0,
+        }
+    }
+
     /// The client lets go: what is on its way, or not yet written, is lost. The server finds out later.
     pub(crate) fn let_go(&mut self) {
         self.held = false;

@@ -85,7 +85,7 @@ const SEARCHED_MAX: usize = 12;
 /// After all times.
 const NEVER: u64 = u64::MAX;
 /// So many events are handled soon.
-const SOON_MAX: usize = 64;
+pub(crate) const SOON_MAX: usize = 64;
 
 /// The events to come: a radix heap. Times never run backwards, so an event stands at the level of the highest digit
 /// (base 64) in which its time differs from a base that no event is earlier than, in the slot of that digit. A crowded slot
@@ -99,8 +99,8 @@ pub(crate) struct Queue {
     base_us: u64,
     /// Where the earliest event stands; at [`NEVER`] if there is none.
     next: Next,
-    /// Level and time of the slot that [`upcoming`](Self::upcoming) was last asked for.
-    seen: (usize, u64),
+    /// The events before that time have been told of by [`upcoming`](Self::upcoming).
+    told_us: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +122,7 @@ impl Default for Queue {
     fn default() -> Self {
         let slots = vec![VecDeque::new(); LEVELS * SLOTS];
         let next = Next { at_us: NEVER, level: 0, slot: 0, position: 0 };
-        Self { slots, occupied: [0; LEVELS], base_us: 0, next, seen: (0, 0) }
+        Self { slots, occupied: [0; LEVELS], base_us: 0, next, told_us: 0 }
     }
 }
 
@@ -142,16 +142,24 @@ impl Queue {
         (self.next.at_us < NEVER).then_some(self.next.at_us)
     }
 
-    /// The events that come next, in no order, once for each time that others do; those set meanwhile are not among them.
-    /// Nothing if they are too many to be handled soon.
-    pub(crate) fn upcoming(&mut self) -> Option<impl Iterator<Item = Event> + Clone + '_> {
-        let next = self.next;
-        let first = next.at_us >> (next.level as u32 * LEVEL_BITS);
-        if next.level == 0 || std::mem::replace(&mut self.seen, (next.level, first)) == (next.level, first) {
+    /// The events that come next, [`SOON_MAX`] at most and in no order, when all those that it told of before have come;
+    /// those set meanwhile are not among them. Nothing if they stand among too many.
+    #[inline]
+    pub(crate) fn upcoming(&mut self) -> Option<impl Iterator<Item = Event> + '_> {
+        let Next { at_us, level, slot, .. } = self.next;
+        if at_us < self.told_us || level == 0 || at_us == NEVER {
             return None;
         }
-        let entries = &self.slots[next.level * SLOTS + next.slot];
-        (entries.len() <= SOON_MAX).then(|| entries.iter().map(|entry| entry.event))
+        let slots = &self.slots[level * SLOTS..][slot..SLOTS];
+        let (mut events, mut told) = (0, 0);
+        while let Some(entries) = slots.get(told)
+            && events + entries.len() <= SOON_MAX
+        {
+            (events, told) = (events + entries.len(), told + 1);
+        }
+        let bits = level as u32 * LEVEL_BITS;
+        self.told_us = ((at_us >> bits) + told as u64) << bits;
+        (told > 0).then(|| slots[..told].iter().flatten().map(|entry| entry.event))
     }
 
     #[inline]
@@ -238,7 +246,7 @@ mod tests {
     fn events_come_as_from_a_sorted_list() {
         let mut prng = crate::prng::Prng::stream(1, crate::prng::Domain::Schedule, 0);
         let (mut queue, mut list) = (Queue::default(), Vec::new());
-        let (mut now_us, mut users) = (0, 0..);
+        let (mut now_us, mut users, mut all_told) = (0, 0.., 0);
         for _ in 0..20_000 {
             for _ in 0..prng.below(4) {
                 let at_us = now_us + (prng.next_u64() >> prng.range(27..=64).min(63)) % 86_400_000_000;
@@ -248,6 +256,14 @@ mod tests {
             }
             list.sort_by_key(|(at_us, _)| *at_us);
             assert_eq!(queue.next_at(), list.first().map(|(at_us, _)| *at_us));
+            let mut told: Vec<_> = queue.upcoming().into_iter().flatten().collect();
+            let mut first: Vec<_> =
+                list[..told.len()].iter().map(|(_, user)| Event::Act { user: *user }).collect();
+            for events in [&mut told, &mut first] {
+                events.sort_by_key(|event| if let Event::Act { user } = *event { user } else { u32::MAX });
+            }
+            assert!(told == first && told.len() <= SOON_MAX, "what is told of is what comes first");
+            all_told += told.len();
             // What is due earlier may come between a look and the next event.
             now_us = list.first().map_or(now_us, |(at_us, _)| now_us.midpoint(*at_us));
             if prng.chance(0.6) && !list.is_empty() {
@@ -256,6 +272,6 @@ mod tests {
                 now_us = at_us;
             }
         }
-        assert!(list.len() > 100 && users.start > 20_000);
+        assert!(list.len() > 100 && users.start > 20_000 && all_told > 1_000);
     }
 }

@@ -14,6 +14,7 @@
 mod agents;
 mod dice;
 mod faults;
+mod ingredient;
 mod limits;
 mod people;
 mod play;
@@ -21,10 +22,11 @@ mod room;
 #[cfg(test)]
 mod tests;
 
+pub use ingredient::{Ingredient, Operation};
 pub use play::{Plays, play};
 
 use crate::prng::{Domain, Prng};
-use crate::scenario::{Expect, FaultKind, Scenario, Share};
+use crate::scenario::{Expect, Scenario, Share};
 use dice::Dice;
 
 /// The name of the profile in reports.
@@ -67,10 +69,10 @@ pub fn scenario(seed: u64) -> Scenario {
     scenario
 }
 
-/// The same without a kind of fault, to see which conditions need it.
-pub fn scenario_without(seed: u64, kind: FaultKind) -> Scenario {
+/// The same without some of what a seed may draw, to see which conditions need it.
+pub fn scenario_without(seed: u64, parts: &[Ingredient]) -> Scenario {
     let mut scenario = scenario(seed);
-    scenario.faults.retain(|fault| fault.kind != kind);
+    parts.iter().for_each(|part| part.leave_out(&mut scenario));
     scenario
 }
 

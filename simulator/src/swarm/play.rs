@@ -6,10 +6,11 @@ use reports::Finding;
 use reports::sweep::SeedOutcome;
 use router::ConfigError;
 
+use super::Ingredient;
 use crate::coverage::Coverage;
 use crate::legacy::Played;
 use crate::run;
-use crate::scenario::{FaultKind, Scenario};
+use crate::scenario::Scenario;
 use crate::world::{Options, RunResult};
 
 /// What the seeds of a sweep play.
@@ -17,8 +18,8 @@ use crate::world::{Options, RunResult};
 pub enum Plays {
     /// Each its own scenario.
     Swarm {
-        /// A kind of fault that is left out.
-        without: Option<FaultKind>,
+        /// What is left out of all of them.
+        without: Vec<Ingredient>,
     },
     /// All of them this one.
     Scenario(Box<Scenario>),
@@ -28,8 +29,7 @@ impl Plays {
     /// What a seed plays.
     pub fn scenario(&self, seed: u64) -> Cow<'_, Scenario> {
         match self {
-            Plays::Swarm { without: None } => Cow::Owned(super::scenario(seed)),
-            Plays::Swarm { without: Some(kind) } => Cow::Owned(super::scenario_without(seed, *kind)),
+            Plays::Swarm { without } => Cow::Owned(super::scenario_without(seed, without)),
             Plays::Scenario(scenario) => Cow::Borrowed(scenario),
         }
     }

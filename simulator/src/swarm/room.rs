@@ -7,8 +7,8 @@ use crate::scenario::{Counts, Micros, MicrosRange, Pause, Scenario, Share, Size,
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
 /// More frames than any outage or stall of the profile leaves behind.
-const FRAMES: u32 = 50_000;
-const BYTES: Size = Size::new(64 << 20);
+pub(super) const FRAMES: u32 = 50_000;
+pub(super) const BYTES: Size = Size::new(64 << 20);
 /// A socket takes a few frames per delay: with longer delays, busy users would be seconds behind.
 const LATENCY_MAX: Micros = Micros::new(30 * MS);
 /// A run with more thoughts than this is a flood of frames.

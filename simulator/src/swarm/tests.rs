@@ -5,9 +5,10 @@ use crate::coverage::Coverage;
 use crate::legacy::Played;
 use crate::plan::Plan;
 use crate::prng::mix;
+use crate::scenario::FaultKind;
 use crate::world::{Options, World};
 
-const PLAYS: Plays = Plays::Swarm { without: None };
+const PLAYS: Plays = Plays::Swarm { without: Vec::new() };
 
 /// Seeds far apart, as a sweep that begins anywhere has them.
 fn seeds(count: u64) -> impl Iterator<Item = u64> {
@@ -22,6 +23,25 @@ fn every_scenario_keeps_the_rules_and_survives_its_text() {
         let read = Scenario::parse("swarm", &text).unwrap_or_else(|error| panic!("{seed}: {error}\n{text}"));
         assert_eq!(read, drawn, "{seed}\n{text}");
         assert_eq!(read.hash(), drawn.hash());
+    }
+}
+
+#[test]
+fn what_an_ingredient_leaves_is_a_scenario() {
+    let names: std::collections::BTreeSet<_> = Ingredient::all().map(Ingredient::name).collect();
+    assert_eq!(names.len(), Ingredient::all().count());
+    for ingredient in Ingredient::all() {
+        assert_eq!(Ingredient::named(ingredient.name()), Some(ingredient));
+        let mut changed = 0;
+        for seed in 0..100 {
+            let left = scenario_without(seed, &[ingredient]);
+            let text = toml::to_string(&left).unwrap();
+            let read = Scenario::parse("swarm", &text)
+                .unwrap_or_else(|error| panic!("{ingredient}: {error}\n{text}"));
+            assert_eq!(read, left);
+            changed += u32::from(left != scenario(seed));
+        }
+        assert!(changed > 0, "{ingredient} is in none of the seeds");
     }
 }
 

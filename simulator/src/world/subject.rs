@@ -14,14 +14,15 @@ pub trait Subject {
     /// One input; appends what is to happen, in order. `now` never runs backwards.
     fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Effects);
 
-    /// An agent's report of that run comes soon: what it will need can be fetched early. Changes nothing.
-    fn warm_run(&self, run: RunRef) {
-        _ = run;
+    /// An agent's report of that run comes soon: what it will need, so many pointers away, can be fetched early. Changes
+    /// nothing.
+    fn warm_run(&self, run: RunRef, step: u8) {
+        _ = (run, step);
     }
 
     /// The same for an input of that connection, or an effect on it.
-    fn warm_conn(&self, conn: ConnId) {
-        _ = conn;
+    fn warm_conn(&self, conn: ConnId, step: u8) {
+        _ = (conn, step);
     }
 
     /// When it wants to be woken by [`Input::Tick`].
@@ -86,12 +87,12 @@ impl Subject for Router {
         Router::handle(self, now, input, out);
     }
 
-    fn warm_run(&self, run: RunRef) {
-        Router::warm_run(self, run);
+    fn warm_run(&self, run: RunRef, step: u8) {
+        Router::warm_run(self, run, step);
     }
 
-    fn warm_conn(&self, conn: ConnId) {
-        Router::warm_conn(self, conn);
+    fn warm_conn(&self, conn: ConnId, step: u8) {
+        Router::warm_conn(self, conn, step);
     }
 
     fn next_deadline(&self) -> Option<Instant> {

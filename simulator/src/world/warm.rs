@@ -1,27 +1,35 @@
 //! Fetching early what the next events will need. A world of many users is larger than the processor's caches, and an event
 //! touches a few dozen places of it: one after the other they would cost more than the work itself. So the places of all
 //! events that come soon are read together, and arrive together. Nothing depends on what is read.
+//!
+//! What stands behind a pointer is read one step after the pointer, for all events at once: the processor looks a few hundred
+//! instructions ahead, and the more places those name, the more of them it waits for at once.
 
 use std::hint::black_box;
 
 use router::RunRef;
 
 use super::{Subject, World};
-use crate::actors::user::User;
-use crate::network::Event;
+use crate::actors::{agent, user::User};
+use crate::checkers::Session;
+use crate::network::{Event, Link, LinkRef, SOON_MAX};
 
 /// With fewer links everything stays near by itself, and reading ahead would only cost.
 const LINKS_MIN: usize = 5_000;
 
-/// How far the ways to what an event needs are followed: each step needs what the one before has read.
-#[derive(Clone, Copy)]
-enum Step {
-    /// Tables.
-    Tables,
-    /// What the tables point to.
-    Owners,
-    /// What that points to.
-    Rest,
+/// Pointers that are followed from what the world's tables point to, and one.
+const STEPS: u8 = 4;
+
+/// Where stands what one event will need.
+#[derive(Clone, Copy, Default)]
+struct Places<'a> {
+    user: Option<&'a User>,
+    session: Option<&'a Session>,
+    link: Option<&'a Link>,
+    agent: Option<&'a agent::Run>,
+    run: Option<RunRef>,
+    /// Whether its client may confirm what it has got.
+    hears: bool,
 }
 
 impl<S: Subject> World<'_, S> {
@@ -32,51 +40,57 @@ impl<S: Subject> World<'_, S> {
             return;
         }
         let Some(events) = queue.upcoming() else { return };
-        for step in [Step::Tables, Step::Owners, Step::Rest] {
-            for event in events.clone() {
-                let user = match event {
-                    Event::Arrive | Event::Strike | Event::Resume | Event::Drain | Event::Evict { .. } => {
-                        continue;
-                    }
-                    Event::Act { user }
-                    | Event::Retry { user, .. }
-                    | Event::Care { user, .. }
-                    | Event::Host { user }
-                    | Event::Rest { user } => Some(user),
-                    Event::Beat { run, generation, .. } => {
-                        black_box(agents.lines(run));
-                        match step {
-                            Step::Tables => {}
-                            Step::Owners | Step::Rest => {
-                                subject.warm_run(RunRef::from_parts(run, generation));
-                            }
-                        }
-                        agents.user_of(run)
-                    }
-                    Event::Up { link }
-                    | Event::Down { link }
-                    | Event::ReadOn { link }
-                    | Event::Gone { link }
-                    | Event::Written { link }
-                    | Event::Late { link, .. } => links.owner(link.index),
-                };
-                let Some(user) = user else { continue };
-                let here = users.get(user as usize).and_then(Option::as_deref);
-                match (step, here) {
-                    (Step::Tables, here) => {
-                        black_box((here.is_some(), checkers.holds(user)));
-                    }
-                    (Step::Owners, here) => {
-                        black_box(here.map_or(0, User::lines) ^ checkers.lines(user));
-                    }
-                    (Step::Rest, here) => {
-                        black_box(checkers.more_lines(user));
-                        for link in here.into_iter().flat_map(|user| &user.tabs).filter_map(|tab| tab.link) {
-                            if let Some(conn) = black_box(links.lines(link)) {
-                                subject.warm_conn(conn);
-                            }
-                        }
-                    }
+        let (mut all, mut count) = ([Places::default(); SOON_MAX], 0);
+        for event in events {
+            let (user, link, run) = match event {
+                Event::Arrive | Event::Strike | Event::Resume | Event::Drain | Event::Evict { .. } => {
+                    continue;
+                }
+                Event::Act { user }
+                | Event::Retry { user, .. }
+                | Event::Care { user, .. }
+                | Event::Host { user }
+                | Event::Rest { user } => (Some(user), links.newest(user), None),
+                Event::Beat { run, generation, .. } => {
+                    let user = agents.user_of(run);
+                    (
+                        user,
+                        user.and_then(|user| links.newest(user)),
+                        Some(RunRef::from_parts(run, generation)),
+                    )
+                }
+                Event::Up { link: LinkRef { index, .. } }
+                | Event::Down { link: LinkRef { index, .. } }
+                | Event::ReadOn { link: LinkRef { index, .. } }
+                | Event::Gone { link: LinkRef { index, .. } }
+                | Event::Written { link: LinkRef { index, .. } }
+                | Event::Late { link: LinkRef { index, .. }, .. } => (links.owner(index), Some(index), None),
+            };
+            all[count] = Places {
+                user: user.and_then(|user| users.get(user as usize)?.as_deref()),
+                session: user.and_then(|user| checkers.session_of(user)),
+                link: link.and_then(|link| links.at(link)),
+                agent: run.and_then(|run| agents.at(run.index())),
+                run,
+                hears: matches!(event, Event::Up { .. }),
+            };
+            count += 1;
+        }
+        for step in 0..STEPS {
+            for places in &all[..count] {
+                let user = places.user.map_or(0, |user| user.lines(step));
+                let session = places.session.map_or(0, |session| session.lines(step));
+                let link = places.link.map_or(0, |link| link.lines(step));
+                let agent = places.agent.map_or(0, |agent| agent.lines(step));
+                black_box(user ^ session ^ link ^ agent);
+                if let Some(run) = places.run {
+                    subject.warm_run(run, step);
+                }
+                // Which connection it is, the step before has read.
+                if let Some((conn, step)) = places.link.and_then(|link| link.conn).zip(step.checked_sub(1))
+                    && (step < 2 || places.hears)
+                {
+                    subject.warm_conn(conn, step);
                 }
             }
         }
