@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use reports::sweep::SeedRange;
-use simulator::{cluster, scenario::Micros, swarm::Ingredient};
+use simulator::{scenario::Micros, swarm::Ingredient};
 
 pub(crate) use self::{
     gate::{
         AcceptOptions, BisectOptions, CalibrateKind, CalibrateOptions, GateCommand, GateHow, GateOptions,
         GateRunOptions, GateTier, RecordOptions,
     },
-    nodes::{DrillOptions, QueueCommand, QueueOptions, ServeOptions},
+    nodes::{DrillOptions, NodesOptions, QueueCommand, QueueOptions, ServeOptions},
 };
 
 /// One canonical WebSocket router, its simulator and its load test.
@@ -131,30 +131,6 @@ pub(crate) struct SimOptions {
     pub(crate) no_symmetry: bool,
     #[command(flatten)]
     pub(crate) report: ReportOptions,
-}
-
-/// Several nodes instead of one.
-#[derive(Args, Debug, Default)]
-pub(crate) struct NodesOptions {
-    /// Play so many nodes on one store, users that wander between them, and the faults that the seed draws
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=16),
-        conflicts_with_all = ["scenario", "swarm", "subject", "hazards", "trace", "explore", "without"])]
-    pub(crate) nodes: Option<u32>,
-    /// Users [default: 6]
-    #[arg(long, requires = "nodes", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) users: Option<u32>,
-    /// Messages of each user [default: 12]
-    #[arg(long, requires = "nodes", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) messages: Option<u32>,
-    /// Leave a kind of fault out, such as node_killed; repeat for more
-    #[arg(long = "spare", requires = "nodes", value_name = "FAULT", value_parser = node_fault)]
-    pub(crate) spared: Vec<cluster::FaultKind>,
-    /// Print every step of the seed, ahead of its report
-    #[arg(long, requires = "nodes", conflicts_with_all = ["seeds", "json"])]
-    pub(crate) tell: bool,
-    /// Make a seed that breaks a rule small, and report that
-    #[arg(long, requires = "nodes", conflicts_with = "seeds")]
-    pub(crate) small: bool,
 }
 
 /// Failing seeds that a sweep keeps of each rule, if nobody says how many.
@@ -506,12 +482,6 @@ fn demand(text: &str) -> Result<Demand, String> {
 fn ingredient(text: &str) -> Result<Ingredient, String> {
     let names = || Ingredient::all().map(Ingredient::name).collect::<Vec<_>>().join(", ");
     Ingredient::named(text).ok_or_else(|| format!("expected one of {}", names()))
-}
-
-/// A kind of fault of several nodes by its name.
-fn node_fault(text: &str) -> Result<cluster::FaultKind, String> {
-    let names = cluster::FaultKind::ALL.map(cluster::FaultKind::name);
-    cluster::FaultKind::named(text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
 }
 
 /// A size with its unit, in bytes.
