@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use benches::drill::Fault;
 use clap::{Args, Subcommand};
-use simulator::cluster;
+use simulator::cluster::FaultKind;
 
 use super::ReportOptions;
 
