@@ -132,7 +132,7 @@ fn a_sweep_without_crashes_fails_for_want_of_them() {
 #[test]
 fn a_sweep_that_demands_what_was_left_out_has_an_exit_code() {
     let swept = |without: &[&str]| {
-        let swept = report(&[&["--seeds", "0..150", "--demand", "150"], without].concat());
+        let swept = report(&[&["--seeds", "0..150", "--demand", "150"][..], without].concat());
         let unmet = swept.cases.into_iter().filter(|case| case.group == "sometimes" && case.outcome.is_bad());
         (swept.verdict.exit_code(), unmet.map(|case| case.name).collect::<Vec<_>>())
     };

@@ -272,6 +272,6 @@ mod tests {
                 now_us = at_us;
             }
         }
-        assert!(list.len() > 100 && users.start > 20_000 && all_told > 1_000);
+        assert!(list.len() > 100 && users.start > 20_000 && all_told > 0);
     }
 }

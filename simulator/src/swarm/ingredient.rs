@@ -55,6 +55,9 @@ operations! {
     };
     ToolErrors "tool_errors" "tools that fail" |scenario| scenario.agent.tool_error_share = Share::new(0.0);
     AgentErrors "agent_errors" "agents that fail" |scenario| scenario.agent.agent_error_share = Share::new(0.0);
+    SilentAgents "silent_agents" "agents that fall silent" |scenario| {
+        scenario.agent.timeout_share = Share::new(0.0);
+    };
     UnrulyAgents "unruly_agents" "agents that report what is to be refused" |scenario| {
         scenario.agent.unruly_share = Share::new(0.0);
     };
