@@ -162,6 +162,12 @@ impl Conn {
         *self = Self { generation: self.generation + 1, ..vacant };
     }
 
+    /// What [`id`](Self::id) is made of: index, generation, hint at the user.
+    #[inline]
+    pub(super) const fn id_parts(&self, index: u32) -> [u32; 3] {
+        [index, self.generation, self.user.index]
+    }
+
     /// The handle of this connection, which stands at `index`.
     pub(crate) const fn id(&self, index: u32) -> ConnId {
         ConnId { index, generation: self.generation, user_hint: self.user.index }

@@ -551,7 +551,8 @@ impl<'f, 'a> Fan<'f, 'a> {
         Self { frame, cursor, shared: None, direct: 0, flow }
     }
 
-    #[inline]
+    // A call for each recipient would keep the count and the list's length in memory, and wait for them.
+    #[inline(always)]
     fn offer(&mut self, conn: &mut Conn, index: u32) {
         if conn.credit == 0 || !conn.queued.is_empty() || conn.lagging {
             offer(conn, index, self.frame.clone(), &mut self.shared, self.cursor, self.flow);
@@ -562,7 +563,8 @@ impl<'f, 'a> Fan<'f, 'a> {
             None => *self.shared.insert(self.flow.out.share(self.frame.clone())),
         };
         self.direct += 1;
-        self.flow.out.push_uncounted(hand_over(conn, index, frame, self.cursor));
+        take_over(conn, self.cursor);
+        self.flow.out.push_uncounted(conn.id_parts(index), frame);
     }
 
     fn finish(self) {
@@ -669,10 +671,16 @@ fn miss_gapped(conns: &mut [Conn], user: &mut User, cursor: u64, flow: &mut Flow
 /// Gives the socket a frame; the caller counts it as in flight.
 #[inline]
 fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64) -> Effect {
+    take_over(conn, cursor);
+    Effect::Send { conn: conn.id(index), frame }
+}
+
+/// The socket takes one more frame.
+#[inline]
+fn take_over(conn: &mut Conn, cursor: u64) {
     conn.credit -= 1;
     conn.taken = conn.taken.max(cursor);
     conn.in_flight.push_back(cursor);
-    Effect::Send { conn: conn.id(index), frame }
 }
 
 fn give_up_queue(conn: &mut Conn, config: &Config, stats: &mut Stats) {

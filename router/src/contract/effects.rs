@@ -126,9 +126,22 @@ impl Effects {
 
     /// [`push`](Self::push) of one of many that name the same frame: they are counted together, by
     /// [`count_names`](Self::count_names).
+    ///
+    /// The connection comes in parts: as a whole it would be put together in memory, and read back from there while its parts
+    /// are still on their way.
     #[inline]
-    pub(crate) fn push_uncounted(&mut self, effect: Effect) {
-        self.list.push(effect);
+    pub(crate) fn push_uncounted(&mut self, [index, generation, user_hint]: [u32; 3], frame: FrameIx) {
+        if self.list.len() < self.list.capacity() {
+            self.list.push(Effect::Send { conn: ConnId { index, generation, user_hint }, frame });
+        } else {
+            self.push_and_grow(ConnId { index, generation, user_hint }, frame);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_and_grow(&mut self, conn: ConnId, frame: FrameIx) {
+        self.list.push(Effect::Send { conn, frame });
     }
 
     /// So many more effects name that frame.

@@ -27,6 +27,12 @@ impl<B> Queue<B> {
         }
     }
 
+    /// Whether nothing can come due.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.timers.is_empty() && self.trades.is_empty()
+    }
+
     /// When [`tick`](Self::tick), or a lease, may have something to do next; it may turn out to be nothing.
     pub fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.peek().map(|Reverse((at, ..))| *at);

@@ -199,6 +199,9 @@ impl Router {
 
     /// When the router must be called again at the latest, and for what; a wake-up for nothing is possible.
     pub fn next_deadline(&self) -> Option<(Instant, Wake)> {
+        if self.waiting.queue.is_quiet() {
+            return self.timers.next();
+        }
         let queue = self.waiting.queue.next_deadline().map(|at| (at, Wake::Queue));
         match (self.timers.next(), queue) {
             (Some(timer), Some(queue)) if queue.0 < timer.0 => Some(queue),

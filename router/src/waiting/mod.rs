@@ -223,7 +223,15 @@ impl Router {
     }
 
     /// Does what the queue does by itself, if it is time.
+    #[inline]
     pub(crate) fn tick_queue(&mut self, out: &mut Effects) {
+        if !self.waiting.queue.is_quiet() {
+            self.tick_restless(out);
+        }
+    }
+
+    #[cold]
+    fn tick_restless(&mut self, out: &mut Effects) {
         let is_due = self.waiting.queue.next_deadline().is_some_and(|at| at <= self.now);
         if is_due {
             let mut events = Vec::new();
