@@ -158,7 +158,7 @@ impl Node {
 }
 
 fn read(letters: &[Value]) -> Result<Vec<Letter>, Failure> {
-    let read = letters.iter().map(|letter| Letter::deserialize(letter));
+    let read = letters.iter().map(Letter::deserialize);
     read.collect::<Result<_, _>>().map_err(|error| Failure::Internal(format!("a letter: {error}")))
 }
 

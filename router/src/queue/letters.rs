@@ -40,13 +40,10 @@ impl<B> Queue<B> {
         let index = self.user_or_new(user)?;
         self.last_seq += 1;
         let seq = self.last_seq;
-        for account in
-            [Some(&mut self.account), self.users[index as usize].as_deref_mut().map(|user| &mut user.account)]
-        {
-            if let Some(account) = account {
-                account.offered += 1;
-                account.dead += 1;
-            }
+        let user_account = self.users[index as usize].as_deref_mut().map(|user| &mut user.account);
+        for account in [Some(&mut self.account), user_account].into_iter().flatten() {
+            account.offered += 1;
+            account.dead += 1;
         }
         let Offer { outlet, id: _, priority, order, protected, bytes, body } = offer;
         events.push(Event::DeadLettered { user: user.into(), outlet, seq, reason });
