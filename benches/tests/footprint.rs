@@ -270,7 +270,13 @@ fn an_empty_router_is_small_and_nothing_is_kept_of_those_who_are_gone() {
     drop(router);
 
     // Rings that a thousand users fill.
-    let config = Config { quality_agents_max: 4, quality_samples_max: 16, ..Config::default() };
+    let config = Config {
+        quality_agents_max: 4,
+        quality_samples_max: 16,
+        // Dead letters outlast their users on purpose, as many as this.
+        dead_letters_max: 64,
+        ..Config::default()
+    };
     let mut router = Router::new(config).expect("valid");
     router.add_tool("look", "");
     router.add_tool("delete_corpus", "");
