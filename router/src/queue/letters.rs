@@ -228,6 +228,8 @@ impl<B> Queue<B> {
                 events.push(Event::LetterDropped { user: user.name.clone(), seq });
             }
             self.letters -= forgotten as u64;
+            // Of whom there is nothing else, nothing is kept.
+            self.rest(index);
         }
         // Numbers of letters that are gone are swept once they are the larger part.
         if self.buried.len() as u64 > 2 * most + 16 {
