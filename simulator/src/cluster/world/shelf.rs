@@ -75,9 +75,8 @@ impl World<'_> {
         let answer: Answer = self.store.apply(self.now(), &request, &mut wakes);
         self.tell(|| format!("store: node {node} {:?} -> {answer:?}", request.id));
         self.look_on(&request, &answer);
-        let own = Node::name(node, life);
-        let is_early =
-            wakes.iter().any(|(name, _)| name.as_str() == own) && self.happens(FaultKind::WakeEarly);
+        // Whoever appends is not woken itself: others hear of it well ahead of its answer.
+        let is_early = !wakes.is_empty() && self.happens(FaultKind::WakeEarly);
         for (name, wake) in wakes {
             self.wake(name.as_str(), wake);
         }
