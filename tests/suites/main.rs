@@ -14,7 +14,7 @@ mod planned;
 mod queues;
 mod simulated;
 #[path = "../../router/server/tests/server/harness.rs"]
-#[allow(dead_code, reason = "the server's own tests use the rest")]
+#[expect(dead_code, reason = "the server's own tests use the rest")]
 mod sockets;
 mod strategic;
 mod structure;
@@ -22,5 +22,4 @@ mod table;
 #[path = "../tree/mod.rs"]
 mod tree;
 #[path = "../../router/tests/core/harness.rs"]
-#[allow(dead_code, reason = "the core's own tests use the rest")]
 mod world;

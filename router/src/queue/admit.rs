@@ -98,19 +98,8 @@ impl<B> Queue<B> {
             self.bury(now, lane, victim.at, Reason::Evicted { by: seq }, events);
             Some(lane)
         });
-        let Offer { outlet: _, id: _, priority, order, protected, bytes, body } = offer;
-        let entry = Entry {
-            seq,
-            offered_at: now,
-            bytes,
-            priority,
-            fence: 0,
-            protected,
-            redriven: false,
-            moved: false,
-            failures: None,
-            body,
-        };
+        let (entry, order) = Entry::new(seq, now, offer);
+        let priority = entry.priority;
         self.push(now, index, way, priority, order, entry);
         if let Some(lane) = left {
             self.settled(now, lane);

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
-use super::Priority;
+use super::{Offer, Priority};
 use crate::contract::Instant;
 
 /// Messages for which a lane always keeps room once it had them.
@@ -38,6 +38,24 @@ pub(super) struct Failures {
 }
 
 impl<B> Entry<B> {
+    /// A message that is offered now, under that number; and its order key.
+    pub(super) fn new(seq: u64, now: Instant, offer: Offer<'_, B>) -> (Self, Option<u64>) {
+        let Offer { outlet: _, id: _, priority, order, protected, bytes, body } = offer;
+        let entry = Self {
+            seq,
+            offered_at: now,
+            bytes,
+            priority,
+            fence: 0,
+            protected,
+            redriven: false,
+            moved: false,
+            failures: None,
+            body,
+        };
+        (entry, order)
+    }
+
     /// How often an attempt failed.
     pub(super) fn attempts(&self) -> u32 {
         self.failures.as_ref().map_or(0, |failures| failures.attempts)

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::{
-    Admission, DeadLetter, Event, Offer, Queue, Reason, Refusal,
+    Admission, DeadLetter, Event, Offer, Outlet, Queue, Reason, Refusal,
     lane::{Entry, Failures},
 };
 use crate::{contract::Instant, fingerprint::Walk};
@@ -45,23 +45,9 @@ impl<B> Queue<B> {
             account.offered += 1;
             account.dead += 1;
         }
-        let Offer { outlet, id: _, priority, order, protected, bytes, body } = offer;
-        events.push(Event::DeadLettered { user: user.into(), outlet, seq, reason });
-        let (offered_at, dead_at, failures) = (now, now, Vec::new());
-        let letter = DeadLetter {
-            seq,
-            outlet,
-            priority,
-            order,
-            protected,
-            bytes,
-            offered_at,
-            dead_at,
-            reason,
-            failures,
-            body,
-        };
-        self.keep_letter(now, index, letter, events);
+        let outlet = offer.outlet;
+        let (entry, order) = Entry::new(seq, now, offer);
+        self.bury_entry(now, index, outlet, order, entry, reason, events);
         self.rest(index);
         Ok(seq)
     }
@@ -146,13 +132,40 @@ impl<B> Queue<B> {
         self.pool_takes(user, user.messages + 1, bytes)
     }
 
-    pub(super) fn keep_letter(
+    /// A message that is in no lane any more ends, and is kept.
+    #[expect(clippy::too_many_arguments, reason = "where it stood, and what becomes of it")]
+    pub(super) fn bury_entry(
         &mut self,
         now: Instant,
         index: u32,
-        letter: DeadLetter<B>,
+        outlet: Outlet,
+        order: Option<u64>,
+        entry: Entry<B>,
+        reason: Reason,
         events: &mut Vec<Event>,
     ) {
+        let Some(user) = &self.users[index as usize] else { return };
+        let Entry { seq, offered_at, bytes, priority, protected, failures, body, .. } = entry;
+        events.push(Event::DeadLettered { user: user.name.clone(), outlet, seq, reason });
+        let failures = failures.map(|failures| failures.texts).unwrap_or_default();
+        let dead_at = now;
+        let letter = DeadLetter {
+            seq,
+            outlet,
+            priority,
+            order,
+            protected,
+            bytes,
+            offered_at,
+            dead_at,
+            reason,
+            failures,
+            body,
+        };
+        self.keep_letter(now, index, letter, events);
+    }
+
+    fn keep_letter(&mut self, now: Instant, index: u32, letter: DeadLetter<B>, events: &mut Vec<Event>) {
         let (most, until) = (self.limits.dead_letters_max as usize, self.letter_until(&letter));
         let notifies = self.policies.of(letter.outlet).notifies;
         let Some(user) = &mut self.users[index as usize] else { return };

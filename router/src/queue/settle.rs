@@ -3,8 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::{
-    Due, Event, LaneRef, Lease, Outlet, Priority, Queue, Reason, Retry, contract::DeadLetter, lane::Entry,
-    turns::Culprit,
+    Due, Event, LaneRef, Lease, Outlet, Priority, Queue, Reason, Retry, lane::Entry, turns::Culprit,
 };
 use crate::contract::Instant;
 
@@ -245,34 +244,7 @@ impl<B> Queue<B> {
         let Some(user) = &mut self.users[at.user as usize] else { return };
         user.account.dead += 1;
         let outlet = user.ways[at.way as usize].outlet;
-        let Entry {
-            seq,
-            offered_at,
-            bytes,
-            priority,
-            protected,
-            failures,
-            body,
-            fence: _,
-            redriven: _,
-            moved: _,
-        } = entry;
-        events.push(Event::DeadLettered { user: user.name.clone(), outlet, seq, reason });
-        let failures = failures.map(|failures| failures.texts).unwrap_or_default();
-        let letter = DeadLetter {
-            seq,
-            outlet,
-            priority,
-            order,
-            protected,
-            bytes,
-            offered_at,
-            dead_at: now,
-            reason,
-            failures,
-            body,
-        };
-        self.keep_letter(now, at.user, letter, events);
+        self.bury_entry(now, at.user, outlet, order, entry, reason, events);
     }
 
     /// Takes a message out of its lane, leased or not, and out of the books of what is here.
