@@ -12,6 +12,7 @@
 //! | `golden.closed` | a close by the server | touched |
 //! | `golden.terminal` | another end than planned | touched |
 //! | `golden.incomplete` | fewer or more events than planned, in a run that ended as planned | touched, and a gap, or a planned stop or time-out, or a planned failure and `services_away` |
+//! | the same | fewer failed tools than planned, in a run with a tool that the router closed for its time was over | touched, and the node's clock has jumped or drifted |
 //! | the same | fewer events than planned, in a run that was to fail and ended with `SHUTDOWN` | touched, and a `deploy` |
 //! | `golden.setup` | an answer before the connection is set up | touched, and a `deploy`: a node that drains settles what it holds |
 //! | `golden.incomplete` at the end | a run without its end on a tab | a gap on that tab; or its node was replaced since, and another tab has the end |
@@ -28,7 +29,7 @@
 //! | `golden.setup` | `TOO_LARGE` before the set-up is over, or a refusal as above | touched: the plan no longer keeps such frames out of it |
 //! | `golden.setup` | whatever came before the set-up is over | the node's clock has jumped or drifted |
 //! | `golden.late` | an answer after more than 5 s | touched |
-//! | `golden.twice` | a second run of one request | the node was replaced between the two, or the server knows no message again |
+//! | `golden.twice` | a second run of one request | the two are of different nodes, whichever is seen first; or the server knows no message again |
 //! | the same | a second run of one request | touched, and the request was sent longer ago than the server's clock has ids remembered |
 //! | `run.R1`, `run.R3`, `run.R4` | what a run seems to lack | a gap |
 //! | `run.R5` | a run without its end | its node was replaced, or a gap |

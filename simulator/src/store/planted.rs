@@ -17,6 +17,7 @@ impl Model {
     ) -> Answer {
         let mut request = request.clone();
         let mut hears_later = None;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a defect is one of one operation")]
         match &mut request.op {
             Op::Admit(admit) if mutant == Mutant::ForgetMessages => {
                 if let Some(user) = self.users.get_mut(&admit.user) {

@@ -17,7 +17,7 @@ pub(super) fn limits(scale: Scale, scenario: &Scenario, dice: &mut Dice) -> Limi
     };
     let tight = Tight::draw(scenario, dice);
     if scale.tight {
-        tight.into(&mut limits);
+        tight.into(scenario.users.tabs.max(), &mut limits);
     }
     limits
 }
@@ -60,7 +60,7 @@ impl Tight {
         }
     }
 
-    fn into(self, limits: &mut Limits) {
+    fn into(self, tabs_max: u32, limits: &mut Limits) {
         limits.outbound_frames_max = self.outbound_frames_max;
         limits.outbound_bytes_max = self.outbound_bytes_max;
         limits.connections_per_user_max = self.connections_per_user_max;
@@ -72,5 +72,10 @@ impl Tight {
         limits.slow_reader_grace = self.slow_reader_grace;
         limits.drain_deadline = self.drain_deadline;
         limits.heartbeat_after = self.heartbeat_after.or(limits.heartbeat_after);
+        // Answers to heartbeats count, too. Where they alone exceed the rate, nothing else ever gets through.
+        if let (Some(rate), Some(every)) = (&mut limits.rate_per_s, limits.heartbeat_after) {
+            let answers = u64::from(tabs_max) * SECOND / every.us().max(1);
+            *rate = (*rate).max(answers as u32 + 2);
+        }
     }
 }

@@ -154,8 +154,12 @@ impl<S: Subject> World<'_, S> {
         self.happen(Event::Drain);
     }
 
-    /// The node is told to drain.
+    /// The node is told to drain. What it had to do before, such as runs whose messages waited for a set-up, it does first:
+    /// that is late only where the node stood still.
     pub(super) fn drain(&mut self) {
+        if self.subject.next_deadline().is_some_and(|at| at <= self.node_now()) {
+            self.input(Input::Tick);
+        }
         if let Some(trouble) = &mut self.trouble {
             trouble.told = true;
         }
