@@ -113,6 +113,8 @@ impl Client {
         }
         self.forgotten = false;
         self.seen = frame.cursor;
+        // A replay of what the welcome counted: this tab has it only as it comes.
+        self.base = self.base.map(|base| base.min(frame.cursor - 1));
         self.note(frame);
         Verdict::Fresh
     }

@@ -25,8 +25,8 @@ const INTERNALS: [&str; 3] = ["MessageType.", "is not defined", "Traceback"];
 #[derive(Clone, Debug, Default)]
 pub(super) struct GoldenPath {
     open: Vec<Asked>,
-    /// Keys of requests whose runs ended on every tab, and of those runs; and when they were sent.
-    done: Vec<(u64, u64, u64)>,
+    /// Requests whose runs ended on every tab.
+    done: Vec<Done>,
     /// Requests that were sent again, and by which tab; once for each time.
     repeated: Vec<(u64, u8)>,
     answers: PerTab<VecDeque<Awaited>>,
@@ -62,6 +62,17 @@ struct Asked {
     runs: Vec<(u64, u32)>,
     /// Whether it ended otherwise than planned, and a fault explains that.
     forgiven: bool,
+}
+
+/// A request whose run ended on every tab.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    key: u64,
+    /// The run that ended last, and its node.
+    run: u64,
+    node: u32,
+    /// When it was sent.
+    at_us: u64,
 }
 
 /// A run as one tab sees it.
@@ -288,13 +299,16 @@ impl GoldenPath {
         let request = seen.frame.request_id;
         let key = seen.request;
         let Some(index) = self.open.iter().position(|asked| asked.key == key) else {
-            match self.done.iter().find(|(done, ..)| *done == key) {
+            match self.done.iter().find(|done| done.key == key) {
                 None => {
                     let detail = format!("nobody sent request {request}");
                     ledger.push(seen.finding("golden.unasked", NAME, detail));
                 }
-                Some((_, run, at_us))
-                    if *run != seen.run && dedupes && !(seen.touched && *at_us < seen.forgets_us) =>
+                Some(done)
+                    if done.run != seen.run
+                        && done.node == seen.node
+                        && dedupes
+                        && !(seen.touched && done.at_us < seen.forgets_us) =>
                 {
                     let detail = format!("request {request} is run again after it ended");
                     ledger.push(seen.finding("golden.twice", NAME, detail));
@@ -321,7 +335,7 @@ impl GoldenPath {
         if asked.tabs.iter().all(|view| view.ended.is_some()) {
             asked.settle(ledger);
             let asked = self.open.swap_remove(index);
-            self.done.push((key, seen.run, asked.at_us));
+            self.done.push(Done { key, run: seen.run, node: seen.node, at_us: asked.at_us });
         }
     }
 

@@ -291,6 +291,11 @@ impl Checkers {
         } = &mut **session;
         let connection = connections.get(tab).copied().unwrap_or_default();
         let [run, request, thread] = [frame.run_id, frame.request_id, frame.thread_id].map(key_of);
+        let is_welcome = matches!(frame.kind, FrameKind::Welcome { .. });
+        let epoch_us = self.watch.epoch_us;
+        let stamp = if tolerance.touched(at_us) { frame.emitted_at_us() } else { None };
+        let now_us = || self.clock.as_ref().map_or(at_us, |clock| clock.shows(at_us));
+        let made_us = stamp.and_then(|us| us.checked_sub(epoch_us)).unwrap_or_else(now_us);
         let seen = Seen {
             at_us,
             id,
@@ -315,7 +320,7 @@ impl Checkers {
                 None => at_us.saturating_sub(self.remembers_us),
                 Some(clock) => clock.when(clock.shows(at_us).saturating_sub(self.remembers_us)),
             },
-            away: tolerance.silent(at_us, tab, recovery_us) && tolerance.touched(at_us),
+            away: tolerance.silent(made_us, tab, recovery_us, is_welcome) && tolerance.touched(at_us),
             node: tolerance.node_of(tab),
         };
         let ledger = &mut self.ledger;
@@ -335,7 +340,7 @@ impl Checkers {
             order.torn(tab);
             golden_path.torn(tab);
         }
-        journey.received(&seen, self.watch.epoch_us, self.clock.as_ref(), ledger);
+        journey.received(&seen, epoch_us, self.clock.as_ref(), ledger);
         if let FrameKind::Event(event) = frame.kind {
             ledger.counts.events += 1;
             order.received(&seen, event, ledger);

@@ -34,7 +34,7 @@
 //! | `run.R1`, `run.R3`, `run.R4` | what a run seems to lack | a gap |
 //! | `run.R5` | a run without its end | its node was replaced, or a gap |
 //! | `deliver.I4` | a frame ahead of a hole, which the client does not take | disturbed |
-//! | `deliver.I4` | a welcome below the client's cursor | the node was replaced, or touched, and all tabs were silent for a recovery window, this one since then |
+//! | `deliver.I4` | a welcome below the client's cursor | the node was replaced, or touched, and all tabs were silent for a recovery window since this one's last welcome |
 //! | `deliver.I2` | a tab without the newest events of a node | the tab never met that node |
 //!
 //! A run that ended otherwise than planned and was forgiven is counted (`forgiven`); the objective of the golden path is
@@ -52,7 +52,8 @@ pub(super) struct Tolerance {
     pub(super) deploys: bool,
     pub(super) services_away: bool,
     tabs: Vec<Tab>,
-    /// When a frame came last, on whatever tab.
+    /// When the newest frame was made by the server's clock, on whatever tab: what a network held back says nothing of a server
+    /// that has forgotten meanwhile.
     heard_us: u64,
     /// When the latest silence began in which a server may forget the user.
     silent_us: Option<u64>,
@@ -64,8 +65,10 @@ struct Tab {
     crowded: bool,
     /// The node of its connection.
     node: u32,
-    /// When a frame came last.
+    /// The same, as far as this tab was there.
     heard_us: u64,
+    /// Whether it was silent, with all others, for so long that the server may have forgotten the user since its welcome.
+    away: bool,
 }
 
 impl Tolerance {
@@ -82,14 +85,20 @@ impl Tolerance {
         }
     }
 
-    /// A frame came on a tab: whether all tabs were silent for so long at some time, and this one has been since.
-    pub(super) fn silent(&mut self, at_us: u64, tab: u8, for_us: u64) -> bool {
-        let before_us = std::mem::replace(&mut self.heard_us, at_us);
-        if at_us.saturating_sub(before_us) >= for_us {
+    /// A frame came on a tab that the server made at that time by its clock: whether all tabs were silent for so long at some
+    /// time, and this one has had no welcome since.
+    pub(super) fn silent(&mut self, made_us: u64, tab: u8, for_us: u64, welcome: bool) -> bool {
+        let made_us = made_us.max(self.heard_us); // replays were made before
+        let before_us = std::mem::replace(&mut self.heard_us, made_us);
+        if made_us - before_us >= for_us {
             self.silent_us = Some(before_us);
         }
-        let heard_us = std::mem::replace(&mut self.tab_mut(tab).heard_us, at_us);
-        self.silent_us.is_some_and(|silent_us| heard_us <= silent_us)
+        let silent_us = self.silent_us;
+        let tab = self.tab_mut(tab);
+        let heard_us = std::mem::replace(&mut tab.heard_us, made_us);
+        let away = tab.away || silent_us.is_some_and(|silent_us| heard_us <= silent_us);
+        tab.away = away && !welcome;
+        away
     }
 
     pub(super) const fn touched(&self, at_us: u64) -> bool {
