@@ -84,6 +84,8 @@ impl Bounds {
     ///
     /// # Errors
     /// The first that makes no sense.
+    // Not where it is called: see what the server's scripts say of that.
+    #[inline(never)]
     pub fn check(&self) -> Result<(), BoundsError> {
         let counts = [
             ("log_events_max", self.log_events_max),

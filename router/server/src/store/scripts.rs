@@ -42,6 +42,9 @@ pub(super) struct Scripts {
 }
 
 impl Scripts {
+    // Whoever connects calls this and the check of the bounds. Inlined there, both make a function on which the optimizer may
+    // spend more than ten minutes (rustc 1.95, elimination of constraints).
+    #[inline(never)]
     pub(super) fn new(bounds: &Bounds, clock: StoreClock) -> Self {
         let head = head(bounds, clock);
         // What needs room asks for it first; what frees it, or keeps runs alive, goes on when memory is full.
