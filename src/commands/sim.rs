@@ -28,17 +28,47 @@ const LARGE: u32 = 50_000;
 
 /// Begins anew as the same process with memory in large pages: the C library asks the environment, and only when it begins.
 /// Where that cannot be, nothing happens; what is played is the same.
+///
+/// Where large pages are to be asked for (`madvise`), glibc 2.36 finds that out in two starts of three only: it compares a text
+/// that it has not ended. So the program begins a few times; the value says how often.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn again_with_large_pages() {
     use std::{env, os::unix::process::CommandExt as _, process::Command};
 
     const TOLD: &str = "GLIBC_TUNABLES";
-    if env::var_os(TOLD).is_none()
-        && let Ok(program) = env::current_exe()
-    {
+    const ASKED: &str = "glibc.malloc.hugetlb=1";
+    const STARTS_MAX: usize = 8;
+    let told = match env::var(TOLD) {
+        Err(env::VarError::NotPresent) => ASKED.to_owned(),
+        Ok(told) if told.split(':').all(|part| part == ASKED) => {
+            if told.split(':').count() >= STARTS_MAX || !pages_are_asked_for() || has_large_pages() {
+                return;
+            }
+            format!("{told}:{ASKED}")
+        }
+        // Whoever set it knows why.
+        Ok(_) | Err(env::VarError::NotUnicode(_)) => return,
+    };
+    if let Ok(program) = env::current_exe() {
         // Comes back only if it could not begin.
-        _ = Command::new(program).args(env::args_os().skip(1)).env(TOLD, "glibc.malloc.hugetlb=1").exec();
+        _ = Command::new(program).args(env::args_os().skip(1)).env(TOLD, told).exec();
     }
+}
+
+/// Whether large pages are for those who ask for them.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn pages_are_asked_for() -> bool {
+    let enabled = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    enabled.is_ok_and(|enabled| enabled.contains("[madvise]"))
+}
+
+/// Whether this process asked for its heap to be in large pages.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn has_large_pages() -> bool {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let heap = maps.split_once("[heap]").and_then(|(_, heap)| heap.split_once("VmFlags:"));
+    let flags = heap.and_then(|(_, flags)| flags.lines().next());
+    flags.is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "hg"))
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
