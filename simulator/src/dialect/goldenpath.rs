@@ -174,7 +174,7 @@ impl<'a> Members<'a> {
     fn tail(&mut self, scanner: &mut Scanner<'a>) -> Result<(), DecodeError> {
         if scanner.take(br#","timestamp":"#) {
             scanner.skip_space();
-            if let Value::Text(text) = scanner.value(1)? {
+            if let Value::Text(text) | Value::Number(text) = scanner.value(1)? {
                 self.timestamp = text;
             }
             _ = scanner.take(br#","server_id":null,"correlation_id":null"#);
@@ -247,7 +247,8 @@ impl<'a> Members<'a> {
             Value::Integer(number) => self.integer(key, number),
             Value::Bool(flag) if key == "recovered" => self.recovered = flag,
             Value::Bool(flag) if key == "success" => self.success = Some(flag),
-            Value::Bool(_) | Value::Other => {}
+            Value::Number(text) if key == "timestamp" => self.timestamp = text,
+            Value::Number(_) | Value::Bool(_) | Value::Other => {}
         }
         Ok(())
     }

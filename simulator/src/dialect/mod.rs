@@ -206,7 +206,7 @@ pub struct ServerFrame<'a> {
     pub error_code: &'a str,
     /// `message_id`, of an acknowledgement or, in its details, of an error.
     pub message_id: &'a str,
-    /// `timestamp`, if it is a text.
+    /// `timestamp`: a text, or a number with a fraction.
     pub timestamp: &'a str,
     /// `agent_name`, of an event.
     pub agent_name: &'a str,
@@ -256,7 +256,7 @@ impl ServerFrame<'_> {
     }
 
     /// [`timestamp`](Self::timestamp) in microseconds since the Unix epoch, if it has the form
-    /// `2026-11-21T00:00:00.000000Z`.
+    /// `2026-11-21T00:00:00.000000Z`, or that of seconds with a fraction of up to six digits.
     pub fn emitted_at_us(&self) -> Option<u64> {
         micros_of(self.timestamp)
     }
@@ -280,7 +280,7 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 fn micros_of(text: &str) -> Option<u64> {
-    let bytes: &[u8; 27] = text.as_bytes().try_into().ok()?;
+    let Ok(bytes) = <&[u8; 27]>::try_from(text.as_bytes()) else { return micros_of_number(text) };
     let mut plain = true;
     let mut number = |from: usize, to: usize| {
         bytes[from..to].iter().fold(0, |number: u64, byte| {
@@ -301,6 +301,12 @@ fn micros_of(text: &str) -> Option<u64> {
     Some(seconds * 1_000_000 + micros)
 }
 
+fn micros_of_number(text: &str) -> Option<u64> {
+    let (seconds, fraction) = text.split_once('.')?;
+    let unit = 10_u64.pow(6_u32.checked_sub(fraction.len().try_into().ok()?)?);
+    seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(fraction.parse::<u64>().ok()? * unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,9 +316,18 @@ mod tests {
         assert_eq!(micros_of("1970-01-01T00:00:00.000000Z"), Some(0));
         assert_eq!(micros_of("2023-11-14T22:13:20.000001Z"), Some(1_700_000_000_000_001));
         assert_eq!(micros_of("2024-02-29T23:59:59.999999Z"), Some(1_709_251_199_999_999));
-        for wrong in
-            ["", "2023-11-14T22:13:20Z", "2023-11-14T22:13:20.00000xZ", "0000-01-01T00:00:00.000000Z"]
-        {
+        assert_eq!(micros_of("1700000000.286822"), Some(1_700_000_000_286_822));
+        assert_eq!(micros_of("1700000000.5"), Some(1_700_000_000_500_000));
+        for wrong in [
+            "",
+            "2023-11-14T22:13:20Z",
+            "2023-11-14T22:13:20.00000xZ",
+            "0000-01-01T00:00:00.000000Z",
+            "-1.5",
+            "1.5e3",
+            "1.1234567",
+            "99999999999999999999.5",
+        ] {
             assert_eq!(micros_of(wrong), None, "{wrong}");
         }
     }

@@ -21,7 +21,9 @@ pub(super) enum Value<'a> {
     Text(&'a str),
     Integer(u64),
     Bool(bool),
-    /// An object, array, null, or a number that is no `u64`.
+    /// A number that is no `u64`, as written.
+    Number(&'a str),
+    /// An object, array or null.
     Other,
 }
 
@@ -273,8 +275,9 @@ impl<'a> Scanner<'a> {
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        let integer = if whole { self.text[start..self.at].parse().ok() } else { None };
-        Ok(integer.map_or(Value::Other, Value::Integer))
+        let text = &self.text[start..self.at];
+        let integer = if whole { text.parse().ok() } else { None };
+        Ok(integer.map_or(Value::Number(text), Value::Integer))
     }
 
     fn digits(&mut self) -> Result<(), DecodeError> {
