@@ -2,7 +2,7 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use super::{Audience, Conn, ConnState, UserRef};
+use super::{Audience, Conn, ConnState, User, UserRef};
 use crate::contract::{ConnId, Instant, UserId};
 
 /// A live connection, as the registry knows it.
@@ -102,7 +102,9 @@ impl Audience {
 
     /// A walk over all connections.
     pub(crate) fn pool(&self, now: Instant, idle_us: u64) -> Pool {
-        let mut pool = Pool { users: self.live_users().count() as u64, ..Pool::default() };
+        // Slot after slot, as they lie in memory: a free one has no connections.
+        let live = |user: &&User| user.conns.iter().any(|index| self.conn_at(*index).is_live());
+        let mut pool = Pool { users: self.users.iter().filter(live).count() as u64, ..Pool::default() };
         for conn in self.conns.iter().filter(|conn| conn.is_live()) {
             let served = conn.cold.last_written.is_some_and(|at| now.since(at) < idle_us);
             pool.connections += 1;
