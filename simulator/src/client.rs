@@ -35,6 +35,8 @@ pub struct Client {
     gap_to: u64,
     /// Whether the server has forgotten what it issued, and nothing new has come since.
     forgotten: bool,
+    /// The cursor that it then had been asked to go on from.
+    said: u64,
 }
 
 /// A run that this tab knows of and that has not ended.
@@ -204,6 +206,7 @@ impl Client {
         }
         if self.forgotten {
             // The old numbers mean nothing here.
+            self.said = self.resumes.unwrap_or_default();
             (self.seen, self.base, self.gap_to, self.resumes) = (0, None, 0, None);
             self.runs.clear();
         }
@@ -212,7 +215,10 @@ impl Client {
 
     fn announced(&mut self, from: u64, to: u64) {
         if self.forgotten {
-            (self.forgotten, self.base, self.gap_to) = (false, Some(to), to);
+            // What begins later than after all that this tab said it has, overtook something.
+            if from <= self.said.max(self.base.unwrap_or_default()) + 1 {
+                (self.forgotten, self.base, self.gap_to) = (false, Some(to), to);
+            }
         } else if self.careful && self.resume_cursor().is_some_and(|last| from <= last.max(self.gap_to) + 1) {
             self.gap_to = self.gap_to.max(to);
             // How those runs ended may be in the gap.
@@ -301,6 +307,22 @@ mod tests {
             let data = format!(r#"{{"cursor":6,"connection_id":"conn-{node}-1"}}"#);
             receive(&mut client, &format!(r#"{{"type":"connection_established","data":{data}}}"#));
             assert_eq!(receive(&mut client, &event("agent_thinking", 2, 7)), verdict, "{node}");
+        }
+    }
+
+    #[test]
+    fn a_gap_that_overtook_what_came_before_it_is_not_taken_for_the_beginning() {
+        let welcome = |node: u32, cursor: u64| {
+            let data = format!(r#"{{"cursor":{cursor},"connection_id":"conn-n{node}-1"}}"#);
+            format!(r#"{{"type":"connection_established","data":{data}}}"#)
+        };
+        for (from, verdict) in [(1, Verdict::Fresh), (3, Verdict::Hole)] {
+            let mut client = Client::careful();
+            receive(&mut client, &welcome(0, 0));
+            client.disconnected();
+            receive(&mut client, &welcome(1, 0));
+            receive(&mut client, &format!(r#"{{"type":"recovery_gap","from":{from},"to":204}}"#));
+            assert_eq!(receive(&mut client, &event("agent_started", 1, 205)), verdict, "from {from}");
         }
     }
 
