@@ -98,8 +98,8 @@ impl<B> Queue<B> {
             self.bury(now, lane, victim.at, Reason::Evicted { by: seq }, events);
             Some(lane)
         });
-        let (entry, order) = Entry::new(seq, now, offer);
-        let priority = entry.priority;
+        let Offer { priority, order, protected, bytes, body, .. } = offer;
+        let entry = Entry::new(seq, now, priority, protected, bytes, body);
         self.push(now, index, way, priority, order, entry);
         if let Some(lane) = left {
             self.settled(now, lane);

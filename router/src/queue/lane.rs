@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
-use super::{Offer, Priority};
+use super::Priority;
 use crate::contract::Instant;
 
 /// Messages for which a lane always keeps room once it had them.
@@ -38,10 +38,16 @@ pub(super) struct Failures {
 }
 
 impl<B> Entry<B> {
-    /// A message that is offered now, under that number; and its order key.
-    pub(super) fn new(seq: u64, now: Instant, offer: Offer<'_, B>) -> (Self, Option<u64>) {
-        let Offer { outlet: _, id: _, priority, order, protected, bytes, body } = offer;
-        let entry = Self {
+    /// A message that begins to wait now, under that number, and of which nothing has been tried.
+    pub(super) const fn new(
+        seq: u64,
+        now: Instant,
+        priority: Priority,
+        protected: bool,
+        bytes: u32,
+        body: B,
+    ) -> Self {
+        Self {
             seq,
             offered_at: now,
             bytes,
@@ -52,8 +58,7 @@ impl<B> Entry<B> {
             moved: false,
             failures: None,
             body,
-        };
-        (entry, order)
+        }
     }
 
     /// How often an attempt failed.

@@ -45,8 +45,8 @@ impl<B> Queue<B> {
             account.offered += 1;
             account.dead += 1;
         }
-        let outlet = offer.outlet;
-        let (entry, order) = Entry::new(seq, now, offer);
+        let Offer { outlet, priority, order, protected, bytes, body, .. } = offer;
+        let entry = Entry::new(seq, now, priority, protected, bytes, body);
         self.bury_entry(now, index, outlet, order, entry, reason, events);
         self.rest(index);
         Ok(seq)
@@ -88,18 +88,8 @@ impl<B> Queue<B> {
         let way = user.way_or_new(letter.outlet);
         let DeadLetter { outlet: _, priority, order, protected, bytes, failures, body, .. } = letter;
         let failures = (!failures.is_empty()).then(|| Box::new(Failures { attempts: 0, texts: failures }));
-        let entry = Entry {
-            seq,
-            offered_at: now,
-            bytes,
-            priority,
-            fence: 0,
-            protected,
-            redriven: true,
-            moved: false,
-            failures,
-            body,
-        };
+        let waits = Entry::new(seq, now, priority, protected, bytes, body);
+        let entry = Entry { redriven: true, failures, ..waits };
         self.push(now, index, way, priority, order, entry);
         Some(Admission::Accepted { seq })
     }
