@@ -5,7 +5,7 @@
 
 Plays each workload with both numbers of users, in turns, and prints processor time per frame that arrived over the simulated
 network, without that of starting up, and the most memory. Exit 0 when the round trips cost at most 1 µs more and fit into
-16 GiB, 1 when not. Needs about 11 GiB of memory and ten minutes. No package is needed.
+16 GiB, 1 when not. Needs about 6 GiB of memory and ten minutes. No package is needed.
 """
 
 import argparse

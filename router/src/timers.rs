@@ -51,6 +51,8 @@ type Entry = (Instant, u64, Timer);
 const SPAN_BITS: u32 = 18;
 /// Deadlines that the heap takes in any case: so many stand near one another.
 const NEAR: usize = 1_024;
+/// So many deadlines fall due soon.
+const SOON: usize = 15;
 
 const fn span_of(entry: &Entry) -> u64 {
     entry.0.as_micros() >> SPAN_BITS
@@ -116,6 +118,12 @@ impl Timers {
             self.late -= entries.len();
             self.heap.extend(entries.into_iter().map(Reverse));
         }
+    }
+
+    /// Some of what is due next, in no order.
+    pub(crate) fn soon(&self) -> impl Iterator<Item = Timer> + '_ {
+        // A heap's first levels.
+        self.heap.as_slice().iter().take(SOON).map(|Reverse((.., timer))| *timer)
     }
 
     /// The next deadline at or before `now`.

@@ -10,7 +10,7 @@
 //! before, says that the server has forgotten; whatever comes next is new.
 
 use crate::dialect::{FrameKind, Outgoing, ServerFrame};
-use crate::plan::ActionKind;
+use crate::plan::{ActionKind, Question};
 
 /// One tab.
 #[derive(Clone, Debug, Default)]
@@ -176,10 +176,11 @@ impl Client {
             ActionKind::Heartbeat => Some(Outgoing::Heartbeat),
             ActionKind::Typing { thread } => Some(Outgoing::Typing { thread }),
             ActionKind::Unknown { type_name } => Some(Outgoing::Unknown { type_name }),
-            ActionKind::Quality { type_name, message_id, thread } => {
+            ActionKind::Quality(question) => {
+                let Question { type_name, message_id, thread } = &**question;
                 Some(Outgoing::Quality { type_name, message_id, thread })
             }
-            ActionKind::Malformed { frame, .. } => Some(Outgoing::Malformed { frame }),
+            ActionKind::Malformed(bad) => Some(Outgoing::Malformed { frame: &bad.frame }),
             ActionKind::Stop { message_id } => {
                 self.run_of(message_id).map(|run_id| Outgoing::Stop { run_id })
             }
@@ -386,7 +387,7 @@ mod tests {
     #[test]
     fn a_stop_names_the_run_while_it_is_open_and_its_end_is_confirmed() {
         let mut client = Client::new();
-        let stop = ActionKind::Stop { message_id: "m1".to_owned() };
+        let stop = ActionKind::Stop { message_id: "m1".into() };
         assert!(client.outgoing(&stop).is_none());
         receive(&mut client, &event("agent_started", 1, 5));
         assert!(matches!(client.outgoing(&stop), Some(Outgoing::Stop { run_id: "r1" })));

@@ -28,6 +28,7 @@ pub mod coverage;
 pub mod dialect;
 pub mod explore;
 pub mod faults;
+mod few;
 pub mod legacy;
 mod network;
 pub mod plan;

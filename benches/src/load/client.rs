@@ -123,8 +123,8 @@ impl Tab {
             | ActionKind::Heartbeat
             | ActionKind::Typing { .. }
             | ActionKind::Unknown { .. }
-            | ActionKind::Quality { .. }
-            | ActionKind::Malformed { .. } => self.send_action(&action.kind, action.at_us).await,
+            | ActionKind::Quality(_)
+            | ActionKind::Malformed(_) => self.send_action(&action.kind, action.at_us).await,
         }
     }
 
@@ -144,7 +144,7 @@ impl Tab {
         if let ActionKind::Say(say) = action {
             let now_us = self.worker.clock.now_us();
             self.user.waiting.borrow_mut().said(&say.message_id, self.tab, intended_us, now_us);
-        } else if !matches!(action, ActionKind::Quality { .. }) {
+        } else if !matches!(action, ActionKind::Quality(_)) {
             // An answer about quality goes to all tabs, so it cannot be counted on one.
             self.user.waiting.borrow_mut().expects_answer(self.tab);
         }

@@ -1,6 +1,7 @@
 //! What the router keeps of a connection.
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use core::num::NonZero;
 
 use super::{Awaited, Flow, UserRef, vouch::Passed};
 use crate::contract::{ConnId, Connect, Frame, Instant};
@@ -48,40 +49,81 @@ pub(crate) struct Conn {
     pub(crate) written: u64,
     /// Highest cursor handed to the socket or queued.
     pub(crate) taken: u64,
-    /// Cursors of the frames handed to the socket, 0 for those without.
-    pub(crate) in_flight: VecDeque<u64>,
+    /// The frames handed to the socket.
+    pub(crate) in_flight: InFlight,
     pub(crate) queued: VecDeque<Queued>,
     pub(crate) cold: Box<Cold>,
 }
 
-/// What few messages touch.
+/// Cursors of frames, oldest first; 0 of those without. Mostly there is one, which stands in place: a line of memory of its own
+/// would be a miss for each frame.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InFlight {
+    /// One more than the first cursor.
+    first: Option<NonZero<u64>>,
+    rest: Vec<u64>,
+}
+
+impl InFlight {
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.first.iter().map(|first| first.get() - 1).chain(self.rest.iter().copied())
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, cursor: u64) {
+        if self.first.is_none() {
+            self.first = Some(NonZero::<u64>::MIN.saturating_add(cursor));
+        } else {
+            self.rest.push(cursor);
+        }
+    }
+
+    /// Takes out the oldest `count`, of which there are so many; answers the highest of their cursors.
+    pub(super) fn take(&mut self, count: usize) -> u64 {
+        let Some(others) = count.checked_sub(1) else { return 0 };
+        let first = self.first.take().map_or(0, |first| first.get() - 1);
+        let highest = self.rest.drain(..others).fold(first, u64::max);
+        if !self.rest.is_empty() {
+            let next = self.rest.remove(0);
+            self.push(next);
+        }
+        highest
+    }
+}
+
+/// What few messages touch, and first of it what each frame does: with many connections every line of it is a miss.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Cold {
-    /// Number in the connection's id.
-    pub(crate) number: u64,
-    /// The client has these for certain.
-    pub(crate) acked: u64,
-    pub(crate) resume: Option<u64>,
-    pub(crate) threads: Vec<Arc<str>>,
-    pub(crate) ready_at: Instant,
-    pub(crate) expires_at: Option<Instant>,
-    pub(crate) last_heartbeat: Instant,
-    pub(crate) last_progress: Instant,
     /// The one deadline that counts; one that fires earlier than this was replaced.
     pub(crate) timer_at: Instant,
-    /// Messages that wait for the end of set-up, and their bytes.
-    pub(crate) held: u32,
-    pub(crate) held_bytes: usize,
-    pub(crate) rejects: VecDeque<Instant>,
-    /// The caller's own name of it.
-    pub(crate) name: Option<Arc<str>>,
     /// Frames handed to the operating system so far, and when the last one was.
     pub(crate) frames_written: u64,
     pub(crate) last_written: Option<Instant>,
+    pub(crate) last_progress: Instant,
+    pub(crate) last_heartbeat: Instant,
+    /// The client has these for certain.
+    pub(crate) acked: u64,
+    pub(crate) ready_at: Instant,
     /// Frames that an open receipt waits for.
     pub(crate) awaited: Vec<Awaited>,
+    pub(crate) expires_at: Option<Instant>,
+    /// Messages that wait for the end of set-up, and their bytes.
+    pub(crate) held: u32,
     /// It is known what its user missed: it may be opened.
     pub(crate) seated: bool,
+    pub(crate) held_bytes: usize,
+    /// Number in the connection's id.
+    pub(crate) number: u64,
+    pub(crate) resume: Option<u64>,
+    pub(crate) threads: Vec<Arc<str>>,
+    pub(crate) rejects: VecDeque<Instant>,
+    /// The caller's own name of it.
+    pub(crate) name: Option<Arc<str>>,
     /// What it passed over when it wanted other threads than now.
     pub(super) passed: Option<Passed>,
 }
@@ -99,7 +141,7 @@ impl Conn {
             credit: 0,
             queued_bytes: 0,
             last_inbound: Instant::default(),
-            in_flight: VecDeque::new(),
+            in_flight: InFlight::default(),
             queued: VecDeque::new(),
             written: 0,
             taken: 0,
@@ -180,8 +222,7 @@ impl Conn {
             0 => u64::from(self.credit) ^ self.in_flight.len() as u64 ^ self.queued.len() as u64 ^ self.taken,
             1 => {
                 let times = cold.timer_at.as_micros() ^ cold.last_progress.as_micros();
-                let first = self.in_flight.front().copied().unwrap_or_default();
-                times ^ cold.frames_written ^ cold.awaited.len() as u64 ^ cold.acked ^ first
+                times ^ cold.frames_written ^ cold.awaited.len() as u64 ^ cold.acked
             }
             _ => 0,
         }

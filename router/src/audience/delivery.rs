@@ -253,9 +253,7 @@ impl Audience {
         let conn = &mut self.conns[member.index as usize];
         let count = (frames as usize).min(conn.in_flight.len());
         let before = conn.written;
-        for cursor in conn.in_flight.drain(..count) {
-            conn.written = conn.written.max(cursor);
-        }
+        conn.written = conn.written.max(conn.in_flight.take(count));
         conn.credit += count as u32;
         conn.cold.last_progress = flow.now;
         conn.cold.last_written = Some(flow.now);
@@ -680,7 +678,7 @@ fn hand_over(conn: &mut Conn, index: u32, frame: FrameIx, cursor: u64) -> Effect
 fn take_over(conn: &mut Conn, cursor: u64) {
     conn.credit -= 1;
     conn.taken = conn.taken.max(cursor);
-    conn.in_flight.push_back(cursor);
+    conn.in_flight.push(cursor);
 }
 
 fn give_up_queue(conn: &mut Conn, config: &Config, stats: &mut Stats) {

@@ -140,7 +140,7 @@ impl Conn {
 
     fn digest_frames(&self, walk: &mut Walk<'_>) {
         walk.len(self.in_flight.len());
-        self.in_flight.iter().for_each(|cursor| walk.number(*cursor));
+        self.in_flight.iter().for_each(|cursor| walk.number(cursor));
         walk.len(self.queued.len());
         for queued in &self.queued {
             walk.number(queued.cursor);

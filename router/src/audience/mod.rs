@@ -73,7 +73,11 @@ mod topics;
 mod user;
 mod vouch;
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
 use core::marker::PhantomData;
 
 pub(crate) use conn::{Conn, ConnState};
@@ -141,7 +145,9 @@ pub struct Audience {
     free_conns: Vec<u32>,
     users: Vec<User>,
     free_users: Vec<u32>,
-    by_id: BTreeMap<UserId, u32>,
+    /// Users by the hash of their ids, and those that share one: what an id is compared with stands in the user, who is needed
+    /// anyway. In order of the ids themselves a search would look at those of others.
+    by_id: BTreeSet<(u64, u32)>,
     /// Connections by the caller's own name of them.
     by_name: BTreeMap<Arc<str>, u32>,
     /// Users known only because something was put by for them.
@@ -205,7 +211,11 @@ impl Audience {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<UserRef> {
-        self.by_id.get(id).map(|index| self.user_ref(*index))
+        let mark = fingerprint(id.as_bytes());
+        let mut alike = self.by_id.range((mark, 0)..=(mark, u32::MAX));
+        alike
+            .find(|(_, index)| self.users[*index as usize].id_bytes() == id.as_bytes())
+            .map(|(_, index)| self.user_ref(*index))
     }
 
     pub(crate) fn find_or_add(&mut self, id: &str, tier: Tier) -> UserRef {
@@ -216,18 +226,18 @@ impl Audience {
             self.awaited -= u32::from(awaited);
             return user;
         }
-        let id: UserId = id.into();
+        let (mark, id) = (fingerprint(id.as_bytes()), UserId::from(id));
         let index = match self.free_users.pop() {
             Some(index) => {
-                self.users[index as usize].reuse(id.clone(), tier);
+                self.users[index as usize].reuse(id, tier);
                 index
             }
             None => {
-                self.users.push(User::new(id.clone(), tier));
+                self.users.push(User::new(id, tier));
                 self.users.len() as u32 - 1
             }
         };
-        self.by_id.insert(id, index);
+        self.by_id.insert((mark, index));
         self.user_ref(index)
     }
 
@@ -248,7 +258,7 @@ impl Audience {
         self.topics.forget(user);
         let slot = &mut self.users[user.index as usize];
         self.awaited -= u32::from(slot.awaited);
-        self.by_id.remove(&slot.id);
+        self.by_id.remove(&(fingerprint(slot.id_bytes()), user.index));
         slot.free();
         self.free_users.push(user.index);
     }
@@ -297,8 +307,9 @@ impl Audience {
         self.by_id.len()
     }
 
+    /// Every user, in an order that depends on nothing but their ids.
     pub(crate) fn users(&self) -> impl Iterator<Item = &User> {
-        self.by_id.values().map(|index| &self.users[*index as usize])
+        self.by_id.iter().map(|(_, index)| &self.users[*index as usize])
     }
 
     pub(crate) fn conn_at(&self, index: u32) -> &Conn {

@@ -116,9 +116,12 @@ impl Audience {
 
     /// Users with a live connection, and how many they have, in order of their ids.
     pub(crate) fn live_users(&self) -> impl Iterator<Item = (&UserId, usize)> {
-        self.users().filter_map(|user| {
+        let live = self.users().filter_map(|user| {
             let live = user.conns.iter().filter(|index| self.conn_at(**index).is_live()).count();
             (live > 0).then_some((&user.id, live))
-        })
+        });
+        let mut live: Vec<_> = live.collect();
+        live.sort_unstable();
+        live.into_iter()
     }
 }

@@ -16,7 +16,7 @@ impl Audience {
     /// Hands a frame to the open connections of all who are subscribed to a topic now.
     pub(crate) fn tell_topic(&mut self, topic: &str, frame: &Frame, flow: &mut Flow<'_>) {
         let users = if mutant!(flow.config, AlertEverybody) {
-            self.by_id.values().map(|index| self.user_ref(*index)).collect()
+            self.by_id.iter().map(|(_, index)| self.user_ref(*index)).collect()
         } else {
             self.topic_subscribers(topic)
         };

@@ -36,6 +36,9 @@ impl<B> Queue<B> {
     /// When [`tick`](Self::tick), or a lease, may have something to do next; it may turn out to be nothing.
     pub fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.peek().map(|Reverse((at, ..))| *at);
+        if self.trades.is_empty() {
+            return timer;
+        }
         let probes = self.trades.iter().filter_map(|(kind, trade)| {
             let at = trade.breaker.deadline()?;
             // Those who stand in a ring may have been served otherwise, or be gone.

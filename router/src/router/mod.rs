@@ -22,7 +22,7 @@ use crate::{
     quality::{Desk, Monitor},
     run::Automaton,
     stats::Stats,
-    timers::Timers,
+    timers::{Timer, Timers},
     tools::{Dispatcher, ToolLimits, Toolbox},
     waiting::{Seat, Waiting},
     wire::{self, ServerData, Writer},
@@ -154,6 +154,15 @@ impl Router {
     /// The same for an input of that connection, or an event of its user's (0 to 1); and what a confirmation gives up (2).
     pub fn warm_conn(&self, conn: ConnId, step: u8) {
         self.audience.warm(conn, step);
+    }
+
+    /// The same for the deadlines that come next (0 to 1).
+    pub fn warm_deadlines(&self, step: u8) {
+        for timer in self.timers.soon() {
+            if let Timer::Connection(conn) = timer {
+                self.audience.warm(conn, step);
+            }
+        }
     }
 
     /// Takes one input and appends its effects, in the order in which they must happen. Never panics and never

@@ -4,7 +4,7 @@
 use crate::client::Client;
 use crate::faults::Care;
 use crate::network::LinkRef;
-use crate::plan::{Action, Plan, UserPlan};
+use crate::plan::{Action, ActionKind, Plan, UserPlan};
 use crate::prng::{Domain, Prng};
 use crate::script::Script;
 
@@ -17,7 +17,7 @@ pub(crate) struct User {
     pub(crate) tabs: Vec<Tab>,
     pub(crate) tabs_left: usize,
     /// The script of each of its runs, until the run begins.
-    scripts: Vec<Option<Script>>,
+    scripts: Box<[Option<Script>]>,
     /// Since when the user would be gone but for what is not done yet; only of users who reckon with faults.
     pub(crate) leaving: bool,
 }
@@ -105,6 +105,20 @@ impl User {
                 ^ self.actions.len() as u64;
         };
         self.tabs.iter().fold(0, |lines, tab| lines ^ tab.client.lines(further) ^ u64::from(tab.connections))
+    }
+
+    /// The same for what it does next.
+    pub(crate) fn action_lines(&self, step: u8) -> u64 {
+        let actions = self.actions.as_slice();
+        match (step, actions.first().map(|action| &action.kind)) {
+            (1, _) => actions.iter().take(2).fold(0, |lines, action| lines ^ action.at_us),
+            (2, Some(ActionKind::Say(say))) => say.message_id.len() as u64 ^ say.expected.ends_at_us,
+            (3, Some(ActionKind::Say(say))) => [&say.message_id, &say.thread, &say.text]
+                .into_iter()
+                .filter_map(|text| text.as_bytes().first())
+                .fold(0, |lines, byte| lines ^ u64::from(*byte)),
+            _ => 0,
+        }
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {

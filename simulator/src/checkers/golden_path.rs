@@ -5,10 +5,9 @@
 //! `iso.I4`: a message that names another user is refused. `wire.echo`, `wire.internals`: an answer repeats at most 64
 //! characters of a type, and no name of the server's insides.
 
-use std::collections::VecDeque;
-
 use super::{Ledger, Seen, key_of, per_tab::PerTab};
 use crate::dialect::{FrameKind, RunEventKind, ServerFrame};
+use crate::few::Few;
 use crate::plan::{ActionKind, ExpectedRun, Say};
 use crate::script::Terminal;
 
@@ -29,7 +28,7 @@ pub(super) struct GoldenPath {
     done: Vec<Done>,
     /// Requests that were sent again, and by which tab; once for each time.
     repeated: Vec<(u64, u8)>,
-    answers: PerTab<VecDeque<Awaited>>,
+    answers: PerTab<Few<Awaited>>,
     /// Tabs one of whose messages was refused without having been planned: which one, nobody can tell.
     unsure: Vec<u8>,
     /// When each tab's connection is set up, at the earliest.
@@ -135,11 +134,11 @@ impl GoldenPath {
             ActionKind::Heartbeat => Answer::HeartbeatAck,
             ActionKind::Typing { .. } => Answer::System,
             ActionKind::Unknown { .. } => Answer::Acknowledged,
-            ActionKind::Malformed { expected_code, .. } => Answer::Error(expected_code),
+            ActionKind::Malformed(bad) => Answer::Error(bad.expected_code),
             ActionKind::Stop { .. } => Answer::Stopped,
-            ActionKind::Quality { message_id, thread, .. } => {
-                let question =
-                    Question { at_us, tab, message: message_id.as_str().into(), thread: key_of(thread) };
+            ActionKind::Quality(asked) => {
+                let message = asked.message_id.as_str().into();
+                let question = Question { at_us, tab, message, thread: key_of(&asked.thread) };
                 return self.questions.push(question);
             }
             ActionKind::Connect
@@ -202,7 +201,9 @@ impl GoldenPath {
         }
         if unsure {
             // What was asked before may have been lost; what fits nothing may have come twice.
-            awaited.drain(..fits.map_or(0, |fits| fits + 1));
+            for _ in 0..fits.map_or(0, |fits| fits + 1) {
+                awaited.pop_front();
+            }
             return;
         }
         // Answers come in order: what was asked before has got none.

@@ -230,16 +230,16 @@ impl Checkers {
             }
             ActionKind::Stop { .. } => self.timelines.mark(user, tab, at_us, "stop_agent"),
             ActionKind::Typing { thread } => session.isolation.owns(thread),
-            ActionKind::Quality { thread, type_name, .. } => {
-                session.isolation.owns(thread);
-                if *type_name == "subscribe_quality_alerts" {
+            ActionKind::Quality(question) => {
+                session.isolation.owns(&question.thread);
+                if question.type_name == "subscribe_quality_alerts" {
                     session.notices.subscribed();
                 }
             }
             ActionKind::Heartbeat => return,
             ActionKind::Ping
             | ActionKind::Unknown { .. }
-            | ActionKind::Malformed { .. }
+            | ActionKind::Malformed(_)
             | ActionKind::Connect
             | ActionKind::Disconnect
             | ActionKind::Reconnect

@@ -5,7 +5,7 @@ use reports::{Domain, Finding};
 use super::*;
 use crate::client::Client;
 use crate::dialect::{Dialect, Goldenpath};
-use crate::plan::{ExpectedRun, MessageKind, Say};
+use crate::plan::{ExpectedRun, Malformed, MessageKind, Question, Say};
 use crate::scenario::Scenario;
 use crate::script::Terminal;
 
@@ -56,7 +56,7 @@ impl Stage {
             expected,
         };
         self.now_us += 1_000;
-        self.checkers.sent(self.now_us, 0, 0, 2, &ActionKind::Say(say));
+        self.checkers.sent(self.now_us, 0, 0, 2, &ActionKind::Say(Box::new(say)));
     }
 
     fn frame(&mut self, tab: u8, text: &str) {
@@ -286,7 +286,9 @@ fn what_the_agent_said_must_stand_in_the_event() {
 
 #[test]
 fn a_message_that_names_another_user_must_be_refused() {
-    let foreign = || ActionKind::Malformed { frame: String::new(), expected_code: "FOREIGN_USER_ID" };
+    let foreign = || {
+        ActionKind::Malformed(Box::new(Malformed { frame: String::new(), expected_code: "FOREIGN_USER_ID" }))
+    };
     let mut stage = Stage::new();
     stage.checkers.sent(1_000, 0, 0, 2, &foreign());
     stage.checkers.sent(1_000, 0, 0, 2, &foreign());
@@ -349,11 +351,11 @@ fn nothing_is_answered_before_the_connection_is_set_up() {
 fn a_question_about_quality_is_answered_with_its_own_ids() {
     let mut stage = Stage::new();
     for number in 1..=3 {
-        let action = ActionKind::Quality {
+        let action = ActionKind::Quality(Box::new(Question {
             type_name: "get_quality_metrics",
             message_id: format!("q{number}"),
             thread: format!("t{number}"),
-        };
+        }));
         stage.checkers.sent(1_000, 0, 0, 2, &action);
     }
     // The answers come in any order, to all tabs.

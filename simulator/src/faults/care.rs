@@ -140,7 +140,7 @@ impl Care {
 
     /// What was asked for the answer says that it failed: that is an answer to a question, and no end of a run.
     pub(crate) fn failed_to_answer(&mut self, now_us: u64, message_id: &str) {
-        let asked = self.of(message_id).map(|asked| matches!(asked.action, ActionKind::Quality { .. }));
+        let asked = self.of(message_id).map(|asked| matches!(asked.action, ActionKind::Quality(_)));
         match asked {
             Some(true) => self.answered(message_id),
             Some(false) => self.refused(now_us, message_id),

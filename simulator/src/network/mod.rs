@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use router::{Close, ConnId, Frame};
 
 use crate::faults::{Cargo, FaultCounts, LinkFaults};
+use crate::few::Few;
 use crate::prng::{Domain, Prng};
 use crate::scenario::MicrosRange;
 
@@ -76,16 +77,42 @@ pub(crate) struct Link {
     pub(crate) written: u32,
     /// Frames that the socket's buffer did not take.
     pub(crate) unwritten: VecDeque<Down>,
-    pub(crate) up: VecDeque<Up>,
-    pub(crate) down: VecDeque<Down>,
+    pub(crate) up: Few<Up>,
+    pub(crate) down: Few<Down>,
     down_bytes: usize,
     up_at_us: u64,
     down_at_us: u64,
     generation: u32,
-    prng: Prng,
+    delays: Delays,
     faults: Option<Box<LinkFaults>>,
     /// Things that others may overtake, by the numbers they were given.
     late: Vec<(u32, strike::Late)>,
+}
+
+/// A link's delays. A few are drawn at once: the numbers of chance stand in memory of their own, which is far away when a delay
+/// is due.
+#[derive(Debug)]
+struct Delays {
+    /// The next one last.
+    drawn_us: [u64; 4],
+    left: usize,
+    prng: Prng,
+}
+
+impl Delays {
+    fn new(prng: Prng) -> Self {
+        Self { drawn_us: [0; 4], left: 0, prng }
+    }
+
+    /// The next one; `latency` is the same for all of a link.
+    fn draw(&mut self, latency: MicrosRange) -> u64 {
+        if self.left == 0 {
+            self.drawn_us.iter_mut().rev().for_each(|drawn_us| *drawn_us = latency.draw(&mut self.prng));
+            self.left = self.drawn_us.len();
+        }
+        self.left -= 1;
+        self.drawn_us[self.left]
+    }
 }
 
 /// All links.
@@ -156,13 +183,13 @@ impl Links {
             arrived: 0,
             written: 0,
             unwritten: VecDeque::new(),
-            up: VecDeque::new(),
-            down: VecDeque::new(),
+            up: Few::default(),
+            down: Few::default(),
             down_bytes: 0,
             up_at_us: now_us,
             down_at_us: now_us,
             generation,
-            prng: Prng::stream(self.seed, Domain::Network, stream),
+            delays: Delays::new(Prng::stream(self.seed, Domain::Network, stream)),
             faults,
             late: Vec::new(),
         }));
@@ -227,10 +254,10 @@ impl Links {
     pub(crate) fn send_up(&mut self, now_us: u64, link: LinkRef, thing: Up, queue: &mut Queue) {
         let latency = self.latency;
         let Some(current) = self.get(link) else { return };
-        let mut delay_us = latency.draw(&mut current.prng);
+        let mut delay_us = current.delays.draw(latency);
         if let Up::Connect { .. } = thing {
             // The transport's own handshake, there and back, comes before the request.
-            delay_us += latency.draw(&mut current.prng) + latency.draw(&mut current.prng);
+            delay_us += current.delays.draw(latency) + current.delays.draw(latency);
         }
         if current.faults.is_some() {
             return self.send_up_struck(now_us, link, thing, delay_us, queue);
@@ -284,7 +311,7 @@ impl Links {
     /// A delay for something that is no message, such as the news that a connection is gone.
     pub(crate) fn delay_us(&mut self, link: LinkRef) -> u64 {
         let latency = self.latency;
-        self.get(link).map_or(0, |link| latency.draw(&mut link.prng))
+        self.get(link).map_or(0, |link| link.delays.draw(latency))
     }
 }
 
@@ -311,7 +338,7 @@ impl Link {
     /// The client lets go: what is on its way, or not yet written, is lost. The server finds out later.
     pub(crate) fn let_go(&mut self) {
         self.held = false;
-        self.down = VecDeque::new();
+        self.down.clear();
         self.unwritten = VecDeque::new();
         self.arrived = 0;
         self.down_bytes = 0;
@@ -339,7 +366,7 @@ impl Link {
         if let Down::Frame(frame) = &thing {
             self.down_bytes += frame.len();
         }
-        self.down_at_us = self.down_at_us.max(now_us + latency.draw(&mut self.prng));
+        self.down_at_us = self.down_at_us.max(now_us + self.delays.draw(latency));
         self.down.push_back(thing);
         queue.set(self.down_at_us, Event::Down { link });
     }

@@ -55,7 +55,7 @@ impl Links {
         }
         let fate = self.fate(now_us, link, false, thing.cargo());
         let Some(current) = self.get(link) else { return };
-        let delay_us = latency.draw(&mut current.prng);
+        let delay_us = current.delays.draw(latency);
         match (fate, thing) {
             // To the server it is written: its socket took it.
             (Fate::Lost, thing) => current.count_written(&thing),

@@ -19,7 +19,7 @@ pub enum ActionKind {
     /// Opens the tab's first connection.
     Connect,
     /// Sends a message that starts a run.
-    Say(Say),
+    Say(Box<Say>),
     /// Sends `ping`.
     Ping,
     /// Sends `heartbeat`.
@@ -27,7 +27,7 @@ pub enum ActionKind {
     /// Sends `user_typing`.
     Typing {
         /// The thread the user types in.
-        thread: String,
+        thread: Box<str>,
     },
     /// Sends a type that the router does not know; the answer is an acknowledgement.
     Unknown {
@@ -35,26 +35,14 @@ pub enum ActionKind {
         type_name: &'static str,
     },
     /// Sends a bad frame; the answer is an error message and the connection lives.
-    Malformed {
-        /// The frame's text.
-        frame: String,
-        /// `error_code` of the answer.
-        expected_code: &'static str,
-    },
+    Malformed(Box<Malformed>),
     /// Asks about quality; the answer names the same message and thread.
-    Quality {
-        /// `type` on the wire.
-        type_name: &'static str,
-        /// `message_id` on the wire, such as `q0007`; unique within the user.
-        message_id: String,
-        /// `thread_id` on the wire.
-        thread: String,
-    },
+    Quality(Box<Question>),
     /// Stops the run of a message with `stop_agent`, naming its run id (a thread id would stop the thread's
     /// other runs too).
     Stop {
         /// The message whose run is stopped.
-        message_id: String,
+        message_id: Box<str>,
     },
     /// Loses the connection without a closing handshake.
     Disconnect,
@@ -67,6 +55,29 @@ pub enum ActionKind {
     },
     /// Closes the connection for good; the last action of every tab.
     Leave,
+}
+
+/// A world of a million users plans tens of millions of them: what few have stands elsewhere.
+const _: () = assert!(size_of::<Action>() <= 40, "an action has grown");
+
+/// A frame that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// The frame's text.
+    pub frame: String,
+    /// `error_code` of the answer.
+    pub expected_code: &'static str,
+}
+
+/// A question about quality.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// `type` on the wire.
+    pub type_name: &'static str,
+    /// `message_id` on the wire, such as `q0007`; unique within the user.
+    pub message_id: String,
+    /// `thread_id` on the wire.
+    pub thread: String,
 }
 
 /// A message that starts a run.

@@ -29,7 +29,7 @@ use crate::scenario::{Act, Scenario, Share, Tier};
 use crate::script::{AgentProfile, Script, script};
 
 pub(crate) use self::written::default_message_ids;
-pub use action::{Action, ActionKind, ExpectedRun, MessageKind, Say};
+pub use action::{Action, ActionKind, ExpectedRun, Malformed, MessageKind, Question, Say};
 pub(crate) use outcome::settle_us;
 pub use summary::Summary;
 

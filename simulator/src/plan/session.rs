@@ -2,7 +2,7 @@
 
 use super::headroom::Headroom;
 use super::outcome::{Run, delay_us, quiet_margin_us, set_up_us, settle_us};
-use super::{Action, ActionKind, MessageKind, Plan, Say, UserPlan, frames, identity};
+use super::{Action, ActionKind, Malformed, MessageKind, Plan, Question, Say, UserPlan, frames, identity};
 use crate::prng::{Domain, Prng};
 use crate::scenario::Scenario;
 use crate::script::{Script, filler, script};
@@ -126,7 +126,6 @@ impl<'a> Draft<'a> {
         let messages = session.messages.draw(&mut self.prng);
         // Each tab leaves in the end, too.
         self.actions.reserve_exact(messages as usize + usize::from(self.tabs) + 1);
-        self.scripts.reserve_exact(messages as usize);
         for number in 0..messages {
             let sort = SORTS[self.prng.weighted(&weights)];
             let think_us = session.think_time.draw(&mut self.prng);
@@ -174,28 +173,28 @@ impl<'a> Draft<'a> {
             Sort::Say(kind) => return self.say(at_us, tab, kind),
             Sort::Ping => ActionKind::Ping,
             Sort::Heartbeat => ActionKind::Heartbeat,
-            Sort::Typing => ActionKind::Typing { thread: self.draw_thread() },
+            Sort::Typing => ActionKind::Typing { thread: self.draw_thread().into() },
             Sort::Unknown => ActionKind::Unknown { type_name: frames::unknown_type(&mut self.prng) },
             Sort::Malformed => {
                 self.headroom.take_bad_frame(at_us);
                 let limit = self.plan.scenario().limits.frame_bytes();
                 let (frame, expected_code) = frames::bad_frame(frames::malformed(&mut self.prng), limit);
-                ActionKind::Malformed { frame: frame.into_owned(), expected_code }
+                ActionKind::Malformed(Box::new(Malformed { frame: frame.into_owned(), expected_code }))
             }
             Sort::Foreign => {
                 self.headroom.take_bad_frame(at_us);
                 // Somebody else, even if nobody else comes.
                 let other = self.plan.user_id((self.index + 1) % self.plan.count().max(2));
                 let (frame, expected_code) = frames::foreign(&other, &self.draw_thread(), &self.canary);
-                ActionKind::Malformed { frame, expected_code }
+                ActionKind::Malformed(Box::new(Malformed { frame, expected_code }))
             }
             Sort::Quality => {
                 self.questions += 1;
-                ActionKind::Quality {
+                ActionKind::Quality(Box::new(Question {
                     type_name: frames::quality_type(&mut self.prng),
                     message_id: identity::question_id(self.questions),
                     thread: self.draw_thread(),
-                }
+                }))
             }
         };
         self.act(at_us, tab, kind);
@@ -221,11 +220,8 @@ impl<'a> Draft<'a> {
         let quiet = self.quiet_spot(at_us, &script);
         let delay_us = delay_us(self.plan.scenario(), at_us, self.ready_at_us);
         let mut run = Run { at_us, latest_us: at_us + delay_us, stopped_us: None };
-        self.act(
-            at_us,
-            tab,
-            ActionKind::Say(Say { kind, message_id, thread, text, expected: run.expected(&script) }),
-        );
+        let expected = run.expected(&script);
+        self.act(at_us, tab, ActionKind::Say(Box::new(Say { kind, message_id, thread, text, expected })));
         let say = self.actions.len() - 1;
         if let Some(quiet_us) = quiet {
             if lost {
@@ -293,7 +289,7 @@ impl<'a> Draft<'a> {
         let free = [tab].into_iter().chain(others).find(|&tab| self.away_until_us(tab, at_us).is_none());
         if let Some(tab) = free {
             self.headroom.take_frame(at_us);
-            self.act(at_us, tab, ActionKind::Stop { message_id });
+            self.act(at_us, tab, ActionKind::Stop { message_id: message_id.into() });
         }
         free.is_some()
     }

@@ -66,11 +66,11 @@ impl Summary {
             ActionKind::StallReading { .. } => return self.stalls += 1,
             ActionKind::Say(say) => self.count_run(&say.expected, tabs),
             ActionKind::Unknown { .. } => self.unknown += 1,
-            ActionKind::Malformed { .. } => self.malformed += 1,
+            ActionKind::Malformed(_) => self.malformed += 1,
             ActionKind::Ping
             | ActionKind::Heartbeat
             | ActionKind::Typing { .. }
-            | ActionKind::Quality { .. }
+            | ActionKind::Quality(_)
             | ActionKind::Stop { .. } => {}
         }
         self.frames_in += 1;

@@ -11,14 +11,14 @@ fn plan(extra: &str) -> Plan {
 
 fn says(user: &UserPlan) -> impl Iterator<Item = (&Action, &Say)> {
     user.actions.iter().filter_map(|action| match &action.kind {
-        ActionKind::Say(say) => Some((action, say)),
+        ActionKind::Say(say) => Some((action, &**say)),
         ActionKind::Connect
         | ActionKind::Ping
         | ActionKind::Heartbeat
         | ActionKind::Typing { .. }
         | ActionKind::Unknown { .. }
-        | ActionKind::Malformed { .. }
-        | ActionKind::Quality { .. }
+        | ActionKind::Malformed(_)
+        | ActionKind::Quality(_)
         | ActionKind::Stop { .. }
         | ActionKind::Disconnect
         | ActionKind::Reconnect
@@ -179,7 +179,7 @@ fn plans_stay_within_the_limits_in_force() {
                 tokens = tokens
                     .checked_sub(1_000_000)
                     .unwrap_or_else(|| panic!("{name}: {} too fast at {at_us}", user.id));
-                if matches!(kind, ActionKind::Malformed { .. }) {
+                if matches!(kind, ActionKind::Malformed(_)) {
                     rejected.push(*at_us);
                 }
             }
@@ -212,7 +212,7 @@ fn stops_and_disconnects_fall_into_the_middle_of_a_run() {
         let open: Vec<(&Action, &Say)> = says(&user).collect();
         for Action { at_us, kind, .. } in &user.actions {
             if let ActionKind::Stop { message_id } = kind {
-                let (action, say) = open.iter().find(|(_, say)| say.message_id == *message_id).unwrap();
+                let (action, say) = open.iter().find(|(_, say)| *say.message_id == **message_id).unwrap();
                 assert_eq!(say.expected.terminal, Terminal::Cancelled);
                 assert!(action.at_us < *at_us && *at_us < say.expected.ends_at_us);
                 stops += 1;

@@ -91,8 +91,8 @@ impl<S: Subject> World<'_, S> {
             | ActionKind::Heartbeat
             | ActionKind::Typing { .. }
             | ActionKind::Unknown { .. }
-            | ActionKind::Malformed { .. }
-            | ActionKind::Quality { .. }
+            | ActionKind::Malformed(_)
+            | ActionKind::Quality(_)
             | ActionKind::Stop { .. } => self.say(user, *tab, kind),
         }
     }
@@ -180,13 +180,13 @@ impl<S: Subject> World<'_, S> {
         if let Some(care) = tab_state.care.as_deref_mut() {
             match kind {
                 ActionKind::Say(say) => care.asks(now_us, &say.message_id, kind),
-                ActionKind::Quality { message_id, .. } => care.asks(now_us, message_id, kind),
+                ActionKind::Quality(question) => care.asks(now_us, &question.message_id, kind),
                 // What no answer can be told from another's is not said into the void.
                 ActionKind::Ping
                 | ActionKind::Heartbeat
                 | ActionKind::Typing { .. }
                 | ActionKind::Unknown { .. }
-                | ActionKind::Malformed { .. }
+                | ActionKind::Malformed(_)
                 | ActionKind::Stop { .. }
                 | ActionKind::Connect
                 | ActionKind::Disconnect
@@ -199,8 +199,7 @@ impl<S: Subject> World<'_, S> {
                 }
             }
         }
-        let mut text = self.texts.pop().unwrap_or_default();
-        text.clear();
+        let mut text = self.texts.take();
         let message = &tab_state.client.outgoing(kind);
         let encoded = message.as_ref().is_some_and(|message| Goldenpath.encode(message, &mut text));
         let link = tab_state.link;
@@ -245,7 +244,7 @@ impl<S: Subject> World<'_, S> {
             (Up::Text(text), Some(conn)) => {
                 self.delivered += 1;
                 self.input(Input::Text { conn, text: &text });
-                self.texts.push(text);
+                self.texts.put(text);
             }
             (Up::Pong, Some(conn)) => {
                 self.delivered += 1;
@@ -319,8 +318,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     fn answer(&mut self, link: LinkRef, answer: &Outgoing<'_>) {
-        let mut text = self.texts.pop().unwrap_or_default();
-        text.clear();
+        let mut text = self.texts.take();
         if Goldenpath.encode(answer, &mut text) {
             if self.options.checkers && matches!(answer, Outgoing::Confirm { .. }) {
                 self.checkers.confirmed();

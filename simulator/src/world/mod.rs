@@ -48,8 +48,9 @@ const IDLE_TICKS_MAX: u32 = 1_000;
 
 /// Least inputs between two deep checks per user that the router holds.
 const VERIFY_INPUTS_PER_USER: u64 = 50;
-/// How often the registry is looked at, virtual microseconds.
+/// How often the registry is looked at, virtual microseconds, and connections for which it takes as long again.
 const POOL_EVERY_US: u64 = 10_000_000;
+const POOL_CONNECTIONS: u64 = 50_000;
 
 /// How a world is run and watched. None of it changes what happens.
 pub struct Options<'a> {
@@ -149,8 +150,7 @@ pub struct World<'a, S = Router> {
     tools: Tools,
     host: Host,
     lines: Lines,
-    /// Texts that have arrived, to be written over.
-    texts: Vec<String>,
+    texts: Texts,
     checkers: Checkers,
     bounds: Bounds,
     effects: Effects,
@@ -246,7 +246,7 @@ impl<'a, S: Subject> World<'a, S> {
             tools: Tools::default(),
             host: Host::default(),
             lines: Lines::default(),
-            texts: Vec::new(),
+            texts: Texts::default(),
             bounds,
             effects: Effects::new(),
             questions: VecDeque::new(),
@@ -391,7 +391,7 @@ impl<'a, S: Subject> World<'a, S> {
         let (connections, served) = self.subject.pool(self.node_now());
         self.pool.0 += connections;
         self.pool.1 += served;
-        self.pool_at_us = self.now_us + POOL_EVERY_US;
+        self.pool_at_us = self.now_us + POOL_EVERY_US * (1 + connections / POOL_CONNECTIONS);
     }
 
     /// Tells the router what its sockets have written, until there is nothing more to tell.
@@ -490,6 +490,35 @@ impl<'a, S: Subject> World<'a, S> {
             left_at_us: self.left_at_us,
             pool: self.pool,
         }
+    }
+}
+
+/// Texts that have arrived, to be written over.
+#[derive(Default)]
+struct Texts {
+    all: Vec<String>,
+    /// So many of them, the first ones, are here.
+    here: usize,
+}
+
+impl Texts {
+    /// An empty text.
+    fn take(&mut self) -> String {
+        let Some(place) = self.here.checked_sub(1) else { return String::new() };
+        self.here = place;
+        let mut text = std::mem::take(&mut self.all[place]);
+        text.clear();
+        text
+    }
+
+    // In place: given on to a vector's `push`, it would be stored in parts and read as a whole, for which the processor waits.
+    #[inline]
+    fn put(&mut self, text: String) {
+        match self.all.get_mut(self.here) {
+            Some(place) => *place = text,
+            None => self.all.push(text),
+        }
+        self.here += 1;
     }
 }
 

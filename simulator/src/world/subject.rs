@@ -25,6 +25,11 @@ pub trait Subject {
         _ = (conn, step);
     }
 
+    /// The same for the deadlines that come next.
+    fn warm_deadlines(&self, step: u8) {
+        _ = step;
+    }
+
     /// When it wants to be woken by [`Input::Tick`].
     fn next_deadline(&self) -> Option<Instant>;
 
@@ -93,6 +98,10 @@ impl Subject for Router {
 
     fn warm_conn(&self, conn: ConnId, step: u8) {
         Router::warm_conn(self, conn, step);
+    }
+
+    fn warm_deadlines(&self, step: u8) {
+        Router::warm_deadlines(self, step);
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -30,12 +30,14 @@ struct Places<'a> {
     run: Option<RunRef>,
     /// Whether its client may confirm what it has got.
     hears: bool,
+    /// Whether its user acts.
+    acts: bool,
 }
 
 impl<S: Subject> World<'_, S> {
     /// Reads the places of the events that come next, once for each batch of them.
     pub(super) fn warm(&mut self) {
-        let Self { queue, users, links, checkers, agents, subject, .. } = self;
+        let Self { queue, users, links, link_of_conn, checkers, agents, subject, .. } = self;
         if links.len() < LINKS_MIN {
             return;
         }
@@ -73,16 +75,19 @@ impl<S: Subject> World<'_, S> {
                 agent: run.and_then(|run| agents.at(run.index())),
                 run,
                 hears: matches!(event, Event::Up { .. }),
+                acts: matches!(event, Event::Act { .. }),
             };
             count += 1;
         }
         for step in 0..STEPS {
+            subject.warm_deadlines(step);
             for places in &all[..count] {
                 let user = places.user.map_or(0, |user| user.lines(step));
                 let session = places.session.map_or(0, |session| session.lines(step));
                 let link = places.link.map_or(0, |link| link.lines(step));
                 let agent = places.agent.map_or(0, |agent| agent.lines(step));
-                black_box(user ^ session ^ link ^ agent);
+                let action = places.user.filter(|_| places.acts).map_or(0, |user| user.action_lines(step));
+                black_box(user ^ session ^ link ^ agent ^ action);
                 if let Some(run) = places.run {
                     subject.warm_run(run, step);
                 }
@@ -90,6 +95,7 @@ impl<S: Subject> World<'_, S> {
                 if let Some((conn, step)) = places.link.and_then(|link| link.conn).zip(step.checked_sub(1))
                     && (step < 2 || places.hears)
                 {
+                    black_box(link_of_conn.get(conn.index()));
                     subject.warm_conn(conn, step);
                 }
             }

@@ -35,14 +35,15 @@ fn row(plan: &Plan, user: &UserPlan, position: usize, action: &Action) -> Option
         ActionKind::Reconnect | ActionKind::Leave => return None,
         ActionKind::StallReading { for_us } => Act { lasts: Some(Micros::new(*for_us)), ..row(Deed::Stall) },
         ActionKind::Say(say) => said(plan, user, say, row(deed_of(say.kind))),
-        ActionKind::Stop { message_id } => Act { message: Some(message_id.clone()), ..row(Deed::Stop) },
+        ActionKind::Stop { message_id } => Act { message: Some(message_id.to_string()), ..row(Deed::Stop) },
         ActionKind::Ping => row(Deed::Ping),
         ActionKind::Heartbeat => row(Deed::Heartbeat),
         ActionKind::Typing { thread } => Act { thread: thread_of(thread), ..row(Deed::Typing) },
         ActionKind::Unknown { type_name } => {
             Act { type_name: Some((*type_name).to_owned()), ..row(Deed::Unknown) }
         }
-        ActionKind::Malformed { frame, .. } => {
+        ActionKind::Malformed(bad) => {
+            let frame = &bad.frame;
             let frame_bytes_max = plan.scenario().limits.frame_bytes();
             match frames::malformed_as(frame, frame_bytes_max) {
                 Some(bad) => Act { frame: Some(bad), ..row(Deed::BadFrame) },
@@ -53,10 +54,10 @@ fn row(plan: &Plan, user: &UserPlan, position: usize, action: &Action) -> Option
                 }
             }
         }
-        ActionKind::Quality { type_name, message_id, thread } => Act {
-            type_name: Some((*type_name).to_owned()),
-            message: Some(message_id.clone()),
-            thread: thread_of(thread),
+        ActionKind::Quality(question) => Act {
+            type_name: Some(question.type_name.to_owned()),
+            message: Some(question.message_id.clone()),
+            thread: thread_of(&question.thread),
             ..row(Deed::Quality)
         },
     })

@@ -2,7 +2,9 @@
 
 use super::script_of;
 use crate::plan::outcome::{Run, delay_us, set_up_us, settle_us};
-use crate::plan::{Action, ActionKind, MessageKind, Plan, Say, UserPlan, frames, identity};
+use crate::plan::{
+    Action, ActionKind, Malformed, MessageKind, Plan, Question, Say, UserPlan, frames, identity,
+};
 use crate::scenario::{Act, Deed, Tier};
 use crate::script::script;
 
@@ -71,28 +73,28 @@ impl Session<'_> {
             Deed::StartAgent => self.say(row, MessageKind::StartAgent),
             Deed::Chat => self.say(row, MessageKind::Chat),
             Deed::ChatMessage => self.say(row, MessageKind::ChatMessage),
-            Deed::Stop => ActionKind::Stop { message_id: message_id() },
+            Deed::Stop => ActionKind::Stop { message_id: message_id().into() },
             Deed::Ping => ActionKind::Ping,
             Deed::Heartbeat => ActionKind::Heartbeat,
-            Deed::Typing => ActionKind::Typing { thread: self.thread(row) },
+            Deed::Typing => ActionKind::Typing { thread: self.thread(row).into() },
             Deed::Unknown => {
                 ActionKind::Unknown { type_name: frames::unknown_type_named(type_name).unwrap_or_default() }
             }
             Deed::BadFrame => {
                 let bad = row.frame.unwrap_or(crate::scenario::BadFrame::NotJson);
                 let (frame, expected_code) = frames::bad_frame(bad, scenario.limits.frame_bytes());
-                ActionKind::Malformed { frame: frame.into_owned(), expected_code }
+                ActionKind::Malformed(Box::new(Malformed { frame: frame.into_owned(), expected_code }))
             }
             Deed::Foreign => {
                 let other = self.plan.user_id(row.names.unwrap_or_default());
                 let (frame, expected_code) = frames::foreign(&other, &self.thread(row), &self.canary);
-                ActionKind::Malformed { frame, expected_code }
+                ActionKind::Malformed(Box::new(Malformed { frame, expected_code }))
             }
-            Deed::Quality => ActionKind::Quality {
+            Deed::Quality => ActionKind::Quality(Box::new(Question {
                 type_name: frames::quality_type_named(type_name).unwrap_or_default(),
                 message_id: message_id(),
                 thread: self.thread(row),
-            },
+            })),
         };
         self.push(at_us, row.tab, kind);
     }
@@ -114,7 +116,7 @@ impl Session<'_> {
         self.over_at_us = self.over_at_us.max(expected.ends_at_us);
         let thread = self.thread(row);
         let text = format!("{}{}", self.canary, row.text.as_deref().unwrap_or_default());
-        ActionKind::Say(Say { kind, message_id, thread, text, expected })
+        ActionKind::Say(Box::new(Say { kind, message_id, thread, text, expected }))
     }
 
     fn thread(&self, row: &Act) -> String {
